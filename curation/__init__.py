@@ -1,0 +1,1 @@
+"""From sessions and public datasets to shards that a trainer reads."""

@@ -1,0 +1,109 @@
+"""What both commands share on a terminal: the error boundary, logging and progress.
+
+stdout carries the result, stderr progress and logs. A command's body raises; `run_command` turns what it raises
+into one clear line and the documented exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from gazecapture.files import as_tool_error
+from keyframes.errors import ExitCode, GazeToolError
+
+__all__ = ["echo_result", "progress_bar", "run_command", "setup_logging"]
+
+
+def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> ExitCode:
+    """Run a click command and return its exit code; every failure ends in one line on stderr.
+
+    A command's function returns an ExitCode (or None for OK). Tracebacks are shown only with
+    ``GAZECAPTURE_DEBUG=1``.
+    """
+    try:
+        outcome = command.main(args=arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except click.exceptions.Exit as leaving:
+        return ExitCode(leaving.exit_code)
+    except click.ClickException as error:
+        _complain(f"{error.format_message()} (GT-USAGE)")
+        return ExitCode.USAGE
+    except GazeToolError as error:
+        _debug()
+        _complain(error.one_line())
+        return ExitCode(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (as `| head` does); Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except OSError as error:
+        _debug()
+        tool_error = as_tool_error(error, Path(str(error.filename or ".")), "working")
+        _complain(tool_error.one_line())
+        return ExitCode(tool_error.exit_code)
+    except Exception as error:
+        _debug()
+        _complain(
+            f"internal error: {type(error).__name__}. Please report it; "
+            "GAZECAPTURE_DEBUG=1 shows where it arose. (GT-INTERNAL)"
+        )
+        return ExitCode.INTERNAL
+    return ExitCode(outcome) if isinstance(outcome, int) else ExitCode.OK
+
+
+def echo_result(result: Any, *, as_json: bool, text: str = "") -> None:
+    """Write a command's result to stdout: ``result`` as one JSON document, or ``text`` for people."""
+    click.echo(json.dumps(result, indent=2, sort_keys=True, allow_nan=False) if as_json else text)
+
+
+def progress_bar(*, disable: bool = False) -> Progress:
+    """Return a progress display on stderr; on a terminal it moves, elsewhere it prints its end state once."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=disable,
+    )
+
+
+def setup_logging(*, verbose: bool = False) -> None:
+    """Send the toolkit's log lines to stderr: warnings, or everything with ``verbose``."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    for package in ("keyframes", "gazecapture", "curation"):
+        logger = logging.getLogger(package)
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def _complain(line: str) -> None:
+    click.echo(f"error: {line}", err=True)
+
+
+def _interrupted() -> ExitCode:
+    click.echo("interrupted; run the same command again to go on where it stopped", err=True)
+    return ExitCode.INTERRUPTED
+
+
+def _debug() -> None:
+    if os.environ.get("GAZECAPTURE_DEBUG"):
+        logging.getLogger(__name__).exception("traceback asked for")
+        import traceback  # noqa: PLC0415 - needed on this rare path only
+
+        traceback.print_exc()

@@ -1,0 +1,1 @@
+"""Radiographs: decoding, look-up tables, phantoms, and where anatomical regions come from."""
