@@ -10,13 +10,21 @@ import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from gazecapture.files import as_tool_error
 from keyframes.errors import ExitCode, GazeToolError
@@ -103,7 +111,4 @@ def _interrupted() -> ExitCode:
 
 def _debug() -> None:
     if os.environ.get("GAZECAPTURE_DEBUG"):
-        logging.getLogger(__name__).exception("traceback asked for")
-        import traceback  # noqa: PLC0415 - needed on this rare path only
-
         traceback.print_exc()

@@ -42,13 +42,12 @@ class Display:
 
         Raises GeometryError where the size or the distance is unknown.
         """
-        if not self.knows_degrees:
+        if not (self.knows_degrees and self.width_mm and self.height_mm and self.distance_mm):
             raise GeometryError(
                 "screen size or viewing distance is unknown, so there are no degrees",
                 hint="Give width_mm, height_mm and distance_mm of the display.",
                 code="GT-NO-DEGREES",
             )
-        assert self.width_mm and self.height_mm and self.distance_mm  # noqa: S101 - narrowed by knows_degrees
         mm_per_deg = float(np.tan(np.deg2rad(1.0))) * self.distance_mm
         return mm_per_deg * self.width_px / self.width_mm, mm_per_deg * self.height_px / self.height_mm
 
@@ -126,7 +125,9 @@ class MappedGaze:
     on_panel: NDArray[np.bool_]
 
 
-def map_gaze(t_ns: ArrayLike, x_screen_px: ArrayLike, y_screen_px: ArrayLike, display: pa.Table) -> MappedGaze:
+def map_gaze(
+    t_ns: ArrayLike, x_screen_px: ArrayLike, y_screen_px: ArrayLike, display: pa.Table
+) -> MappedGaze:
     """Map screen gaze to the image that was shown there at that moment.
 
     Parameters

@@ -55,7 +55,9 @@ EVENT_KINDS = ("none", "fixation", "saccade", "pso", "pursuit", "blink", "loss")
 """Event kinds by label code: 0 none or loss in sample labels, 1 ... 5; loss is an event of the table only."""
 
 
-def _schema(required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType] | None = None) -> pa.Schema:
+def _schema(
+    required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType] | None = None
+) -> pa.Schema:
     """Build a schema: required columns are never null, optional ones may be."""
     return pa.schema(
         [pa.field(name, kind, nullable=False) for name, kind in required.items()]
@@ -63,13 +65,33 @@ def _schema(required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataT
     )
 
 
-_F64, _I64, _I32, _I16, _STR, _BOOL = pa.float64(), pa.int64(), pa.int32(), pa.int16(), pa.string(), pa.bool_()
+_F64, _I64, _I32, _I16, _STR, _BOOL = (
+    pa.float64(),
+    pa.int64(),
+    pa.int32(),
+    pa.int16(),
+    pa.string(),
+    pa.bool_(),
+)
 _NUMBERS = pa.list_(_F64)
 _PANEL = pa.struct([pa.field("name", _STR), pa.field("rect", _NUMBERS)])
 
 IMAGES = _schema(
-    {"image_index": _I16, "role": _STR, "width_px": _I32, "height_px": _I32, "spacing_kind": _STR, "sha256": _STR},
-    {"view_position": _STR, "spacing_x_mm": _F64, "spacing_y_mm": _F64, "file": _STR, "public_dicom_id": _STR},
+    {
+        "image_index": _I16,
+        "role": _STR,
+        "width_px": _I32,
+        "height_px": _I32,
+        "spacing_kind": _STR,
+        "sha256": _STR,
+    },
+    {
+        "view_position": _STR,
+        "spacing_x_mm": _F64,
+        "spacing_y_mm": _F64,
+        "file": _STR,
+        "public_dicom_id": _STR,
+    },
 )
 """role: current, lateral or prior. spacing_kind: pixel, detector (plane) or unknown. file: name under the
 reading's ``images`` folder in the store; null where the picture is not attached."""
@@ -107,7 +129,14 @@ source_rect in image px is shown in dest_rect, in screen px; viewport_rect, in s
 is, image or surround. A null image_index means that the viewport shows no image from then on."""
 
 WORDS = _schema(
-    {"word_index": _I32, "t_start_ns": _I64, "t_end_ns": _I64, "word": _STR, "supported": _BOOL, "source": _STR},
+    {
+        "word_index": _I32,
+        "t_start_ns": _I64,
+        "t_end_ns": _I64,
+        "word": _STR,
+        "supported": _BOOL,
+        "source": _STR,
+    },
     {"confidence": _F64},
 )
 """source: dictated, typed, simulated, imported. ``.`` is a word of its own where it was dictated."""
@@ -221,7 +250,9 @@ def conform(name: str, table: pa.Table) -> pa.Table:
                         f"table {name!r}, column {expected.name!r}: expected {expected.type}, found {column.type}"
                     ) from error
             if not expected.nullable and column.null_count:
-                raise SchemaError(f"table {name!r}, column {expected.name!r}: {column.null_count} empty cells")
+                raise SchemaError(
+                    f"table {name!r}, column {expected.name!r}: {column.null_count} empty cells"
+                )
         elif expected.nullable:
             column = pa.chunked_array([pa.nulls(table.num_rows, expected.type)])
         else:

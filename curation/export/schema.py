@@ -14,7 +14,14 @@ __all__ = ["PICTURE", "SHARD", "SHARD_SCHEMA_VERSION"]
 SHARD_SCHEMA_VERSION = "1.0"
 """A reader refuses a greater MAJOR; MINOR adds fields."""
 
-_F64, _I64, _I32, _I16, _STR, _BOOL = pa.float64(), pa.int64(), pa.int32(), pa.int16(), pa.string(), pa.bool_()
+_F64, _I64, _I32, _I16, _STR, _BOOL = (
+    pa.float64(),
+    pa.int64(),
+    pa.int32(),
+    pa.int16(),
+    pa.string(),
+    pa.bool_(),
+)
 _NUMBERS = pa.list_(_F64)
 
 PICTURE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", _STR)])
@@ -53,8 +60,12 @@ SHARD = pa.schema(
             "tracker",
             pa.struct(
                 [
-                    ("manufacturer", _STR), ("model", _STR), ("profile", _STR), ("nominal_rate_hz", _F64),
-                    ("effective_rate_hz", _F64), ("gaze_source", _STR),
+                    ("manufacturer", _STR),
+                    ("model", _STR),
+                    ("profile", _STR),
+                    ("nominal_rate_hz", _F64),
+                    ("effective_rate_hz", _F64),
+                    ("gaze_source", _STR),
                 ]
             ),
         ),
@@ -62,8 +73,12 @@ SHARD = pa.schema(
             "display",
             pa.struct(
                 [
-                    ("width_px", _I32), ("height_px", _I32), ("width_mm", _F64), ("height_mm", _F64),
-                    ("distance_mm", _F64), ("lag_ms", _F64),
+                    ("width_px", _I32),
+                    ("height_px", _I32),
+                    ("width_mm", _F64),
+                    ("height_mm", _F64),
+                    ("distance_mm", _F64),
+                    ("lag_ms", _F64),
                 ]
             ),
         ),
@@ -71,13 +86,24 @@ SHARD = pa.schema(
         (
             "image_info",
             _rows(
-                image_index=_I16, role=_STR, view_position=_STR, matrix_width_px=_I32, matrix_height_px=_I32,
-                picture_width_px=_I32, picture_height_px=_I32, spacing_x_mm=_F64, spacing_y_mm=_F64,
-                spacing_kind=_STR, sha256=_STR,
+                image_index=_I16,
+                role=_STR,
+                view_position=_STR,
+                matrix_width_px=_I32,
+                matrix_height_px=_I32,
+                picture_width_px=_I32,
+                picture_height_px=_I32,
+                spacing_x_mm=_F64,
+                spacing_y_mm=_F64,
+                spacing_kind=_STR,
+                sha256=_STR,
             ),
         ),
         ("text", _STR),
-        ("words", _rows(t_start_ns=_I64, t_end_ns=_I64, word=_STR, confidence=_F64, supported=_BOOL, source=_STR)),
+        (
+            "words",
+            _rows(t_start_ns=_I64, t_end_ns=_I64, word=_STR, confidence=_F64, supported=_BOOL, source=_STR),
+        ),
         (
             "sentences",
             _rows(sentence_id=_STR, text=_STR, t_start_ns=_I64, t_end_ns=_I64, finding_ids=pa.list_(_STR)),
@@ -85,31 +111,64 @@ SHARD = pa.schema(
         (
             "fixations",
             _rows(
-                event_index=_I32, t_start_ns=_I64, t_end_ns=_I64, duration_s=_F64, image_index=_I16,
-                x_image_px=_F64, y_image_px=_F64, px_per_deg_x=_F64, px_per_deg_y=_F64, dispersion_deg=_F64,
-                pupil=_F64, region=_STR, letter=_STR, region_weight=_F64,
+                event_index=_I32,
+                t_start_ns=_I64,
+                t_end_ns=_I64,
+                duration_s=_F64,
+                image_index=_I16,
+                x_image_px=_F64,
+                y_image_px=_F64,
+                px_per_deg_x=_F64,
+                px_per_deg_y=_F64,
+                dispersion_deg=_F64,
+                pupil=_F64,
+                region=_STR,
+                letter=_STR,
+                region_weight=_F64,
             ),
         ),
         (
             "saccades",
             _rows(
-                event_index=_I32, t_start_ns=_I64, t_end_ns=_I64, amplitude_deg=_F64, direction_deg=_F64,
+                event_index=_I32,
+                t_start_ns=_I64,
+                t_end_ns=_I64,
+                amplitude_deg=_F64,
+                direction_deg=_F64,
                 peak_velocity_deg_per_s=_F64,
             ),
         ),
         (
             "keyframes",
             _rows(
-                keyframe_index=_I32, order=_I32, kind=_STR, status=_STR, sentence_id=_STR, image_index=_I16,
-                t_start_ns=_I64, t_end_ns=_I64, dwell_s=_F64, box=_NUMBERS, centroid=_NUMBERS, region=_STR,
-                letter=_STR, fixation_indexes=pa.list_(_I32), picture=PICTURE,
+                keyframe_index=_I32,
+                order=_I32,
+                kind=_STR,
+                status=_STR,
+                sentence_id=_STR,
+                image_index=_I16,
+                t_start_ns=_I64,
+                t_end_ns=_I64,
+                dwell_s=_F64,
+                box=_NUMBERS,
+                centroid=_NUMBERS,
+                region=_STR,
+                letter=_STR,
+                fixation_indexes=pa.list_(_I32),
+                picture=PICTURE,
             ),
         ),
         (
             "trajectory",
             _rows(
-                order=_I32, letter=_STR, region=_STR, image_index=_I16, t_start_ns=_I64, t_end_ns=_I64,
-                dwell_s=_F64, n_fixations=_I32,
+                order=_I32,
+                letter=_STR,
+                region=_STR,
+                image_index=_I16,
+                t_start_ns=_I64,
+                t_end_ns=_I64,
+                dwell_s=_F64,
+                n_fixations=_I32,
             ),
         ),
         ("region_scheme", _STR),

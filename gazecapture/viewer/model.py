@@ -254,10 +254,7 @@ class ViewerModel:
 
     def close_study(self, t_ns: int) -> list[dict[str, Any]]:
         """Take the study off the screen at ``t_ns``; return the rows ``off``, one per viewport."""
-        rows = [
-            {**self._row(v, t_ns, "off"), **dict.fromkeys(_OF_AN_IMAGE)}
-            for v in self._viewports
-        ]
+        rows = [{**self._row(v, t_ns, "off"), **dict.fromkeys(_OF_AN_IMAGE)} for v in self._viewports]
         self._viewports = self._journaled = ()
         self._undo, self._reading_number, self._presented = [], 0, False
         return rows
@@ -302,7 +299,9 @@ class ViewerModel:
             case "preset":
                 index = int(action.amount)
                 if not 0 <= index < len(v.image.presets):
-                    raise UsageError(f"the image has {len(v.image.presets)} presets, there is no number {index}")
+                    raise UsageError(
+                        f"the image has {len(v.image.presets)} presets, there is no number {index}"
+                    )
                 return replace(v, **_of_preset(v.image.presets[index]))
             case "invert":
                 return replace(v, inverted_by_reader=not v.inverted_by_reader)
@@ -386,4 +385,6 @@ def _carried_to(action: Action, acted_on: ViewportState, v: ViewportState) -> Ac
     """Return the same action at the same place relative to viewport ``v``."""
     if v is acted_on or action.kind != "zoom":
         return action
-    return replace(action, x=action.x - acted_on.rect[0] + v.rect[0], y=action.y - acted_on.rect[1] + v.rect[1])
+    return replace(
+        action, x=action.x - acted_on.rect[0] + v.rect[0], y=action.y - acted_on.rect[1] + v.rect[1]
+    )

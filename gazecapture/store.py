@@ -1,0 +1,259 @@
+"""Readings on disk: one folder each, source tables as Parquet, every stage's tables in a folder of their own.
+
+::
+
+    STORE/pseudonym.key                            32 random bytes, made once, never copied
+    STORE/{reading_id}/reading.json                the scalars, the source hash
+    STORE/{reading_id}/{table}.parquet             what the ingester gave
+    STORE/{reading_id}/images/{image_index}{ext}   the pictures as they came
+    STORE/{reading_id}/stages/{stage}/{table}.parquet + stage.json
+
+Folders appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
+
+from gazecapture.files import (
+    as_tool_error,
+    atomic_path,
+    claim_output_folder,
+    make_private_folder,
+    sha256_of,
+    write_json_atomically,
+)
+from keyframes.errors import DataError, GazeToolError, SchemaError, UsageError
+from keyframes.reading import SCHEMA_VERSION, SOURCE_TABLES, Reading, ReadingMeta
+
+__all__ = ["KeyedHash", "Store"]
+
+_KEY_FILE = "pseudonym.key"
+_KEY_BYTES = 32
+_ID_HEX_DIGITS = 16
+"""64 bits: a collision among 100,000 readings has a chance below 1e-9."""
+_META = TypeAdapter(ReadingMeta)
+
+
+class KeyedHash:
+    """Turns ids into pseudonyms that nobody without the key can make or check."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __call__(self, *parts: str) -> str:
+        """Return 16 hex digits for ``parts``; the same parts and key give the same digits."""
+        message = b"\0".join(part.encode() for part in parts)
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:_ID_HEX_DIGITS]
+
+
+class Store:
+    """A folder of Readings; use `create` or `open`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def create(cls, root: Path) -> Self:
+        """Make a store, or open the one that is there. Raises UsageError for a foreign folder."""
+        claim_output_folder(root, kind="store")
+        key = root / _KEY_FILE
+        if not key.exists():
+            try:
+                descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "wb") as handle:
+                    handle.write(secrets.token_bytes(_KEY_BYTES))
+                    handle.flush()
+                    os.fsync(handle.fileno())
+            except FileExistsError:
+                pass  # another process made it in this moment
+            except OSError as error:
+                raise as_tool_error(error, key, "making the pseudonym key") from error
+        return cls.open(root)
+
+    @classmethod
+    def open(cls, root: Path) -> Self:
+        """Open a store. Raises UsageError where ``root`` is not one."""
+        if not (root / _KEY_FILE).is_file():
+            raise UsageError(
+                f"{root} is not a store",
+                hint="`gazecurate ingest ... --store DIR` makes one.",
+                path=root,
+                code="GT-NOT-A-STORE",
+            )
+        return cls(root)
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """The key of every pseudonym of this store. Raises DataError where it is damaged."""
+        key = (self.root / _KEY_FILE).read_bytes()
+        if len(key) != _KEY_BYTES:
+            raise DataError(
+                f"{_KEY_FILE} holds {len(key)} bytes, expected {_KEY_BYTES}",
+                hint="Restore it from a backup; a new key would give every reading a new id.",
+                path=self.root,
+            )
+        return key
+
+    def keyed_hash(self, *parts: str) -> str:
+        """Return the pseudonym of ``parts`` under this store's key."""
+        return KeyedHash(self.pseudonym_key)(*parts)
+
+    def reading_ids(self) -> list[str]:
+        """Return the ids of all readings, sorted."""
+        return sorted(
+            p.parent.name for p in self.root.glob("*/reading.json") if not p.parent.name.startswith(".")
+        )
+
+    def has(self, reading_id: str) -> bool:
+        """Say whether the reading is here."""
+        return (self.folder(reading_id) / "reading.json").is_file()
+
+    def folder(self, reading_id: str) -> Path:
+        """Return the reading's folder (which need not exist). Raises UsageError for what is no id."""
+        if not reading_id.isalnum():
+            raise UsageError("a reading id has letters and digits only", record=reading_id)
+        return self.root / reading_id
+
+    def add(self, reading: Reading, images: Mapping[int, Path]) -> None:
+        """Write a reading and copies of its pictures; a reading of the same id is replaced with its stages.
+
+        The ``file`` column of its ``images`` table is set here.
+        """
+        target = self.folder(reading.meta.reading_id)
+        with atomic_path(target) as scratch:
+            make_private_folder(scratch)
+            names: dict[int, str] = {}
+            for index, source in sorted(images.items()):
+                names[index] = f"{index}{source.suffix.lower()}"
+                make_private_folder(scratch / "images")
+                shutil.copyfile(source, scratch / "images" / names[index])
+            table = reading.table("images")
+            files = pa.array([names.get(i) for i in table.column("image_index").to_pylist()], pa.string())
+            table = table.set_column(table.column_names.index("file"), table.schema.field("file"), files)
+            reading = reading.with_tables(images=table)
+            for name in SOURCE_TABLES:
+                _write_table(scratch / f"{name}.parquet", reading.table(name))
+            content = {
+                "schema_version": SCHEMA_VERSION,
+                "meta": _META.dump_python(reading.meta, mode="json"),
+                "source_hash": _source_hash(scratch, names),
+            }
+            write_json_atomically(scratch / "reading.json", content)
+
+    def load(self, reading_id: str) -> Reading:
+        """Return the reading with its source tables and those of every finished stage.
+
+        Raises UsageError where it is not here, SchemaError where it is damaged or of a newer major version.
+        """
+        folder = self.folder(reading_id)
+        meta = self._meta(reading_id)
+        paths = {name: folder / f"{name}.parquet" for name in SOURCE_TABLES}
+        for record in sorted(folder.glob("stages/*/stage.json")):
+            paths |= {path.stem: path for path in sorted(record.parent.glob("*.parquet"))}
+        tables = {}
+        for name, path in paths.items():
+            try:
+                tables[name] = pq.read_table(path)
+            except (OSError, pa.ArrowException) as error:
+                raise SchemaError(
+                    f"table {name!r} of the reading cannot be read",
+                    hint="Ingest the reading again.",
+                    path=path,
+                    record=reading_id,
+                ) from error
+        return Reading.build(meta, tables)
+
+    def image_path(self, reading_id: str, image_index: int) -> Path | None:
+        """Return the stored picture, or None where none is attached."""
+        found = sorted(self.folder(reading_id).glob(f"images/{int(image_index)}.*"))
+        return found[0] if found else None
+
+    def source_hash(self, reading_id: str) -> str:
+        """Return the hash over the reading's source tables and pictures, as taken when it was added."""
+        return str(self._content(reading_id)["source_hash"])
+
+    def write_stage(
+        self, reading_id: str, stage: str, tables: Mapping[str, pa.Table], record: Mapping[str, Any]
+    ) -> None:
+        """Replace one stage's folder by ``tables`` and ``record`` (as stage.json), whole or not at all."""
+        make_private_folder(self.folder(reading_id) / "stages")
+        with atomic_path(self._stage_folder(reading_id, stage)) as scratch:
+            make_private_folder(scratch)
+            for name, table in tables.items():
+                _write_table(scratch / f"{name}.parquet", table)
+            write_json_atomically(scratch / "stage.json", dict(record))
+
+    def stage_record(self, reading_id: str, stage: str) -> dict[str, Any] | None:
+        """Return what `write_stage` recorded, or None where the stage has not finished."""
+        try:
+            content = json.loads((self._stage_folder(reading_id, stage) / "stage.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            return None  # a damaged record is a stage to be done again
+        return content if isinstance(content, dict) else None
+
+    def drop_stage(self, reading_id: str, stage: str) -> None:
+        """Remove one stage's results."""
+        shutil.rmtree(self._stage_folder(reading_id, stage), ignore_errors=True)
+
+    def _stage_folder(self, reading_id: str, stage: str) -> Path:
+        return self.folder(reading_id) / "stages" / stage
+
+    def _content(self, reading_id: str) -> dict[str, Any]:
+        path = self.folder(reading_id) / "reading.json"
+        try:
+            content = json.loads(path.read_bytes())
+            version = str(content["schema_version"])
+        except FileNotFoundError:
+            raise UsageError(
+                "the store has no such reading", path=self.root, record=reading_id, code="GT-NO-READING"
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise SchemaError("reading.json is damaged", path=path, record=reading_id) from error
+        if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+            raise SchemaError(
+                f"reading format {version}, this tool reads {SCHEMA_VERSION}",
+                hint="Use the version of the tool that wrote it, or a newer one.",
+                path=path,
+            )
+        return dict(content)
+
+    def _meta(self, reading_id: str) -> ReadingMeta:
+        try:
+            return _META.validate_python(self._content(reading_id)["meta"])
+        except (ValidationError, KeyError) as error:
+            raise SchemaError(
+                "reading.json is damaged", path=self.folder(reading_id), record=reading_id
+            ) from error
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    try:
+        pq.write_table(table, path, compression="zstd")
+    except OSError as error:
+        raise as_tool_error(error, path, "writing a table") from error
+    except pa.ArrowException as error:
+        raise GazeToolError(f"table cannot be written: {error}", path=path) from error
+
+
+def _source_hash(folder: Path, image_names: Mapping[int, str]) -> str:
+    digest = hashlib.sha256()
+    for name in SOURCE_TABLES:
+        digest.update(sha256_of(folder / f"{name}.parquet").encode())
+    for _, name in sorted(image_names.items()):
+        digest.update(sha256_of(folder / "images" / name).encode())
+    return digest.hexdigest()
