@@ -1,0 +1,203 @@
+"""The settings of a curation run: a TOML file, checked by pydantic, and their hash.
+
+Every section has one settings class, every field a default, so an empty file is a valid one. An unknown section
+or field is an error, never ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from keyframes.errors import ConfigError
+
+__all__ = [
+    "CurationConfig",
+    "DictationConfig",
+    "EventsConfig",
+    "ExportConfig",
+    "KeyframesConfig",
+    "PrivacyConfig",
+    "QualityConfig",
+    "RegionsConfig",
+    "TrajectoryConfig",
+    "config_hash",
+    "load_config",
+    "settings_hash",
+]
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0, le=3600.0)]
+Degrees = Annotated[float, Field(gt=0.0, le=45.0)]
+Severity = Literal["ignore", "info", "warning", "error"]
+"""What an issue does: ignore drops it, an error rejects the reading."""
+
+
+class _Section(BaseModel):
+    """A section of the file: frozen, without unknown fields, numbers finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class QualityConfig(_Section):
+    """[quality]: the gates. Defaults of the loss gates are those of REFLACX's authors (Sci Data 2022 9:350)."""
+
+    loss_share_warn: Share = 0.10
+    loss_share_reject: Share = 0.15
+    longest_loss_warn_s: Seconds = 1.5
+    longest_loss_reject_s: Seconds = 3.0
+    missing_share_warn: Share = 0.01
+    """Samples that the device numbered but that never arrived."""
+    accuracy_warn_deg: Degrees = 1.0
+    """Mean of the worst validation; the usual limit for fixations on regions."""
+    off_image_share_warn: Share = 0.25
+    panel_share_warn: Share = 0.25
+    dictation_overlap_warn: Share = 0.80
+    """Share of the dictated time in which there is gaze."""
+    min_duration_s: Seconds = 1.0
+    """Shorter readings cannot hold a sentence and the gaze before it."""
+    severity: Mapping[str, Severity] = Field(default_factory=dict)
+    """Issue code -> severity in place of its own."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for low, high in (
+            ("loss_share_warn", "loss_share_reject"),
+            ("longest_loss_warn_s", "longest_loss_reject_s"),
+        ):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} must not exceed {high}")
+        return self
+
+
+class DictationConfig(_Section):
+    """[dictation]: words to sentences."""
+
+    pause_s: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
+    """A pause this long ends a sentence where nobody dictates a full stop."""
+
+
+class EventsConfig(_Section):
+    """[events]: the detector."""
+
+    method: Literal["auto", "adaptive", "clustering", "ivt", "idt"] = "auto"
+
+
+class RegionsConfig(_Section):
+    """[regions]: the anatomical regions and how gaze spreads over them."""
+
+    scheme: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] = "gazex-v1"
+    error_deg: Degrees = 1.0
+    """Standard deviation of the tracker's error; a fixation spreads over the regions within it."""
+
+
+class KeyframesConfig(_Section):
+    """[keyframes]: gaze of a sentence to key frames."""
+
+    profile: Literal["toolkit"] = "toolkit"
+    lead_s: Annotated[float, Field(ge=0.0, le=30.0)] = 2.0
+    """Gaze leads the words by so much, where none was fitted for the reader."""
+
+
+class TrajectoryConfig(_Section):
+    """[trajectory]: visits to regions and letters; no settings yet."""
+
+
+class PrivacyConfig(_Section):
+    """[privacy]: what may leave the store."""
+
+    images: Literal["include", "exclude"] = "include"
+    """exclude: gaze and text only."""
+    originals: bool = True
+    """De-identified originals beside the shards."""
+
+
+class ExportConfig(_Section):
+    """[export]: the shards."""
+
+    formats: tuple[Literal["parquet", "hdf5"], ...] = ("parquet", "hdf5")
+    picture_max_side_px: Annotated[int, Field(ge=64, le=8192)] = 1024
+    keyframe_pictures: bool = True
+    keyframe_max_side_px: Annotated[int, Field(ge=64, le=8192)] = 768
+    row_group_mib: Annotated[int, Field(ge=1, le=1024)] = 32
+    row_group_rows: Annotated[int, Field(ge=1, le=100_000)] = 128
+    readings_per_shard: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+    split_train: Share = 0.8
+    split_validate: Share = 0.1
+    """The rest is test."""
+    seed: int = 0
+    """Of the split by patient."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.split_train + self.split_validate > 1.0:
+            raise ValueError("split_train + split_validate must not exceed 1")
+        if not self.formats or len(set(self.formats)) != len(self.formats):
+            raise ValueError("formats must name at least one format, each once")
+        return self
+
+
+class CurationConfig(_Section):
+    """All settings of a run."""
+
+    quality: QualityConfig = QualityConfig()
+    dictation: DictationConfig = DictationConfig()
+    events: EventsConfig = EventsConfig()
+    regions: RegionsConfig = RegionsConfig()
+    keyframes: KeyframesConfig = KeyframesConfig()
+    trajectory: TrajectoryConfig = TrajectoryConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
+    export: ExportConfig = ExportConfig()
+
+
+def load_config(path: Path | None) -> CurationConfig:
+    """Return the settings of a TOML file; None gives the defaults. Raises ConfigError naming file and field."""
+    if path is None:
+        return CurationConfig()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist", hint="Give an existing file to -c.", path=path) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}", path=path) from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", path=path) from None
+    try:
+        return CurationConfig.model_validate(content)
+    except ValidationError as error:
+        raise _clear(error, path) from None
+
+
+def config_hash(config: CurationConfig) -> str:
+    """Return 16 hex digits that change with any setting."""
+    return settings_hash(config.model_dump(mode="json"))
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """Return 16 hex digits over JSON-ready settings, whatever the order of their keys."""
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _clear(error: ValidationError, path: Path) -> ConfigError:
+    """Say the first thing that is off, by section and field."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "file"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
+    return ConfigError(f"{path}: [{place}]: {what}{more}", path=path, hint=_known(first["loc"]))
+
+
+def _known(place: tuple[int | str, ...]) -> str:
+    """Say which settings there are where the name was wrong."""
+    if len(place) >= 2 and place[0] in CurationConfig.model_fields:  # noqa: PLR2004 - section and field
+        section = CurationConfig.model_fields[str(place[0])].annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            return f"[{place[0]}] has: {', '.join(section.model_fields) or 'no settings yet'}."
+    return f"Sections: {', '.join(CurationConfig.model_fields)}."
