@@ -1,0 +1,1 @@
+"""The `gazecapture` command: parse and print only."""

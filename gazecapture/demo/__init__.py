@@ -1,0 +1,1 @@
+"""Drives the demonstration and scores it against the truth."""

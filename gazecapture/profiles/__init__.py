@@ -1,0 +1,1 @@
+"""Stream profiles: which channel means what, as data."""

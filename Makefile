@@ -1,0 +1,42 @@
+# make demo   set-up, then the main job          make test   set-up, then every check and test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_OUT ?= demo-out
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.demo-ready
+	$(BIN)/gazecapture demo --out $(DEMO_OUT)
+
+test: $(VENV)/.test-ready lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# A stamp is older than what it was made from only when that changed, so a second run starts at once.
+$(VENV)/.made:
+	@sh tools/system-packages.sh demo
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo-ready: pyproject.toml constraints.txt system-packages.txt | $(VENV)/.made
+	@sh tools/system-packages.sh demo
+	$(INSTALL) --editable '.[viewer]'
+	@touch $@
+
+$(VENV)/.test-ready: $(VENV)/.demo-ready
+	@sh tools/system-packages.sh demo test
+	$(INSTALL) --editable '.[viewer,test]'
+	$(INSTALL) --editable '.[train]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO_OUT) build dist

@@ -1,0 +1,315 @@
+"""Cut a recorded session into Readings by what its display journal says was on screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gazecapture import __version__
+from gazecapture.files import sha256_of
+from gazecapture.session.gaze_stream import GazeStream, load_gaze
+from gazecapture.session.journal import read_journal
+from gazecapture.session.schema import (
+    ANNOTATIONS,
+    DISPLAY_JOURNAL,
+    VALIDATION_JOURNAL,
+    WORDS_JOURNAL,
+    SessionInfo,
+    StudyInfo,
+    read_session_info,
+)
+from gazecapture.store import KeyedHash
+from keyframes.errors import DataError, GazeToolError, ImageError
+from keyframes.geometry import map_gaze
+from keyframes.reading import SCHEMAS, Reading, ReadingMeta
+
+__all__ = ["SessionReading", "to_readings"]
+
+LEAD_IN_NS = 500_000_000
+"""Gaze kept before image on, where no other reading was open: a saccade under way then keeps its onset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReading:
+    """One study of a session: its Reading and pictures, or why there is none."""
+
+    reading_number: int
+    reading: Reading | None = None
+    images: Mapping[int, Path] = field(default_factory=dict)
+    error: GazeToolError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """When one study was on screen, session ns."""
+
+    reading_number: int
+    on_ns: int
+    off_ns: int
+    free_from_ns: int
+    """End of the study before."""
+
+
+def to_readings(session: Path, *, key: bytes) -> Iterator[SessionReading]:
+    """Give every study of a session that was opened, in the order of the sitting.
+
+    key : the store's pseudonym key; ids are hashed with it.
+
+    A study that was not finished, or whose picture is missing or altered, comes with its error in place of a
+    Reading; the others are not touched by that. Of a study that was opened twice (the window was killed and the
+    session resumed) the last finished time counts.
+
+    Raises SchemaError where the folder is no session.
+    """
+    info = read_session_info(session)
+    journal = read_journal(session / "display", schema=DISPLAY_JOURNAL).table
+    spans = _spans(journal)
+    gaze = load_gaze(session, info.display)
+    opened = set(journal.column("reading_number").to_pylist())
+    for study in info.studies:
+        number = study.reading_number
+        if number not in opened:
+            continue
+        try:
+            if number not in spans:
+                raise DataError(
+                    f"reading {number} of the session was not finished",
+                    hint="Resume the session with `gazecapture read`, or leave it out.",
+                    record=number,
+                    code="GT-UNFINISHED",
+                )
+            images = _pictures(session, study)
+            reading = _cut(session, info, study, spans[number], list(spans.values()), journal, gaze, key)
+        except GazeToolError as error:
+            yield SessionReading(reading_number=number, error=error)
+        else:
+            yield SessionReading(reading_number=number, reading=reading, images=images)
+
+
+def _spans(journal: pa.Table) -> dict[int, _Span]:
+    """Find each reading's last finished stretch from ``on`` to ``off``."""
+    found: dict[int, _Span] = {}
+    on_ns: dict[int, int] = {}
+    last_off = np.iinfo(np.int64).min
+    rows = journal.select(["t_ns", "reading_number", "event"]).sort_by("t_ns").to_pylist()
+    for row in rows:
+        number = row["reading_number"]
+        if row["event"] == "on":
+            on_ns[number] = row["t_ns"]
+        elif row["event"] == "off" and number in on_ns:
+            found[number] = _Span(
+                reading_number=number, on_ns=on_ns.pop(number), off_ns=row["t_ns"], free_from_ns=last_off
+            )
+            last_off = row["t_ns"]
+    return dict(sorted(found.items(), key=lambda item: item[1].on_ns))
+
+
+def _pictures(session: Path, study: StudyInfo) -> dict[int, Path]:
+    """Return the study's picture files, each checked against its hash."""
+    paths = {}
+    for image in study.images:
+        path = session / "images" / f"{image.sha256}{image.suffix}"
+        if not path.is_file():
+            raise ImageError(
+                f"picture {image.image_index} of reading {study.reading_number} is missing from the session",
+                hint="Copy it back into the session's images folder.",
+                path=path,
+            )
+        if sha256_of(path) != image.sha256:
+            raise ImageError(
+                f"picture {image.image_index} of reading {study.reading_number} was altered since it was read",
+                hint="Restore the file that was shown.",
+                path=path,
+            )
+        paths[image.image_index] = path
+    return paths
+
+
+def _cut(
+    session: Path,
+    info: SessionInfo,
+    study: StudyInfo,
+    span: _Span,
+    spans: list[_Span],
+    display_journal: pa.Table,
+    gaze: GazeStream,
+    key: bytes,
+) -> Reading:
+    """Build one Reading."""
+    display = _display(display_journal, span)
+    part = gaze.between(max(span.on_ns - LEAD_IN_NS, span.free_from_ns), span.off_ns)
+    tables = {
+        "images": _images(study),
+        "display": display,
+        "gaze": _gaze(part, span, display, info),
+        "words": _words(session, span, spans),
+        "findings": _findings(session, span),
+        "truth": _truth(study),
+        "validations": _validations(session, span),
+    }
+    return Reading.build(_meta(info, study, span, part, KeyedHash(key)), tables)
+
+
+def _meta(
+    info: SessionInfo, study: StudyInfo, span: _Span, gaze: GazeStream, pseudonym: KeyedHash
+) -> ReadingMeta:
+    first = study.images[0]
+    study_id = first.source_study_uid or first.sha256
+    return ReadingMeta(
+        reading_id=pseudonym("session", f"{info.session_id}/{span.reading_number}", info.reader_code),
+        source_format="session",
+        reader_code=info.reader_code,
+        study_key=pseudonym("study", study_id),
+        patient_key=pseudonym("patient", first.source_patient_id or study_id),
+        session_id=pseudonym("sitting", info.session_id),
+        reading_number=span.reading_number,
+        duration_ns=span.off_ns - span.on_ns,
+        study_arm=study.arm,
+        indication=study.indication,
+        tracker=gaze.tracker,
+        display=info.display,
+        display_lag_ms=info.display_lag_ms,
+        consent_scopes=info.consent_scopes,
+        source_licence="own recording",
+        synthetic=info.synthetic or study.synthetic or gaze.simulated,
+        n_samples_expected=gaze.n_expected,
+        provenance={
+            "tool_version": __version__,
+            "recorded_with": info.tool_version,
+            "clock_offset_ms": f"{gaze.clock.offset_s * 1e3:.3f}",
+            "clock_residual_ms": f"{gaze.clock.residual_s * 1e3:.3f}",
+        },
+    )
+
+
+def _images(study: StudyInfo) -> pa.Table:
+    rows = [
+        {
+            "image_index": image.image_index,
+            "role": image.role,
+            "width_px": image.width_px,
+            "height_px": image.height_px,
+            "spacing_kind": image.spacing_kind,
+            "sha256": image.sha256,
+            "view_position": image.view_position or None,
+            "spacing_x_mm": image.spacing_x_mm,
+            "spacing_y_mm": image.spacing_y_mm,
+        }
+        for image in study.images
+    ]
+    return _table("images", rows)
+
+
+def _display(journal: pa.Table, span: _Span) -> pa.Table:
+    mine = pc.and_(
+        pc.equal(journal["reading_number"], span.reading_number),
+        pc.and_(pc.greater_equal(journal["t_ns"], span.on_ns), pc.less_equal(journal["t_ns"], span.off_ns)),
+    )
+    rows = journal.filter(mine).drop_columns(["reading_number", "event"])
+    return rows.set_column(0, "t_ns", pc.subtract(rows["t_ns"], span.on_ns))
+
+
+def _gaze(part: GazeStream, span: _Span, display: pa.Table, info: SessionInfo) -> pa.Table:
+    """Put the samples on reading time and on the image that was shown at that moment."""
+    t_ns = part.t_ns - span.on_ns
+    n = t_ns.size
+    mapped = map_gaze(t_ns, part.gaze["x_screen_px"], part.gaze["y_screen_px"], display)
+    per_deg_x = per_deg_y = np.nan
+    if info.display is not None and info.display.knows_degrees:
+        per_deg_x, per_deg_y = info.display.px_per_deg()
+    columns: dict[str, Any] = {
+        **part.gaze,
+        "t_ns": t_ns,
+        "x_image_px": mapped.x_image_px,
+        "y_image_px": mapped.y_image_px,
+        "px_per_deg_x": mapped.image_px_per_screen_px_x * per_deg_x,
+        "px_per_deg_y": mapped.image_px_per_screen_px_y * per_deg_y,
+        "viewport_id": pa.array(mapped.viewport_id, mask=mapped.viewport_id < 0),
+        "image_index": pa.array(mapped.image_index, mask=mapped.image_index < 0),
+        "on_panel": mapped.on_panel,
+        "source": pa.repeat("simulated" if part.simulated else "live", n),
+    }
+    return pa.table(columns)
+
+
+def _words(session: Path, span: _Span, spans: list[_Span]) -> pa.Table:
+    """Give the words that began before this study's end and after the end of the study before.
+
+    What is said between two studies belongs to the coming one, what is said after the last to the last.
+    """
+    words = read_journal(session / "words", schema=WORDS_JOURNAL).table.sort_by("t_start_ns")
+    offs = np.array([s.off_ns for s in spans], np.int64)
+    own = next(place for place, s in enumerate(spans) if s.reading_number == span.reading_number)
+    place = np.minimum(np.searchsorted(offs, words["t_start_ns"].to_numpy(), side="right"), offs.size - 1)
+    mine = words.filter(pa.array(place == own))
+    columns = {
+        "word_index": np.arange(mine.num_rows, dtype=np.int32),
+        "t_start_ns": pc.subtract(mine["t_start_ns"], span.on_ns),
+        "t_end_ns": pc.subtract(mine["t_end_ns"], span.on_ns),
+        "word": mine["word"],
+        "supported": np.ones(mine.num_rows, np.bool_),
+        "source": mine["source"],
+        "confidence": mine["confidence"],
+    }
+    return pa.table(columns)
+
+
+def _findings(session: Path, span: _Span) -> pa.Table:
+    """Give the findings as they stood when the study was closed."""
+    journal = read_journal(session / "annotations", schema=ANNOTATIONS).table
+    standing: dict[str, dict[str, Any]] = {}
+    for row in journal.sort_by("t_ns").to_pylist():
+        if row["reading_number"] != span.reading_number or not span.on_ns <= row["t_ns"] <= span.off_ns:
+            continue
+        if row["action"] == "remove":
+            standing.pop(row["finding_id"], None)
+        else:
+            standing[row["finding_id"]] = row
+    rows = [
+        {
+            "finding_id": row["finding_id"],
+            "label": row["label"] or "Other",
+            "present": True if row["present"] is None else row["present"],
+            "shape": row["shape"] or ("none" if row["box"] is None else "box"),
+            "sentence_ids": [],
+            "source": "reader",
+            **{name: row[name] for name in ("certainty", "rating", "image_index", "box")},
+        }
+        for row in standing.values()
+    ]
+    return _table("findings", rows)
+
+
+def _truth(study: StudyInfo) -> pa.Table:
+    rows = [
+        {
+            "finding_id": lesion.finding_id,
+            "label": lesion.label,
+            "present": lesion.present,
+            "shape": "none" if lesion.box is None else "box",
+            "sentence_ids": [],
+            "source": lesion.source,
+            "image_index": lesion.image_index,
+            "box": None if lesion.box is None else list(lesion.box),
+        }
+        for lesion in study.truth
+    ]
+    return _table("truth", rows)
+
+
+def _validations(session: Path, span: _Span) -> pa.Table:
+    journal = read_journal(session / "validation", schema=VALIDATION_JOURNAL).table
+    mine = journal.filter(pc.equal(journal["reading_number"], span.reading_number))
+    mine = mine.drop_columns(["reading_number"])
+    return mine.set_column(0, "t_ns", pc.subtract(mine["t_ns"], span.on_ns))
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    schema = SCHEMAS[name]
+    return pa.Table.from_pylist([{f.name: row.get(f.name) for f in schema} for row in rows], schema=schema)
