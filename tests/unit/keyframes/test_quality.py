@@ -1,0 +1,103 @@
+"""Quality figures against ETDQualitizer, hand-worked values and the cases where they have no value."""
+
+from __future__ import annotations
+
+import math
+
+import ETDQualitizer as etdq  # noqa: N813 - the package's own spelling
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from keyframes import quality
+from keyframes.errors import DataError, TimestampError
+
+FloatArray = NDArray[np.float64]
+AGREES = 1e-6
+
+
+@pytest.fixture(params=[0, 1, 2])
+def gaze(request: pytest.FixtureRequest) -> tuple[FloatArray, FloatArray]:
+    """A correlated cloud off the centre, some samples lost."""
+    rng = np.random.default_rng(request.param)
+    x = 12.0 + rng.normal(0, 0.3, 400)
+    y = -7.0 + 0.4 * (x - 12.0) + rng.normal(0, 0.2, 400)
+    lost = rng.random(400) < 0.05
+    x[lost] = y[lost] = np.nan
+    return x, y
+
+
+def test_agrees_with_etdqualitizer(gaze: tuple[FloatArray, FloatArray]) -> None:
+    x, y = gaze
+    assert quality.accuracy_deg(x, y, 11.0, -8.0) == pytest.approx(
+        etdq.accuracy(x, y, 11.0, -8.0)[0], abs=AGREES
+    )
+    assert quality.rms_s2s_deg(x, y) == pytest.approx(etdq.rms_s2s(x, y)[0], abs=AGREES)
+    assert quality.sd_deg(x, y) == pytest.approx(etdq.std(x, y)[0], abs=AGREES)
+    assert quality.bcea_deg2(x, y) == pytest.approx(etdq.bcea(x, y)[0], abs=AGREES)
+    assert quality.bcea_deg2(x, y, probability=0.95) == pytest.approx(etdq.bcea(x, y, 0.95)[0], abs=AGREES)
+    assert 100 * quality.loss_share(x, y) == pytest.approx(etdq.data_loss_from_invalid(x, y), abs=AGREES)
+
+
+def test_effective_rate_agrees_with_etdqualitizer_without_loss_and_not_with_it() -> None:
+    t = np.arange(500) / 250.0
+    x = np.zeros(500)
+    assert quality.effective_rate_hz(t) == pytest.approx(etdq.effective_frequency(x, x, 2.0), abs=AGREES)
+    kept = np.ones(500, np.bool_)
+    kept[100:200] = False
+    assert quality.effective_rate_hz(t[kept]) == pytest.approx(250.0, abs=AGREES)
+    assert etdq.effective_frequency(x[kept], x[kept], 2.0) == pytest.approx(200.0)
+
+
+def test_hand_worked_values() -> None:
+    assert quality.accuracy_deg([1.0, 1.0], [0.0, 0.0], 0.0, 0.0) == pytest.approx(1.0)
+    assert quality.accuracy_deg([0.0], [90.0], 123.0, 90.0) == pytest.approx(
+        0.0, abs=1e-9
+    )  # one pole, any azimuth
+    assert quality.rms_s2s_deg([0, 3, 3], [0, 4, 4]) == pytest.approx(math.sqrt(12.5))
+    assert quality.sd_deg([1, -1], [1, -1]) == pytest.approx(math.sqrt(2))
+    assert quality.loss_share([1, np.nan, 3, 4], [1, 2, np.inf, 4]) == 0.5
+    assert quality.effective_rate_hz([0.0, 0.1, 0.2, 5.0]) == pytest.approx(10.0)
+
+
+def test_rms_s2s_forms_no_pair_across_a_loss() -> None:
+    assert quality.rms_s2s_deg([0.0, 0.0, np.nan, 9.0, 9.0], np.zeros(5)) == 0.0
+
+
+def test_a_sample_lost_on_one_axis_counts_on_neither() -> None:
+    assert quality.sd_deg([1, -1, 50], [1, -1, np.nan]) == pytest.approx(math.sqrt(2))
+
+
+def test_samples_on_a_line_have_no_area() -> None:
+    x = np.linspace(0.0, 1.0, 20)
+    assert quality.bcea_deg2(x, np.zeros(20)) == 0.0
+    assert quality.bcea_deg2(x, 2 * x) == pytest.approx(0.0, abs=1e-7)
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [np.nan, np.inf]])
+def test_nothing_valid_gives_nan_without_a_warning(values: list[float]) -> None:
+    assert math.isnan(quality.accuracy_deg(values, values, 0.0, 0.0))
+    assert math.isnan(quality.rms_s2s_deg(values, values))
+    assert math.isnan(quality.sd_deg(values, values))
+    assert math.isnan(quality.bcea_deg2(values, values))
+
+
+def test_too_little_data_gives_nan() -> None:
+    assert math.isnan(quality.loss_share([], []))
+    assert math.isnan(quality.effective_rate_hz([]))
+    assert math.isnan(quality.effective_rate_hz([1.0]))
+    assert math.isnan(quality.bcea_deg2([1.0], [1.0]))
+
+
+def test_bad_input_is_named() -> None:
+    with pytest.raises(TimestampError, match="backward") as backward:
+        quality.effective_rate_hz([0.0, 1.0, 0.5])
+    assert backward.value.record == 2
+    with pytest.raises(TimestampError, match="not finite"):
+        quality.effective_rate_hz([0.0, np.nan])
+    with pytest.raises(TimestampError, match="equal"):
+        quality.effective_rate_hz([0.0, 0.0, 0.0, 1.0])
+    with pytest.raises(DataError, match="one length"):
+        quality.sd_deg([1.0, 2.0], [1.0])
+    with pytest.raises(DataError, match="probability"):
+        quality.bcea_deg2([1.0, 2.0], [1.0, 3.0], probability=1.0)
