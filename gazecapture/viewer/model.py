@@ -194,23 +194,26 @@ class ViewerModel:
         self._reading_number, self._presented = reading_number, False
 
     def set_area(self, area: Rect) -> None:
-        """Lay the viewports out anew in ``area`` (the window moved or was resized); zoom and pan are kept."""
+        """Lay the viewports out anew in ``area`` (the window moved or was resized).
+
+        Zoom and pan are kept, and an image that filled its viewport fills the new one; the states that undo goes
+        back to are laid out anew too.
+        """
         if area == self._area:
             return
-        x0, y0, x1, y1 = area
         self._area = area
-        share = (x1 - x0) / max(1, len(self._viewports))
-        self._viewports = tuple(
-            replace(v, rect=(x0 + share * place, y0, x0 + share * (place + 1), y1))
-            for place, v in enumerate(self._viewports)
-        )
+        self._viewports = self._laid_out(self._viewports)
+        self._undo = [self._laid_out(state) for state in self._undo]
 
     def set_panels(self, panels: Sequence[Panel]) -> None:
         """Say which panels cover parts of the screen from the next frame on."""
         self._panels = tuple(panels)
 
-    def act(self, action: Action) -> None:
-        """Do one thing to the display. Raises UsageError for a viewport or preset that does not exist."""
+    def act(self, action: Action, *, continues: bool = False) -> None:
+        """Do one thing to the display. Raises UsageError for a viewport or preset that does not exist.
+
+        continues : it goes on with the gesture of the last action (a drag), so that one undo takes both back.
+        """
         if not 0 <= action.viewport_id < len(self._viewports):
             raise UsageError(f"there is no viewport {action.viewport_id} (open: {len(self._viewports)})")
         before = self._viewports
@@ -226,7 +229,7 @@ class ViewerModel:
         self._viewports = tuple(
             self._changed(v, _carried_to(action, target, v)) if v is target or carried else v for v in before
         )
-        if self._viewports != before:
+        if self._viewports != before and not (continues and self._undo):
             self._undo = [*self._undo[-(UNDO_DEPTH - 1) :], before]
 
     def viewport_at(self, x_screen_px: float, y_screen_px: float) -> int | None:
@@ -258,6 +261,15 @@ class ViewerModel:
         self._viewports = self._journaled = ()
         self._undo, self._reading_number, self._presented = [], 0, False
         return rows
+
+    def _laid_out(self, viewports: tuple[ViewportState, ...]) -> tuple[ViewportState, ...]:
+        x0, y0, x1, y1 = self._area
+        share = (x1 - x0) / max(1, len(viewports))
+        moved = (
+            (v, replace(v, rect=(x0 + share * place, y0, x0 + share * (place + 1), y1)))
+            for place, v in enumerate(viewports)
+        )
+        return tuple(self._fitted(new) if self._fitted(old) == old else new for old, new in moved)
 
     def _row(self, v: ViewportState, t_ns: int, event: str) -> dict[str, Any]:
         source, dest = v.shown()
