@@ -95,7 +95,7 @@ def _by_cv2(source: Values, to_level: Affine, width: int, height: int) -> Values
 def _by_numpy(source: Values, to_level: Affine, width: int, height: int) -> Values:
     """Do the same in two passes, for the viewer turns by quarter turns only, so that axes stay apart."""
     a, b, c, d, e, f = to_level.coefficients
-    i, j = np.arange(width), np.arange(height)
+    i, j = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
     if b == d == 0.0:
         return _two_passes(source, e * j + f, a * i + c)
     if a == e == 0.0:
