@@ -1,0 +1,1 @@
+"""From curated readings to a dataset: rows, shards, originals, card, manifest, and their verification."""

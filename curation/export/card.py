@@ -1,0 +1,95 @@
+"""The dataset card: what is in it, in words for people and in YAML for Hugging Face."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from curation.export.schema import SHARD_SCHEMA_VERSION
+from curation.export.splits import SPLITS
+from gazecapture import __version__
+from keyframes.reading import ReadingMeta
+
+__all__ = ["CardFacts", "dataset_card"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """What the card says."""
+
+    metas: Sequence[ReadingMeta]
+    splits: Mapping[str, str]
+    n_keyframes: int
+    n_fixations: int
+    config_hash: str
+
+
+def dataset_card(facts: CardFacts) -> str:
+    """Return README.md of a dataset."""
+    counts = Counter(facts.splits.values())
+    tiers = sorted({meta.access_tier for meta in facts.metas})
+    generated = sum(meta.synthetic for meta in facts.metas)
+    readers = len({meta.reader_code for meta in facts.metas})
+    studies = len({meta.study_key for meta in facts.metas})
+    files = "\n".join(
+        f"  - split: {'validation' if split == 'validate' else split}\n    path: readings/{split}-*.parquet"
+        for split in SPLITS
+        if counts[split]
+    )
+    note = (
+        f"**{generated} of {len(facts.metas)} readings are generated, not recorded from people.** "
+        "Use them to try software, never to draw conclusions about radiologists.\n\n"
+        if generated
+        else ""
+    )
+    rows = "\n".join(f"| {split} | {counts[split]} |" for split in SPLITS)
+    return f"""---
+license: other
+task_categories:
+- image-to-text
+- visual-question-answering
+tags:
+- eye-tracking
+- radiology
+- chest-x-ray
+configs:
+- config_name: default
+  data_files:
+{files}
+---
+
+# Readings with gaze, key frames and trajectories
+
+{note}Research use only, not for diagnosis. Gaze identifies people: treat every row as personal data of its reader.
+
+| | |
+|---|---|
+| readings | {len(facts.metas)} |
+| studies | {studies} |
+| readers | {readers} |
+| fixations | {facts.n_fixations} |
+| key frames | {facts.n_keyframes} |
+| access tier | {", ".join(tiers)} |
+| shard format | {SHARD_SCHEMA_VERSION} |
+| made by | gazecapture {__version__}, settings {facts.config_hash} |
+
+| split | readings |
+|---|---|
+{rows}
+
+## How to read it
+
+    datasets.load_dataset("parquet", data_files="readings/*.parquet")
+
+One row is one reading. Coordinates are px of the stored matrix (`image_info.matrix_width_px`), whatever size the
+picture in `images` has; boxes are half-open `[x0, y0, x1, y1]`; times are ns since image on. `hdf5/` holds the same
+rows. Columns `truth` are reference lesions for measures only: do not train on them unasked.
+`dataset.json` lists every file with its SHA-256; `gazecurate verify` checks them.
+
+## How the gaze became rows
+
+Fixations by the method named in the settings, regions from the provider named in `regions.provider` with its
+confidence, key frames by profile `toolkit`. Words that are, or nearly are, names from the pictures' headers stand as
+`[redacted]`. A split never separates the studies of a patient.
+"""

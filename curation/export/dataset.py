@@ -1,0 +1,299 @@
+"""Write a dataset: shards, originals, card and manifest, scanned before anything gets its final name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from gazecapture.radiograph.decode import Radiograph, load_radiograph
+from numpy.typing import NDArray
+
+from curation.config import CurationConfig, config_hash, settings_hash
+from curation.export.card import CardFacts, dataset_card
+from curation.export.originals import write_original
+from curation.export.rows import RowOptions, build_row
+from curation.export.scan import scan_output
+from curation.export.schema import SHARD_SCHEMA_VERSION
+from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter
+from curation.export.splits import SPLITS, Candidate, assign_splits
+from curation.privacy import Identifiers
+from gazecapture import __version__
+from gazecapture.files import (
+    claim_output_folder,
+    make_private_folder,
+    sha256_of,
+    write_bytes_atomically,
+    write_json_atomically,
+)
+from gazecapture.store import Store
+from keyframes.errors import PrivacyError
+from keyframes.reading import Reading
+
+__all__ = ["MANIFEST", "ExportSummary", "export_dataset"]
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "dataset.json"
+EXPORT_CODE_VERSION = "1"
+"""Raised by hand whenever the written bytes change for unchanged input."""
+_PARTS = ("readings", "hdf5", "images", "README.md")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSummary:
+    """What an export did."""
+
+    n_readings: int
+    n_by_split: Mapping[str, int]
+    n_files: int
+    n_bytes: int
+    up_to_date: bool
+    """The dataset already held exactly this; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    reading_ids: tuple[str, ...]
+    split_of: Mapping[str, str]
+    key: str
+
+
+def export_dataset(
+    store: Store,
+    out: Path,
+    *,
+    reading_ids: Sequence[str],
+    config: CurationConfig,
+    progress: Callable[[int, int], None] | None = None,
+) -> ExportSummary:
+    """Write the given readings, whose stages are done, to dataset folder ``out``.
+
+    Nothing changes in ``out`` before all is written beside it and scanned; a second call with the same input
+    writes nothing. Memory does not grow with the dataset.
+
+    Raises PrivacyError where the scan finds an identifier (no dataset is left then, not even an older one with
+    the same manifest), UsageError for a foreign folder.
+    """
+    claim_output_folder(out, kind="dataset")
+    for leftover in out.glob(".*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    plan = _make_plan(store, reading_ids, config)
+    manifest = _manifest_of(out)
+    if manifest.get("key") == plan.key and all((out / f["path"]).is_file() for f in manifest["files"]):
+        return _summary(plan, manifest, up_to_date=True)
+    staging = make_private_folder(out / f".{uuid.uuid4().hex[:8]}.partial")
+    try:
+        identifiers = _write_all(store, staging, plan, config, progress)
+        hits = scan_output(staging, identifiers, _private_strings(store))
+        if hits:
+            raise PrivacyError(
+                f"the finished output holds what must stay in the store: {'; '.join(hits[:3])}",
+                hint="No dataset was written. Look at the readings' texts, then run again.",
+                record=f"{len(hits)} files",
+            )
+        manifest = _manifest(staging, plan, config)
+        _put_in_place(staging, out, manifest)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return _summary(plan, manifest, up_to_date=False)
+
+
+def _make_plan(store: Store, reading_ids: Sequence[str], config: CurationConfig) -> _Plan:
+    candidates, hashes = [], []
+    for reading_id in sorted(reading_ids):
+        reading = store.load(reading_id)
+        labels = reading.table("truth" if reading.table("truth").num_rows else "findings")
+        present = labels.filter(pc.equal(labels["present"], True)).column("label").to_pylist()
+        candidates.append(
+            Candidate(
+                reading_id=reading_id,
+                patient_key=reading.meta.patient_key,
+                stratum=f"{reading.meta.source_format}/{min(present, default='')}",
+            )
+        )
+        stages = sorted((store.folder(reading_id) / "stages").glob("*/stage.json"))
+        hashes.append([reading_id, store.source_hash(reading_id), *(sha256_of(path) for path in stages)])
+    export = config.export
+    shares = {
+        "train": export.split_train,
+        "validate": export.split_validate,
+        "test": 1.0 - export.split_train - export.split_validate,
+    }
+    split_of = assign_splits(candidates, shares, seed=export.seed)
+    key = settings_hash(
+        {
+            "readings": hashes,
+            "config": config.model_dump(mode="json"),
+            "versions": [EXPORT_CODE_VERSION, SHARD_SCHEMA_VERSION, __version__],
+        }
+    )
+    return _Plan(reading_ids=tuple(split_of), split_of=split_of, key=key)
+
+
+def _write_all(
+    store: Store,
+    staging: Path,
+    plan: _Plan,
+    config: CurationConfig,
+    progress: Callable[[int, int], None] | None,
+) -> list[Identifiers]:
+    """Write everything but the manifest into ``staging``; return what the scan must look for."""
+    found: list[Identifiers] = []
+    metas, n_keyframes, n_fixations, done = [], 0, 0, 0
+    for split, number, total, ids in _shards(plan, config.export.readings_per_shard):
+        stem = f"{split}-{number:05d}-of-{total:05d}"
+        with _writers(staging, stem, config) as writers:
+            for reading_id in ids:
+                reading = store.load(reading_id)
+                radiographs = _radiographs(store, reading)
+                identifiers = Identifiers.of(radiographs.values())
+                row = build_row(reading, _greys(radiographs), _row_options(split, config, identifiers))
+                for writer in writers:
+                    writer.add(row)
+                if config.privacy.images == "include" and config.privacy.originals:
+                    _write_originals(store, reading, staging)
+                found.append(identifiers)
+                metas.append(reading.meta)
+                n_keyframes += len(row["keyframes"])
+                n_fixations += len(row["fixations"])
+                done += 1
+                if progress is not None:
+                    progress(done, len(plan.reading_ids))
+    facts = CardFacts(
+        metas=metas,
+        splits=plan.split_of,
+        n_keyframes=n_keyframes,
+        n_fixations=n_fixations,
+        config_hash=config_hash(config),
+    )
+    write_bytes_atomically(staging / "README.md", dataset_card(facts).encode())
+    return found
+
+
+def _shards(plan: _Plan, readings_per_shard: int) -> Iterator[tuple[str, int, int, list[str]]]:
+    """Give (split, number, of how many, reading ids) of every shard."""
+    for split in SPLITS:
+        ids = sorted(i for i in plan.reading_ids if plan.split_of[i] == split)
+        pieces = [ids[a : a + readings_per_shard] for a in range(0, len(ids), readings_per_shard)]
+        for number, piece in enumerate(pieces):
+            yield split, number, len(pieces), piece
+
+
+@contextmanager
+def _writers(staging: Path, stem: str, config: CurationConfig) -> Iterator[list[ShardWriter]]:
+    export = config.export
+    writers: list[ShardWriter] = []
+    with ExitStack() as stack:
+        if "parquet" in export.formats:
+            path = make_private_folder(staging / "readings") / f"{stem}.parquet"
+            writers.append(
+                ParquetShardWriter(
+                    path, row_group_bytes=export.row_group_mib << 20, row_group_rows=export.row_group_rows
+                )
+            )
+        if "hdf5" in export.formats:
+            writers.append(Hdf5ShardWriter(make_private_folder(staging / "hdf5") / f"{stem}.h5"))
+        for writer in writers:
+            stack.callback(writer.close)
+        yield writers
+
+
+def _row_options(split: str, config: CurationConfig, identifiers: Identifiers) -> RowOptions:
+    return RowOptions(
+        split=split,
+        config_hash=config_hash(config),
+        with_images=config.privacy.images == "include",
+        with_keyframe_pictures=config.export.keyframe_pictures,
+        picture_max_side_px=config.export.picture_max_side_px,
+        keyframe_max_side_px=config.export.keyframe_max_side_px,
+        redact=identifiers.redact,
+    )
+
+
+def _radiographs(store: Store, reading: Reading) -> dict[int, Radiograph]:
+    indexes = reading.table("images").column("image_index").to_pylist()
+    paths = {index: store.image_path(reading.meta.reading_id, index) for index in indexes}
+    return {index: load_radiograph(path) for index, path in paths.items() if path is not None}
+
+
+def _greys(radiographs: Mapping[int, Radiograph]) -> dict[int, NDArray[np.uint8]]:
+    return {index: radiograph.grey8() for index, radiograph in radiographs.items()}
+
+
+def _write_originals(store: Store, reading: Reading, staging: Path) -> None:
+    folder = make_private_folder(staging / "images")
+    for index in reading.table("images").column("image_index").to_pylist():
+        source = store.image_path(reading.meta.reading_id, index)
+        if source is not None:
+            write_original(
+                source,
+                folder / f"{reading.meta.reading_id}_{index}",
+                patient=reading.meta.patient_key,
+                pseudonym=store.keyed_hash,
+            )
+
+
+def _private_strings(store: Store) -> list[str]:
+    """Return what may stand nowhere in the output, apart from what the headers give."""
+    return [str(store.root.resolve()), str(Path.home()), store.pseudonym_key.hex()]
+
+
+def _manifest_of(out: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((out / MANIFEST).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and isinstance(content.get("files"), list) else {}
+
+
+def _manifest(staging: Path, plan: _Plan, config: CurationConfig) -> dict[str, Any]:
+    files = [
+        {
+            "path": path.relative_to(staging).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+        }
+        for path in sorted(p for p in staging.rglob("*") if p.is_file())
+    ]
+    return {
+        "schema_version": SHARD_SCHEMA_VERSION,
+        "tool_version": __version__,
+        "key": plan.key,
+        "config": config.model_dump(mode="json"),
+        "n_readings": len(plan.reading_ids),
+        "files": files,
+    }
+
+
+def _put_in_place(staging: Path, out: Path, manifest: Mapping[str, Any]) -> None:
+    """Swap the new parts in; without its manifest, which goes first and comes last, a dataset does not count."""
+    (out / MANIFEST).unlink(missing_ok=True)
+    for part in _PARTS:
+        old, new = out / part, staging / part
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+        if new.exists():
+            new.replace(old)
+    write_json_atomically(out / MANIFEST, dict(manifest))
+
+
+def _summary(plan: _Plan, manifest: Mapping[str, Any], *, up_to_date: bool) -> ExportSummary:
+    splits = list(plan.split_of.values())
+    return ExportSummary(
+        n_readings=len(splits),
+        n_by_split={split: splits.count(split) for split in SPLITS},
+        n_files=len(manifest["files"]),
+        n_bytes=sum(int(f["bytes"]) for f in manifest["files"]),
+        up_to_date=up_to_date,
+    )

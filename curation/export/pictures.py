@@ -1,0 +1,32 @@
+"""Pictures as the shards carry them: 8-bit grey PNG, default VOI and polarity, no metadata."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["encode_png", "shrink"]
+
+PNG_LEVEL = 1
+"""Level 6 takes 2.3 times as long as level 1 for 6 % fewer bytes on radiographs of 512 px; encoding is the
+slowest part of an export."""
+
+
+def shrink(grey8: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
+    """Return the picture with its longer side at most ``longest_px``; a smaller one is returned as it is."""
+    height, width = grey8.shape
+    factor = longest_px / max(height, width)
+    if factor >= 1.0:
+        return grey8
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(Image.fromarray(grey8).resize(size, Image.Resampling.BOX), np.uint8)
+
+
+def encode_png(grey8: NDArray[np.uint8]) -> bytes:
+    """Return the picture as PNG bytes, the same for the same pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(grey8).save(buffer, format="PNG", compress_level=PNG_LEVEL)
+    return buffer.getvalue()

@@ -1,0 +1,219 @@
+"""Join one reading's tables into the shard row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from keyframes.frames import render_keyframe
+from numpy.typing import NDArray
+
+from curation.export.pictures import encode_png, shrink
+from curation.export.schema import SHARD_SCHEMA_VERSION
+from gazecapture import __version__
+from keyframes.reading import Reading
+
+__all__ = ["RowOptions", "build_row"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowOptions:
+    """What a row carries."""
+
+    split: str
+    config_hash: str
+    with_images: bool
+    with_keyframe_pictures: bool
+    picture_max_side_px: int
+    keyframe_max_side_px: int
+    redact: Callable[[str], str]
+    """Takes names of people and places out of a text."""
+
+
+def build_row(
+    reading: Reading, pictures: Mapping[int, NDArray[np.uint8]], options: RowOptions
+) -> dict[str, Any]:
+    """Return the shard row (`curation.export.schema.SHARD`) of one reading as Python values.
+
+    pictures : 8-bit grey at full size by image index; an index without a picture gets none.
+    Raises SchemaError where a stage's table is not there yet.
+    """
+    meta, redact = reading.meta, options.redact
+    shown = pictures if options.with_images else {}
+    encoded = {
+        i: _picture(p, f"{meta.reading_id}_{i}", options.picture_max_side_px) for i, p in shown.items()
+    }
+    words = [{**w, "word": redact(w["word"])} for w in reading.table("words").to_pylist()]
+    sentences = [{**s, "text": redact(s["text"])} for s in reading.table("sentences").to_pylist()]
+    primary = _primary_regions(reading)
+    scheme = reading.table("regions").column("scheme").to_pylist()
+    return {
+        "reading_id": meta.reading_id,
+        "schema_version": SHARD_SCHEMA_VERSION,
+        "split": options.split,
+        "split_official": meta.split_official or None,
+        "source_format": meta.source_format,
+        "source_licence": meta.source_licence or None,
+        "access_tier": meta.access_tier,
+        "gaze_tier": "fixations",
+        "synthetic": meta.synthetic,
+        "time_origin": meta.time_origin,
+        "reader_code": meta.reader_code,
+        "patient_key": meta.patient_key,
+        "study_key": meta.study_key,
+        "reading_number": meta.reading_number,
+        "study_arm": meta.study_arm or None,
+        "indication": redact(meta.indication) or None,
+        "duration_ns": meta.duration_ns,
+        "tracker": _tracker(reading),
+        "display": _display(reading),
+        "images": [{"bytes": p["bytes"], "path": p["path"]} for _, p in sorted(encoded.items())],
+        "image_info": _image_info(reading, encoded),
+        "text": " ".join(s["text"] for s in sentences) or None,
+        "words": words,
+        "sentences": sentences,
+        "fixations": _fixations(reading, primary),
+        "saccades": [e for e in reading.table("events").to_pylist() if e["kind"] == "saccade"],
+        "keyframes": _keyframes(reading, pictures, primary, options),
+        "trajectory": reading.table("trajectory").to_pylist(),
+        "region_scheme": scheme[0] if scheme else None,
+        "regions": reading.table("regions").to_pylist(),
+        "findings": reading.table("findings").to_pylist(),
+        "truth": reading.table("truth").to_pylist(),
+        "qa": [],
+        "quality": reading.table("quality").to_pylist(),
+        "issues": reading.table("issues").to_pylist(),
+        "config_hash": options.config_hash,
+        "tool_version": __version__,
+    }
+
+
+def _picture(grey8: NDArray[np.uint8], stem: str, longest_px: int) -> dict[str, Any]:
+    small = shrink(grey8, longest_px)
+    return {"bytes": encode_png(small), "path": f"{stem}.png", "shape": small.shape}
+
+
+def _tracker(reading: Reading) -> dict[str, Any]:
+    tracker = reading.meta.tracker
+    source = reading.table("gaze").column("source")
+    return {
+        "manufacturer": tracker.manufacturer or None,
+        "model": tracker.model or None,
+        "profile": tracker.profile or None,
+        "nominal_rate_hz": tracker.nominal_rate_hz,
+        "effective_rate_hz": tracker.effective_rate_hz,
+        "gaze_source": source[0].as_py() if len(source) else None,
+    }
+
+
+def _display(reading: Reading) -> dict[str, Any] | None:
+    display = reading.meta.display
+    if display is None:
+        return None
+    return {
+        "width_px": display.width_px,
+        "height_px": display.height_px,
+        "width_mm": display.width_mm,
+        "height_mm": display.height_mm,
+        "distance_mm": display.distance_mm,
+        "lag_ms": reading.meta.display_lag_ms,
+    }
+
+
+def _image_info(reading: Reading, encoded: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for image in reading.table("images").to_pylist():
+        picture = encoded.get(image["image_index"])
+        rows.append(
+            {
+                **image,
+                "matrix_width_px": image["width_px"],
+                "matrix_height_px": image["height_px"],
+                "picture_width_px": None if picture is None else picture["shape"][1],
+                "picture_height_px": None if picture is None else picture["shape"][0],
+                # Of the exported bytes: the hash of the stored file would lead back to it.
+                "sha256": None if picture is None else hashlib.sha256(picture["bytes"]).hexdigest(),
+            }
+        )
+    return rows
+
+
+def _primary_regions(reading: Reading) -> dict[int, dict[str, Any]]:
+    rows = reading.table("event_regions").to_pylist()
+    return {row["event_index"]: row for row in rows if row["is_primary"]}
+
+
+def _fixations(reading: Reading, primary: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    gaze = reading.table("gaze")
+    t_ns = gaze.column("t_ns").to_numpy()
+    measured = {name: gaze.column(name).to_numpy() for name in ("px_per_deg_x", "px_per_deg_y", "pupil")}
+    rows = []
+    for event in reading.table("events").to_pylist():
+        if event["kind"] != "fixation":
+            continue
+        part = slice(*np.searchsorted(t_ns, [event["t_start_ns"], event["t_end_ns"]]))
+        region = primary.get(event["event_index"], {})
+        rows.append(
+            {
+                **event,
+                **{name: _median(values[part]) for name, values in measured.items()},
+                "region": region.get("region"),
+                "letter": region.get("letter"),
+                "region_weight": region.get("weight"),
+            }
+        )
+    return rows
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _keyframes(
+    reading: Reading,
+    pictures: Mapping[int, NDArray[np.uint8]],
+    primary: Mapping[int, Mapping[str, Any]],
+    options: RowOptions,
+) -> list[dict[str, Any]]:
+    events, gaze = reading.table("events"), reading.table("gaze")
+    duration_s = dict(
+        zip(events.column("event_index").to_pylist(), events.column("duration_s").to_pylist(), strict=True)
+    )
+    rows = []
+    for frame in reading.table("keyframes").to_pylist():
+        region = _looked_at_most(frame["fixation_indexes"], duration_s, primary)
+        picture = None
+        grey8 = pictures.get(frame["image_index"])
+        if options.with_images and options.with_keyframe_pictures and grey8 is not None and frame["box"]:
+            drawn = render_keyframe(grey8, frame, events, gaze, longest_px=options.keyframe_max_side_px)
+            name = f"{reading.meta.reading_id}_k{frame['keyframe_index']:03d}.png"
+            picture = {"bytes": encode_png(drawn), "path": name}
+        rows.append({**frame, **region, "picture": picture})
+    return rows
+
+
+def _looked_at_most(
+    fixation_indexes: list[int], duration_s: Mapping[int, float], primary: Mapping[int, Mapping[str, Any]]
+) -> dict[str, str | None]:
+    """Return region and letter with the longest dwell among a key frame's fixations."""
+    dwell: Counter[tuple[str, str]] = Counter()
+    for index in fixation_indexes:
+        if index in primary:
+            dwell[primary[index]["region"], primary[index]["letter"]] += duration_s.get(index, 0.0)  # type: ignore[assignment]
+    if not dwell:
+        return {"region": None, "letter": None}
+    region, letter = max(sorted(dwell), key=lambda pair: dwell[pair])
+    return {"region": region, "letter": letter}
+
+
+def rows_to_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table of ``schema``; keys that the schema does not have are left out."""
+    return pa.Table.from_pylist(
+        [{name: row.get(name) for name in schema.names} for row in rows], schema=schema
+    )

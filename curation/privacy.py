@@ -1,0 +1,88 @@
+"""What must not leave the store, and how text is freed of it.
+
+Identifiers come from the headers of a reading's pictures: names of people and places, patient and study ids.
+Text is compared with them word by word, misspelt and split words included. Nothing here keeps or prints them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Self
+
+from gazecapture.radiograph.decode import Radiograph
+
+__all__ = ["REDACTED", "Identifiers"]
+
+REDACTED = "[redacted]"
+MIN_NAME_LETTERS = 3
+"""Shorter parts of a name (initials) would take ordinary words out of the text."""
+MIN_FUZZY_LETTERS = 5
+"""From this length on a misspelt name is recognised; shorter ones have too many ordinary neighbours."""
+FUZZY_RATIO = 0.84
+"""difflib's similarity: one wrong letter in six to seven, as recognisers and typists make."""
+MIN_ID_CHARACTERS = 6
+"""Shorter ids ("1", "0012") occur in any file by chance; they are dropped with the header anyway."""
+
+_WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identifiers:
+    """Names and ids that the pictures' headers give."""
+
+    names: frozenset[str] = frozenset()
+    """Whole names as the headers have them."""
+    ids: frozenset[str] = frozenset()
+    """Patient ids, study and image UIDs."""
+    _seen: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, radiographs: Iterable[Radiograph]) -> Self:
+        """Collect the identifiers of a reading's pictures."""
+        names: set[str] = set()
+        ids: set[str] = set()
+        for radiograph in radiographs:
+            names |= {name for name in radiograph.names if name.strip()}
+            ids |= {radiograph.patient_id, radiograph.study_uid}
+        return cls(names=frozenset(names), ids=frozenset(i for i in ids if len(i) >= MIN_ID_CHARACTERS))
+
+    @cached_property
+    def name_parts(self) -> frozenset[str]:
+        """Single words of all names, case-folded."""
+        parts = {part.casefold() for name in self.names for part in _WORD.findall(name.replace("^", " "))}
+        return frozenset(p for p in parts if len(p) >= MIN_NAME_LETTERS and not p.isdigit())
+
+    def redact(self, text: str) -> str:
+        """Return ``text`` with every word that is, or nearly is, part of a name replaced by ``[redacted]``."""
+        words = list(_WORD.finditer(text))
+        hidden = {place for place, word in enumerate(words) if self._is_name(word.group())}
+        for place in range(len(words) - 1):
+            if self._is_exact_name(words[place].group() + words[place + 1].group()):
+                hidden |= {place, place + 1}
+        for place in sorted(hidden, reverse=True):
+            text = text[: words[place].start()] + REDACTED + text[words[place].end() :]
+        return text
+
+    def count_in(self, text: str) -> int:
+        """Return how many words `redact` would replace."""
+        return self.redact(text).count(REDACTED) - text.count(REDACTED)
+
+    def _is_exact_name(self, word: str) -> bool:
+        return word.casefold() in self.name_parts
+
+    def _is_name(self, word: str) -> bool:
+        folded = word.casefold()
+        if folded not in self._seen:
+            self._seen[folded] = folded in self.name_parts or (
+                len(folded) >= MIN_FUZZY_LETTERS
+                and bool(difflib.get_close_matches(folded, self._long_parts, n=1, cutoff=FUZZY_RATIO))
+            )
+        return self._seen[folded]
+
+    @cached_property
+    def _long_parts(self) -> list[str]:
+        return sorted(p for p in self.name_parts if len(p) >= MIN_FUZZY_LETTERS)

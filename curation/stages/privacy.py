@@ -1,0 +1,50 @@
+"""Decide whether a reading may leave the store; what leaves is freed of identifiers at export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gazecapture.radiograph.decode import load_radiograph
+
+from curation.config import CurationConfig
+from curation.privacy import Identifiers
+from curation.stages.protocol import StageContext, StageOutput
+from keyframes.reading import Reading
+
+__all__ = ["PRIVACY", "PrivacyStage"]
+
+
+class PrivacyStage:
+    """Holds a reading back whose picture says that it carries burned-in text; counts what will be redacted."""
+
+    name = "privacy"
+    tables: tuple[str, ...] = ()
+    code_version = "1"
+    depends_on = ("quality", "dictation")
+
+    def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
+        """Return the privacy settings."""
+        return config.privacy.model_dump(mode="json")
+
+    def run(self, reading: Reading, context: StageContext) -> StageOutput:
+        """Look at headers and text. Raises ImageError where a picture cannot be read: then nothing is known."""
+        indexes = reading.table("images").column("image_index").to_pylist()
+        paths = [path for path in map(context.image_path, indexes) if path is not None]
+        radiographs = [load_radiograph(path) for path in paths]
+        identifiers = Identifiers.of(radiographs)
+        texts = [reading.meta.indication, *reading.table("sentences").column("text").to_pylist()]
+        notes = {
+            "n_words_redacted": sum(identifiers.count_in(text) for text in texts),
+            "n_pictures": len(paths),
+        }
+        if any(radiograph.burned_in for radiograph in radiographs):
+            return StageOutput(
+                notes=notes,
+                verdict="held_back",
+                reason="GT-BURNED-IN: a picture's header says that text is burned into its pixels",
+            )
+        return StageOutput(notes=notes)
+
+
+PRIVACY = PrivacyStage()
