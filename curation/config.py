@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from curation.issues import ISSUE_SEVERITY, Severity
+from gazecapture.files import write_json_atomically
 from keyframes.errors import ConfigError
 
 __all__ = [
@@ -29,14 +31,15 @@ __all__ = [
     "TrajectoryConfig",
     "config_hash",
     "load_config",
+    "remember_config",
+    "remembered_config",
     "settings_hash",
 ]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=3600.0)]
 Degrees = Annotated[float, Field(gt=0.0, le=45.0)]
-Severity = Literal["ignore", "info", "warning", "error"]
-"""What an issue does: ignore drops it, an error rejects the reading."""
+_REMEMBERED = "last_config.json"
 
 
 class _Section(BaseModel):
@@ -73,6 +76,11 @@ class QualityConfig(_Section):
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must not exceed {high}")
+        for code in self.severity:
+            if code not in ISSUE_SEVERITY:
+                raise ValueError(
+                    f"severity: no issue has the code {code} (known: {', '.join(ISSUE_SEVERITY)})"
+                )
         return self
 
 
@@ -196,8 +204,21 @@ def _clear(error: ValidationError, path: Path) -> ConfigError:
 
 def _known(place: tuple[int | str, ...]) -> str:
     """Say which settings there are where the name was wrong."""
-    if len(place) >= 2 and place[0] in CurationConfig.model_fields:  # noqa: PLR2004 - section and field
+    if len(place) >= 2 and place[0] in CurationConfig.model_fields:
         section = CurationConfig.model_fields[str(place[0])].annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             return f"[{place[0]}] has: {', '.join(section.model_fields) or 'no settings yet'}."
     return f"Sections: {', '.join(CurationConfig.model_fields)}."
+
+
+def remember_config(store_root: Path, config: CurationConfig) -> None:
+    """Keep the settings of a run in the store, so that `status` and `export` judge by the same ones."""
+    write_json_atomically(store_root / _REMEMBERED, config.model_dump(mode="json"))
+
+
+def remembered_config(store_root: Path) -> CurationConfig:
+    """Return the settings of the last run; the defaults where there was none or they are of another version."""
+    try:
+        return CurationConfig.model_validate_json((store_root / _REMEMBERED).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return CurationConfig()

@@ -1,0 +1,63 @@
+"""The command ``gazecurate``: it parses and prints; the work is done elsewhere. A sub-command is imported when used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import click
+
+from gazecapture import __version__
+from gazecapture.console import run_command, setup_logging
+
+__all__ = ["cli", "main"]
+
+_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "ingest": ("curation.cli.ingest", "Put sessions into a store."),
+        "run": ("curation.cli.run", "Curate every reading of a store and write the dataset."),
+        "qc": ("curation.cli.qc", "Judge the quality of every reading."),
+        "status": ("curation.cli.status", "Say what is done, what is left and what failed."),
+        "export": ("curation.cli.export", "Write the dataset from what is curated."),
+        "verify": ("curation.cli.verify", "Check a dataset against its manifest."),
+        "report": ("curation.cli.report", "Write a report as one HTML page."),
+    }
+)
+"""Name -> (module, which has the command under the same name; one line of help)."""
+
+
+class _LazyGroup(click.Group):
+    """Knows names and one line of help of its commands; imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - each module defines its own
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gazecurate")
+@click.option("-v", "--verbose", is_flag=True, help="Log more to stderr.")
+def cli(*, verbose: bool) -> None:
+    """From recorded sessions to training shards. Research use only, not for diagnosis.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 some readings failed or were held back, 4 no reading left,
+    5 privacy, 6 a dataset differs from its manifest, 130 interrupted (run it again to go on).
+    """
+    setup_logging(verbose=verbose)
+
+
+def main() -> None:
+    """Run the console script ``gazecurate``."""
+    sys.exit(run_command(cli))

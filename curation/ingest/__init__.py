@@ -1,0 +1,1 @@
+"""From a source's own format to Readings in the store; one file per format."""

@@ -1,0 +1,45 @@
+"""``gazecurate ingest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from curation.cli.options import as_json, hold_store, progress_shown, store_folder
+from curation.ingest.into_store import INGESTERS
+from curation.ingest.into_store import ingest as put_into_store
+from gazecapture.console import echo_result
+from gazecapture.store import Store
+from keyframes.errors import ExitCode
+
+__all__ = ["ingest"]
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "source_format", type=click.Choice(list(INGESTERS)), required=True, help="Of SOURCE."
+)
+@store_folder
+@click.option("--fail-fast", is_flag=True, help="Stop at the first reading that fails.")
+@as_json
+def ingest(*, source: Path, source_format: str, store_root: Path, fail_fast: bool, as_json: bool) -> ExitCode:
+    """Put the readings of SOURCE into the store; made if absent.
+
+    SOURCE is one session folder or a folder of sessions. Readings that are in the store already are left as they
+    are, unless they changed.
+    """
+    ingester = INGESTERS[source_format]
+    units = ingester.find(source)
+    store = Store.create(store_root)
+    with hold_store(store), progress_shown("ingest", as_json=as_json) as progress:
+        summary = put_into_store(store, ingester, units, fail_fast=fail_fast, progress=progress)
+    for failure in summary.failed:
+        click.echo(f"failed: {failure.one_line()}", err=True)
+    text = (
+        f"{len(summary.added)} readings added, {len(summary.changed)} changed, "
+        f"{len(summary.unchanged)} unchanged, {len(summary.failed)} failed; store {store_root}"
+    )
+    echo_result({**summary.to_dict(), "store": str(store_root)}, as_json=as_json, text=text)
+    return summary.exit_code

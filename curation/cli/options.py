@@ -1,0 +1,156 @@
+"""What several sub-commands share: options, the check of an output folder, progress, the holding of a store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from curation.lock import store_lock
+from curation.run import sweep_scratch
+from gazecapture.console import progress_bar
+from gazecapture.files import as_tool_error, claim_output_folder
+from gazecapture.store import Store
+from keyframes.errors import UsageError
+
+__all__ = [
+    "DATASET_KIND",
+    "as_json",
+    "check_dataset_folder",
+    "config_file",
+    "hold_store",
+    "jobs_option",
+    "progress_shown",
+    "store_folder",
+]
+
+DATASET_KIND = "dataset"
+"""What the marker file of an output folder says."""
+_EVERY_S = 10.0
+"""Time between progress lines where there is no terminal."""
+
+store_folder = click.option(
+    "--store",
+    "store_root",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The store.",
+)
+config_file = click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings, a TOML file.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Result as JSON on stdout.")
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 1024),
+    default=None,
+    help="Processes.  [default: one per processor]",
+)
+
+
+@contextlib.contextmanager
+def hold_store(store: Store) -> Iterator[None]:
+    """Hold the store for this command; what killed commands left half-written is removed first.
+
+    A request to terminate is treated as an interrupt, so that a job scheduler's limit leaves a clean store too.
+    """
+    with store_lock(store.root), _terminate_as_interrupt():
+        sweep_scratch(store)
+        yield
+
+
+def check_dataset_folder(out: Path, store: Store) -> None:
+    """Refuse an output folder that cannot become the dataset, before any work and without changing anything.
+
+    Raises UsageError for a foreign folder that is not empty, for one inside the store, and for one that cannot be
+    made.
+    """
+    inside = out.resolve()
+    if inside == store.root.resolve() or store.root.resolve() in inside.parents:
+        raise UsageError(
+            f"{out} lies in the store; a dataset is what leaves it",
+            hint="Choose a folder elsewhere.",
+            path=out,
+            code="GT-FOREIGN-FOLDER",
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        claim_output_folder(out, kind=DATASET_KIND)
+        return
+    place = out
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise UsageError(f"{place} is a file, a folder is needed", path=place, code="GT-NOT-A-FOLDER")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise as_tool_error(PermissionError(), out, "making the folder")
+
+
+@contextlib.contextmanager
+def progress_shown(what: str, *, as_json: bool) -> Iterator[Callable[[int, int, int], None]]:
+    """Give a function of (done, total, failed) that shows progress on stderr.
+
+    A bar on a terminal; elsewhere a line at the start, at the end and every ten seconds, as JSON with ``--json``.
+    """
+    if sys.stderr.isatty():
+        with progress_bar() as bar:
+            task = bar.add_task(what, total=None)
+
+            def show_bar(done: int, total: int, failed: int) -> None:
+                label = f"{what}, {failed} failed" if failed else what
+                bar.update(task, completed=done, total=total, description=label)
+
+            yield show_bar
+        return
+    started = time.monotonic()
+    shown = -_EVERY_S
+
+    def show_line(done: int, total: int, failed: int) -> None:
+        nonlocal shown
+        seconds = time.monotonic() - started
+        if seconds - shown < _EVERY_S and done not in (0, total):
+            return
+        shown = seconds
+        if as_json:
+            facts = {
+                "stage": what,
+                "done": done,
+                "total": total,
+                "failed": failed,
+                "seconds": round(seconds, 1),
+            }
+            click.echo(json.dumps(facts), err=True)
+        else:
+            failures = f", {failed} failed" if failed else ""
+            click.echo(f"{what}: {done}/{total}{failures} ({seconds:.1f} s)", err=True)
+
+    yield show_line
+
+
+@contextlib.contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread: somebody else handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

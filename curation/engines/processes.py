@@ -1,0 +1,170 @@
+"""The default engine: a pool of spawned processes with a bounded number of items under way.
+
+Spawned, not forked: pyarrow's and numba's threads do not survive a fork. A worker that dies (killed, out of
+memory, a crash in a decoder) breaks the whole pool, and nobody can say which item was to blame, so every item
+that was under way is done again alone; the one that breaks its own pool is given up, the others are unharmed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for_handles
+from multiprocessing.synchronize import Event
+from typing import Any, TypeVar
+
+from curation.engines.protocol import Finished, StopAsked
+
+__all__ = ["ProcessEngine", "SerialEngine", "default_jobs", "engine_for"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+WINDOW_PER_JOB = 2
+"""Items under way per worker: one being done, one waiting in its queue, so that no worker idles."""
+_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Each worker is one of N; N times as many library threads only get in each other's way."""
+
+_stop: Event | None = None
+
+
+class SerialEngine:
+    """Does one item after another in this process; an interrupt stops at once."""
+
+    def run(
+        self, task: Callable[[Item, StopAsked], Result], items: Iterable[Item]
+    ) -> Generator[Finished[Item, Result], None, None]:
+        """See `curation.engines.protocol.Engine.run`."""
+        for item in items:
+            yield Finished(item=item, result=task(item, _never))
+
+
+class ProcessEngine:
+    """Spreads items over ``jobs`` spawned processes."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+
+    def run(
+        self, task: Callable[[Item, StopAsked], Result], items: Iterable[Item]
+    ) -> Generator[Finished[Item, Result], None, None]:
+        """See `curation.engines.protocol.Engine.run`."""
+        queue = iter(items)
+        while True:
+            suspects: list[Item] = []
+            yield from self._pool(task, queue, suspects, jobs=self._jobs)
+            if not suspects:
+                return
+            for item in suspects:
+                lost: list[Item] = []
+                yield from self._pool(task, iter([item]), lost, jobs=1)
+                if lost:
+                    yield Finished(item=item, result=None)
+
+    def _pool(
+        self, task: Callable[[Item, StopAsked], Result], items: Iterator[Item], lost: list[Item], *, jobs: int
+    ) -> Generator[Finished[Item, Result], None, None]:
+        """Do items until they end or the pool breaks; what was under way then goes into ``lost``."""
+        context = multiprocessing.get_context("spawn")
+        stop = context.Event()
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(stop,))
+        under_way: dict[Future[Result], Item] = {}
+        try:
+            while True:
+                try:
+                    while len(under_way) < jobs * WINDOW_PER_JOB:
+                        item = next(items)
+                        try:
+                            with _interrupts_wait():
+                                future = pool.submit(_work, task, item)
+                            under_way[future] = item
+                        except BrokenProcessPool:
+                            lost.append(item)
+                            raise
+                except StopIteration:
+                    pass
+                except BrokenProcessPool:
+                    lost.extend(under_way.values())
+                    return
+                if not under_way:
+                    return
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    item = under_way.pop(future)
+                    try:
+                        result = future.result()
+                    except BrokenProcessPool:
+                        lost.append(item)
+                    else:
+                        yield Finished(item=item, result=result)
+                if lost:
+                    for future, item in under_way.items():
+                        if future.done() and future.exception() is None:
+                            yield Finished(item=item, result=future.result())
+                        else:
+                            lost.append(item)
+                    return
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def engine_for(jobs: int) -> SerialEngine | ProcessEngine:
+    """Return the engine for ``-j jobs``."""
+    return SerialEngine() if jobs == 1 else ProcessEngine(jobs)
+
+
+def default_jobs() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Hold Ctrl-C back while a worker may be started, which inherits that: it would die of it while importing."""
+    if os.name == "nt":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _never() -> bool:
+    return False
+
+
+def _stop_asked() -> bool:
+    return _stop is not None and _stop.is_set()
+
+
+def _work(task: Callable[[Item, StopAsked], Result], item: Item) -> Result:
+    return task(item, _stop_asked)
+
+
+def _start_worker(stop: Event) -> None:
+    """Set up a worker: an interrupt from the keyboard is the parent's to handle; without a parent it ends."""
+    global _stop
+    _stop = stop
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in _THREAD_SETTINGS:
+        os.environ.setdefault(name, "1")
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(parent_sentinel: Any) -> None:
+    """End this worker when its parent is gone: the pool's queue alone would keep it waiting for ever."""
+    wait_for_handles([parent_sentinel])
+    os._exit(1)

@@ -1,0 +1,49 @@
+"""What an ingester is: it knows one source format and gives Readings; it writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from keyframes.errors import GazeToolError
+from keyframes.reading import Reading
+
+__all__ = ["Ingested", "Ingester"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """One reading of a source, or why there is none."""
+
+    label: str
+    """What a person finds it by in the source: folder and number; for messages on the curator's own screen only."""
+    reading: Reading | None = None
+    images: Mapping[int, Path] = field(default_factory=dict)
+    """Image index -> picture file of the source."""
+    error: GazeToolError | None = None
+
+
+@runtime_checkable
+class Ingester(Protocol):
+    """Reads one source format."""
+
+    @property
+    def name(self) -> str:
+        """The name that ``--format`` takes."""
+        ...
+
+    def find(self, source: Path) -> list[Path]:
+        """Return what there is to ingest under ``source``, in a fixed order.
+
+        Raises UsageError where ``source`` does not exist or holds nothing of this format.
+        """
+        ...
+
+    def readings(self, unit: Path, *, key: bytes) -> Iterator[Ingested]:
+        """Give the readings of one thing that `find` returned; what is wrong with one comes as its error.
+
+        key : the store's pseudonym key; source ids are hashed with it.
+        """
+        ...

@@ -1,0 +1,49 @@
+"""Format ``session``: the sessions that this toolkit records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from curation.ingest.protocol import Ingested
+from gazecapture.session.to_readings import to_readings
+from keyframes.errors import GazeToolError, UsageError
+
+__all__ = ["SessionIngester"]
+
+_INFO = "session.json"
+
+
+class SessionIngester:
+    """One session folder, or a folder of them, at most two levels deep."""
+
+    name = "session"
+
+    def find(self, source: Path) -> list[Path]:
+        """See `curation.ingest.protocol.Ingester.find`."""
+        if not source.is_dir():
+            what = "is a file, a session folder is needed" if source.exists() else "does not exist"
+            raise UsageError(f"{source} {what}", path=source, code="GT-NOT-A-SESSION")
+        for pattern in (_INFO, f"*/{_INFO}", f"*/*/{_INFO}"):
+            found = sorted(path.parent for path in source.glob(pattern))
+            if found:
+                return found
+        raise UsageError(
+            f"{source} holds no session (no {_INFO} in it or in its sub-folders)",
+            hint="Give the folder that `gazecapture read` or `gazecapture simulate --offline` wrote.",
+            path=source,
+            code="GT-NOT-A-SESSION",
+        )
+
+    def readings(self, unit: Path, *, key: bytes) -> Iterator[Ingested]:
+        """See `curation.ingest.protocol.Ingester.readings`."""
+        try:
+            for item in to_readings(unit, key=key):
+                yield Ingested(
+                    label=f"{unit.name} reading {item.reading_number}",
+                    reading=item.reading,
+                    images=item.images,
+                    error=item.error,
+                )
+        except GazeToolError as error:
+            yield Ingested(label=unit.name, error=error)

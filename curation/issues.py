@@ -1,0 +1,35 @@
+"""The coded issues that curation may find in a reading, and how grave each is unless the settings say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+__all__ = ["ISSUE_SEVERITY", "Severity"]
+
+Severity = Literal["ignore", "info", "warning", "error"]
+"""ignore: not listed. error: the reading is rejected."""
+
+ISSUE_SEVERITY: Mapping[str, Severity] = MappingProxyType(
+    {
+        "GQ-NO-GAZE": "error",
+        "GQ-TOO-SHORT": "error",
+        "GQ-TIME-ORDER": "error",
+        "GQ-LOSS-SHARE": "error",
+        "GQ-LOSS-SHARE-HIGH": "warning",
+        "GQ-LOSS-LONG": "error",
+        "GQ-LOSS-LONGISH": "warning",
+        "GQ-MISSING-SAMPLES": "warning",
+        "GQ-RATE": "warning",
+        "GQ-ACCURACY": "warning",
+        "GQ-NO-VALIDATION": "info",
+        "GQ-NO-DEGREES": "warning",
+        "GQ-OFF-IMAGE": "warning",
+        "GQ-PANEL": "warning",
+        "GQ-DICTATION-OVERLAP": "warning",
+        "GQ-NO-WORDS": "info",
+        "GQ-LAG-UNMEASURED": "info",
+    }
+)
+"""Issue code -> severity. The quality stage finds them; ``[quality.severity]`` in the settings overrides."""

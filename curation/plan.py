@@ -1,0 +1,110 @@
+"""What has to be done for a reading, and why: stage keys, and their comparison with what the store records.
+
+A stage's key is a hash over the reading's source, the keys of the stages that it builds on, its part of the
+settings and its code version. A stage whose record has the same key is finished and is not done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curation.config import CurationConfig, settings_hash
+from curation.stages.protocol import Stage, Verdict
+from gazecapture.store import Store
+
+__all__ = ["ReadingPlan", "StagePlan", "plan_reading", "stage_record"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlan:
+    """One stage of one reading."""
+
+    stage: str
+    key: str
+    reason: str
+    """Why it has to be done; empty where it is finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingPlan:
+    """All stages of one reading, as far as its present verdict lets them come."""
+
+    reading_id: str
+    source_hash: str
+    stages: tuple[StagePlan, ...]
+    verdict: Verdict
+    """As recorded; ``ok`` where something is still to be done."""
+    verdict_reason: str = ""
+
+    @property
+    def todo(self) -> tuple[StagePlan, ...]:
+        """The stages that have to be done."""
+        return tuple(plan for plan in self.stages if plan.reason)
+
+
+def plan_reading(
+    store: Store, reading_id: str, config: CurationConfig, *, stages: Sequence[Stage], restart: bool = False
+) -> ReadingPlan:
+    """Compare what the store records with what the settings ask for.
+
+    stages : in order; a stage comes after those that it depends on.
+    Raises UsageError or SchemaError where the reading itself cannot be read.
+    """
+    source_hash = store.source_hash(reading_id)
+    keys: dict[str, str] = {}
+    plans: list[StagePlan] = []
+    verdict: Verdict = "ok"
+    verdict_reason = ""
+    for stage in stages:
+        wanted = stage_record(stage, config, source_hash=source_hash, keys=keys)
+        keys[stage.name] = wanted["key"]
+        found = store.stage_record(reading_id, stage.name)
+        reason = "restart" if restart else _why(wanted, found)
+        plans.append(StagePlan(stage=stage.name, key=wanted["key"], reason=reason))
+        if found is not None and not reason and found["verdict"] != "ok":
+            verdict, verdict_reason = found["verdict"], found["reason"]
+            break
+    return ReadingPlan(
+        reading_id=reading_id,
+        source_hash=source_hash,
+        stages=tuple(plans),
+        verdict=verdict,
+        verdict_reason=verdict_reason,
+    )
+
+
+def stage_record(
+    stage: Stage, config: CurationConfig, *, source_hash: str, keys: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the part of a stage's record that identifies it, ``key`` among it.
+
+    keys : key of every stage before it.
+    """
+    inputs = {
+        "source_hash": source_hash,
+        "depends_on": {name: keys[name] for name in stage.depends_on},
+        "settings": dict(stage.config_part(config)),
+        "code_version": stage.code_version,
+    }
+    return {**inputs, "key": settings_hash({"stage": stage.name, **inputs})}
+
+
+def _why(wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
+    """Say what differs between the record that is wanted and the one that is there."""
+    if found is None:
+        return "not done yet"
+    if found.get("key") == wanted["key"]:
+        return ""
+    if found.get("source_hash") != wanted["source_hash"]:
+        return "the reading changed"
+    if found.get("code_version") != wanted["code_version"]:
+        return f"code version {found.get('code_version')} -> {wanted['code_version']}"
+    if found.get("settings") != wanted["settings"]:
+        before, now = dict(found.get("settings") or {}), wanted["settings"]
+        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        return f"settings changed: {', '.join(changed)}"
+    before = dict(found.get("depends_on") or {})
+    redone = [name for name, key in wanted["depends_on"].items() if before.get(name) != key]
+    return f"builds on {', '.join(redone)}" if redone else "record damaged"

@@ -1,0 +1,172 @@
+"""A batch: plan every reading of a store, do what is missing, keep the books."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from curation.config import CurationConfig
+from curation.engines.processes import engine_for
+from curation.manifest import Failure, ManifestLine, append_lines
+from curation.plan import ReadingPlan, plan_reading
+from curation.stages import STAGES
+from curation.stages.protocol import Stage
+from curation.work import ReadingOutcome, curate_reading
+from gazecapture.store import Store
+from keyframes.errors import ExitCode, GazeToolError, RecordingError
+
+__all__ = ["BatchSummary", "Progress", "curate", "plan_store", "sweep_scratch"]
+
+Progress = Callable[[int, int, int], None]
+"""Called with (readings done, readings to do, readings failed)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class BatchSummary:
+    """What became of every reading; the lists are sorted by reading id."""
+
+    n_readings: int
+    kept: list[str] = field(default_factory=list)
+    """Every stage finished with verdict ok."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Reading id -> codes of the gates."""
+    held_back: dict[str, str] = field(default_factory=dict)
+    """Reading id -> why privacy does not let it out."""
+    failed: list[Failure] = field(default_factory=list)
+    n_unchanged: int = 0
+    """Of all readings, those for which nothing had to be done."""
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """4 where nothing is left, 3 where some failed or were held back, else 0. Rejection is a result."""
+        if not self.kept:
+            return ExitCode.NOTHING_LEFT
+        return ExitCode.SOME_FAILED if self.failed or self.held_back else ExitCode.OK
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON-ready values."""
+        return {**asdict(self), "failed": [failure.model_dump() for failure in self.failed]}
+
+
+def plan_store(
+    store: Store, config: CurationConfig, *, stages: Sequence[Stage] = STAGES, restart: bool = False
+) -> Iterator[ReadingPlan | Failure]:
+    """Plan every reading of the store, in order of id; a reading that cannot be read comes as its failure."""
+    for reading_id in store.reading_ids():
+        try:
+            yield plan_reading(store, reading_id, config, stages=stages, restart=restart)
+        except GazeToolError as error:
+            yield Failure.of(error, reading_id=reading_id, stage="load")
+
+
+def curate(
+    store: Store,
+    config: CurationConfig,
+    *,
+    stages: Sequence[Stage] = STAGES,
+    jobs: int = 1,
+    restart: bool = False,
+    fail_fast: bool = False,
+    progress: Progress | None = None,
+) -> BatchSummary:
+    """Do what is missing for every reading. The caller holds the store's lock.
+
+    stages : the first ones of `STAGES`, or all.
+
+    One bad reading never stops the batch, unless ``fail_fast``. An interrupt leaves what is finished in place.
+    Raises the error itself where the store as a whole cannot be written.
+    """
+    started = time.perf_counter()
+    plans = list(plan_store(store, config, stages=stages, restart=restart))
+    summary = BatchSummary(n_readings=len(plans))
+    work: list[ReadingPlan] = []
+    for plan in plans:
+        if isinstance(plan, Failure):
+            _take(summary, ReadingOutcome(reading_id=plan.reading_id, failure=plan))
+        elif plan.todo:
+            work.append(plan)
+        else:
+            summary.n_unchanged += 1
+            _take(
+                summary,
+                ReadingOutcome(reading_id=plan.reading_id, verdict=plan.verdict, reason=plan.verdict_reason),
+            )
+    if not (fail_fast and summary.failed):
+        _work_off(store, config, work, summary, jobs=jobs, fail_fast=fail_fast, progress=progress)
+    summary.kept.sort()
+    summary.failed.sort(key=lambda failure: failure.reading_id)
+    summary.rejected = dict(sorted(summary.rejected.items()))
+    summary.held_back = dict(sorted(summary.held_back.items()))
+    summary.seconds = round(time.perf_counter() - started, 3)
+    return summary
+
+
+def _work_off(
+    store: Store,
+    config: CurationConfig,
+    work: list[ReadingPlan],
+    summary: BatchSummary,
+    *,
+    jobs: int,
+    fail_fast: bool,
+    progress: Progress | None,
+) -> None:
+    """Spread the readings over the engine and book what comes back."""
+    task = functools.partial(curate_reading, store_root=store.root, config=config)
+    engine = engine_for(min(jobs, max(len(work), 1)))
+    if progress is not None:
+        progress(0, len(work), len(summary.failed))
+    with contextlib.closing(engine.run(task, work)) as finished:
+        for n_done, done in enumerate(finished, start=1):
+            outcome = done.result if done.result is not None else _worker_lost(done.item)
+            append_lines(store.root, outcome.lines)
+            if outcome.is_fatal and outcome.failure is not None:
+                raise RecordingError(
+                    outcome.failure.message, hint=outcome.failure.hint, code=outcome.failure.code
+                )
+            _take(summary, outcome)
+            if progress is not None:
+                progress(n_done, len(work), len(summary.failed))
+            if fail_fast and summary.failed:
+                return
+
+
+def _take(summary: BatchSummary, outcome: ReadingOutcome) -> None:
+    if outcome.failure is not None:
+        summary.failed.append(outcome.failure)
+    elif outcome.verdict == "rejected":
+        summary.rejected[outcome.reading_id] = outcome.reason
+    elif outcome.verdict == "held_back":
+        summary.held_back[outcome.reading_id] = outcome.reason
+    elif not outcome.is_stopped:
+        summary.kept.append(outcome.reading_id)
+
+
+def _worker_lost(plan: ReadingPlan) -> ReadingOutcome:
+    """Say that the process died twice over this reading: no memory, or a crash in a library."""
+    failure = Failure(
+        reading_id=plan.reading_id,
+        stage=plan.todo[0].stage,
+        code="GT-WORKER-LOST",
+        message="the process that worked on it died, twice",
+        hint="Look at this reading's pictures and size; run with fewer jobs (-j) if memory is short.",
+    )
+    line = ManifestLine(reading_id=plan.reading_id, stage=failure.stage, verdict="failed", error=failure)
+    return ReadingOutcome(reading_id=plan.reading_id, lines=(line,), failure=failure)
+
+
+def sweep_scratch(store: Store) -> int:
+    """Remove what killed commands left half-written; return how many. The caller holds the store's lock."""
+    left = [*store.root.glob(".*.partial"), *store.root.glob("*/stages/.*.partial")]
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(left)

@@ -1,0 +1,179 @@
+"""Stage ``quality``: how good the recording is, as figures, coded issues and the gates that reject a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from keyframes.sentences import split_sentences
+
+from curation.config import CurationConfig
+from curation.issues import ISSUE_SEVERITY
+from curation.stages.gaze_measures import GazeMeasures, measure_gaze
+from curation.stages.protocol import StageContext, StageOutput
+from keyframes.reading import ISSUES, QUALITY, Reading
+
+__all__ = ["QUALITY_STAGE", "QualityStage"]
+
+RATE_TOLERANCE = 0.10
+"""Share by which the effective rate may differ from the nominal one; senders' nominal rates are often hard-coded."""
+
+
+class QualityStage:
+    """Measures and judges a reading; its gates are the ``[quality]`` section."""
+
+    name = "quality"
+    tables = ("quality", "issues")
+    code_version = "1"
+    depends_on: tuple[str, ...] = ()
+
+    def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
+        """See `curation.stages.protocol.Stage.config_part`."""
+        return {**config.quality.model_dump(mode="json"), "pause_s": config.dictation.pause_s}
+
+    def run(self, reading: Reading, context: StageContext) -> StageOutput:
+        """Measure the reading. An issue of severity error rejects it, which is a result and not a failure."""
+        report = _Report(context.config)
+        gaze = measure_gaze(reading)
+        _add_metrics(report, gaze, reading)
+        _add_dictation(report, gaze, reading, context.config)
+        _judge(report, gaze, reading)
+        rejecting = sorted({row["code"] for row in report.issues if row["severity"] == "error"})
+        return StageOutput(
+            tables={
+                "quality": pa.Table.from_pylist(report.metrics, schema=QUALITY),
+                "issues": pa.Table.from_pylist(report.issues, schema=ISSUES),
+            },
+            notes={"n_issues": len(report.issues)},
+            verdict="rejected" if rejecting else "ok",
+            reason=", ".join(rejecting),
+        )
+
+
+QUALITY_STAGE = QualityStage()
+
+
+class _Report:
+    """Collects rows; a figure that cannot be had is left out, an ignored issue too."""
+
+    def __init__(self, config: CurationConfig) -> None:
+        self.config = config
+        self.metrics: list[dict[str, Any]] = []
+        self.issues: list[dict[str, Any]] = []
+        self.values: dict[str, float] = {}
+
+    def metric(self, name: str, value: float | None, unit: str, sentence_id: str | None = None) -> None:
+        if value is None or not np.isfinite(value):
+            return
+        self.metrics.append({"metric": name, "value": float(value), "unit": unit, "sentence_id": sentence_id})
+        if sentence_id is None:
+            self.values[name] = float(value)
+
+    def issue(self, code: str, message: str, sentence_id: str | None = None) -> None:
+        severity = self.config.quality.severity.get(code, ISSUE_SEVERITY[code])
+        if severity != "ignore":
+            self.issues.append(
+                {"code": code, "severity": severity, "message": message, "sentence_id": sentence_id}
+            )
+
+    def above(self, name: str, limit: float) -> bool:
+        """Say whether a metric is known and at or above a limit."""
+        return self.values.get(name, -np.inf) >= limit
+
+
+def _add_metrics(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
+    report.metric("duration", reading.meta.duration_ns / 1e9, "s")
+    report.metric("n_samples", gaze.n_samples, "samples")
+    if not gaze.n_samples:
+        return
+    report.metric("loss_share", gaze.loss_share, "share")
+    report.metric("longest_loss", gaze.longest_loss_s, "s")
+    report.metric("effective_rate", gaze.effective_rate_hz, "Hz")
+    report.metric("missing_samples", gaze.n_missing, "samples")
+    report.metric("missing_share", gaze.missing_share, "share")
+    report.metric("rms_s2s", gaze.rms_s2s_deg, "deg")
+    report.metric("sd", gaze.sd_deg, "deg")
+    report.metric("off_image_share", gaze.off_image_share, "share")
+    report.metric("panel_share", gaze.panel_share, "share")
+    for phase, accuracy in _accuracies(reading).items():
+        report.metric(f"accuracy_{phase}", accuracy, "deg")
+    report.metric("accuracy", max(_accuracies(reading).values(), default=None), "deg")
+
+
+def _accuracies(reading: Reading) -> dict[str, float]:
+    """Return the accuracy by phase: of both eyes together where measured, else the mean over the eyes."""
+    found: dict[str, dict[str, float]] = {}
+    for row in reading.table("validations").sort_by("t_ns").to_pylist():
+        if np.isfinite(row["accuracy_deg"]):
+            found.setdefault(row["phase"], {})[row["eye"]] = row["accuracy_deg"]
+    return {
+        phase: eyes["both"] if "both" in eyes else float(np.mean(list(eyes.values())))
+        for phase, eyes in sorted(found.items())
+    }
+
+
+def _add_dictation(report: _Report, gaze: GazeMeasures, reading: Reading, config: CurationConfig) -> None:
+    """Measure in how much of the dictated time there is gaze: as a whole, and by sentence."""
+    words = reading.table("words")
+    if not words.num_rows:
+        report.issue("GQ-NO-WORDS", "nothing was dictated")
+        return
+    starts = words.column("t_start_ns").to_numpy()
+    ends = words.column("t_end_ns").to_numpy()
+    overlap = gaze.seen_share(starts, ends)
+    report.metric("dictation_overlap", overlap, "share")
+    limit = config.quality.dictation_overlap_warn
+    if overlap < limit:
+        report.issue(
+            "GQ-DICTATION-OVERLAP", f"gaze in {overlap:.1%} of the dictated time, expected {limit:.0%}"
+        )
+    for row in split_sentences(words, pause_s=config.dictation.pause_s).to_pylist():
+        share = gaze.seen_share(np.array([row["t_start_ns"]]), np.array([row["t_end_ns"]]))
+        report.metric("dictation_overlap", share, "share", row["sentence_id"])
+
+
+def _judge(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
+    """List what is off."""
+    gates, values = report.config.quality, report.values
+    if not gaze.n_valid:
+        report.issue("GQ-NO-GAZE", f"{gaze.n_samples} samples, none of them valid")
+        return
+    if values["duration"] < gates.min_duration_s:
+        report.issue(
+            "GQ-TOO-SHORT", f"{values['duration']:.2f} s, expected {gates.min_duration_s:g} s or more"
+        )
+    if not gaze.is_ordered:
+        report.issue("GQ-TIME-ORDER", "gaze time stamps run backward")
+    if report.above("loss_share", gates.loss_share_reject):
+        report.issue("GQ-LOSS-SHARE", f"{gaze.loss_share:.1%} lost, limit {gates.loss_share_reject:.0%}")
+    elif report.above("loss_share", gates.loss_share_warn):
+        report.issue("GQ-LOSS-SHARE-HIGH", f"{gaze.loss_share:.1%} lost, limit {gates.loss_share_warn:.0%}")
+    if report.above("longest_loss", gates.longest_loss_reject_s):
+        report.issue(
+            "GQ-LOSS-LONG", f"{gaze.longest_loss_s:.2f} s lost, limit {gates.longest_loss_reject_s:g} s"
+        )
+    elif report.above("longest_loss", gates.longest_loss_warn_s):
+        report.issue(
+            "GQ-LOSS-LONGISH", f"{gaze.longest_loss_s:.2f} s lost, limit {gates.longest_loss_warn_s:g} s"
+        )
+    if report.above("missing_share", gates.missing_share_warn):
+        report.issue("GQ-MISSING-SAMPLES", f"{gaze.n_missing} samples of the device never arrived")
+    nominal = reading.meta.tracker.nominal_rate_hz
+    if nominal and abs(values.get("effective_rate", nominal) / nominal - 1) > RATE_TOLERANCE:
+        report.issue("GQ-RATE", f"{values['effective_rate']:.1f} Hz, the device says {nominal:g} Hz")
+    if "accuracy" not in values:
+        report.issue("GQ-NO-VALIDATION", "accuracy was never measured")
+    elif report.above("accuracy", gates.accuracy_warn_deg):
+        report.issue(
+            "GQ-ACCURACY", f"{values['accuracy']:.2f} deg off, limit {gates.accuracy_warn_deg:g} deg"
+        )
+    if not gaze.knows_degrees:
+        report.issue("GQ-NO-DEGREES", "screen size or viewing distance is unknown, so there are no degrees")
+    if report.above("off_image_share", gates.off_image_share_warn):
+        report.issue("GQ-OFF-IMAGE", f"{gaze.off_image_share:.1%} of the gaze is on no image")
+    if report.above("panel_share", gates.panel_share_warn):
+        report.issue("GQ-PANEL", f"{gaze.panel_share:.1%} of the gaze is on panels")
+    if reading.meta.time_origin == "image_on" and reading.meta.display_lag_ms is None:
+        report.issue("GQ-LAG-UNMEASURED", "the display's lag was not measured")
