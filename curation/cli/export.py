@@ -1,0 +1,114 @@
+"""``gazecurate export``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from curation.cli.options import (
+    as_json,
+    check_dataset_folder,
+    config_file,
+    hold_store,
+    progress_shown,
+    store_folder,
+)
+from curation.config import load_config, remembered_config
+from curation.export.dataset import export_dataset
+from curation.manifest import Failure
+from curation.run import plan_store
+from gazecapture.console import echo_result
+from gazecapture.store import Store
+from keyframes.errors import ExitCode, UsageError
+
+__all__ = ["export"]
+
+
+@click.command()
+@store_folder
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The dataset's folder.")
+@click.option("--without-images", is_flag=True, help="Gaze and text only; no picture leaves the store.")
+@click.option(
+    "--exclude-list",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A text file with one reading id per line to leave out; # starts a comment.",
+)
+@config_file
+@as_json
+def export(
+    *,
+    store_root: Path,
+    out: Path,
+    without_images: bool,
+    exclude_list: Path | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> ExitCode:
+    """Write the dataset from the readings that are curated by the settings of the last run, or of -c."""
+    store = Store.open(store_root)
+    config = load_config(config_path) if config_path else remembered_config(store_root)
+    check_dataset_folder(out, store)
+    excluded = _read_ids(exclude_list, store) if exclude_list else set()
+    with hold_store(store), progress_shown("export", as_json=as_json) as progress:
+        ready: list[str] = []
+        n_unfinished = n_rejected = n_held_back = 0
+        for plan in plan_store(store, config):
+            if plan.reading_id in excluded:
+                continue
+            if isinstance(plan, Failure) or plan.todo:
+                n_unfinished += 1
+            elif plan.verdict == "ok":
+                ready.append(plan.reading_id)
+            else:
+                n_rejected += plan.verdict == "rejected"
+                n_held_back += plan.verdict == "held_back"
+        counts = {
+            "excluded": len(excluded),
+            "unfinished": n_unfinished,
+            "rejected": n_rejected,
+            "held_back": n_held_back,
+        }
+        left_out = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
+        if not ready:
+            click.echo(
+                f"no reading is left ({left_out}), so no dataset was written; "
+                "`gazecurate run` or `gazecurate status` says why",
+                err=True,
+            )
+            return ExitCode.NOTHING_LEFT
+        if without_images:
+            config = config.model_copy(
+                update={"privacy": config.privacy.model_copy(update={"images": "exclude"})}
+            )
+        summary = export_dataset(
+            store,
+            out,
+            reading_ids=ready,
+            config=config,
+            progress=lambda done, total: progress(done, total, 0),
+        )
+    exported = {**asdict(summary), "n_by_split": dict(summary.n_by_split)}
+    text = f"dataset {out}: {summary.n_readings} readings in {summary.n_files} files; left out: {left_out}"
+    echo_result({"dataset": str(out), "export": exported, "left_out": counts}, as_json=as_json, text=text)
+    return ExitCode.SOME_FAILED if n_unfinished or n_held_back else ExitCode.OK
+
+
+def _read_ids(path: Path, store: Store) -> set[str]:
+    """Return the ids of an exclude list. An id that the store lacks is refused: a slip would let a reading out."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist", path=path) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not a text file", path=path) from None
+    ids = {name for line in lines if (name := line.split("#", 1)[0].strip())}
+    unknown = sorted(ids - set(store.reading_ids()))
+    if unknown:
+        raise UsageError(
+            f"{path} names {len(unknown)} readings that the store does not have, the first is {unknown[0]!r}",
+            hint="Correct the list; `gazecurate status --json` and `qc` show the ids.",
+            path=path,
+        )
+    return ids

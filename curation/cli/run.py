@@ -1,0 +1,140 @@
+"""``gazecurate run``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from curation.cli.options import (
+    as_json,
+    check_dataset_folder,
+    config_file,
+    hold_store,
+    jobs_option,
+    progress_shown,
+    store_folder,
+)
+from curation.config import CurationConfig, load_config, remember_config
+from curation.engines.processes import default_jobs
+from curation.export.dataset import ExportSummary, export_dataset
+from curation.manifest import Failure
+from curation.plan import ReadingPlan
+from curation.run import BatchSummary, curate, plan_store
+from gazecapture.console import echo_result
+from gazecapture.store import Store
+from keyframes.errors import ExitCode
+
+__all__ = ["run"]
+
+
+@click.command()
+@store_folder
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The dataset's folder.")
+@config_file
+@jobs_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be done, and why.")
+@click.option("--restart", is_flag=True, help="Do everything again, not only what is missing.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first reading that fails; no dataset then.")
+@as_json
+def run(
+    *,
+    store_root: Path,
+    out: Path,
+    config_path: Path | None,
+    jobs: int | None,
+    dry_run: bool,
+    restart: bool,
+    fail_fast: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Curate every reading of the store and write the dataset; goes on where it stopped."""
+    config = load_config(config_path)
+    store = Store.open(store_root)
+    check_dataset_folder(out, store)
+    if dry_run:
+        return _show_plan(plan_store(store, config, restart=restart), as_json=as_json)
+    with hold_store(store):
+        remember_config(store.root, config)
+        with progress_shown("curate", as_json=as_json) as progress:
+            summary = curate(
+                store,
+                config,
+                jobs=jobs or default_jobs(),
+                restart=restart,
+                fail_fast=fail_fast,
+                progress=progress,
+            )
+        _list_what_is_off(summary)
+        if fail_fast and summary.failed:
+            _echo(summary, None, out, as_json=as_json)
+            return ExitCode.SOME_FAILED
+        exported = _export(store, out, summary, config, as_json=as_json) if summary.kept else None
+    _echo(summary, exported, out, as_json=as_json)
+    return summary.exit_code
+
+
+def _export(
+    store: Store, out: Path, summary: BatchSummary, config: CurationConfig, *, as_json: bool
+) -> ExportSummary:
+    with progress_shown("export", as_json=as_json) as progress:
+        return export_dataset(
+            store,
+            out,
+            reading_ids=summary.kept,
+            config=config,
+            progress=lambda done, total: progress(done, total, 0),
+        )
+
+
+def _list_what_is_off(summary: BatchSummary) -> None:
+    for failure in summary.failed:
+        click.echo(f"failed: {failure.one_line()}", err=True)
+    for reading_id, reason in summary.rejected.items():
+        click.echo(f"rejected: {reading_id} {reason}", err=True)
+    for reading_id, reason in summary.held_back.items():
+        click.echo(f"held back: {reading_id} {reason}", err=True)
+
+
+def _echo(summary: BatchSummary, exported: ExportSummary | None, out: Path, *, as_json: bool) -> None:
+    result: dict[str, Any] = {
+        **summary.to_dict(),
+        "dataset": None if exported is None else str(out),
+        "export": None if exported is None else {**asdict(exported), "n_by_split": dict(exported.n_by_split)},
+    }
+    lines = [
+        f"{summary.n_readings} readings: {len(summary.kept)} kept, {len(summary.rejected)} rejected, "
+        f"{len(summary.held_back)} held back, {len(summary.failed)} failed "
+        f"({summary.n_unchanged} were done before)"
+    ]
+    if exported is not None:
+        splits = ", ".join(f"{n} {name}" for name, n in exported.n_by_split.items())
+        state = "up to date" if exported.up_to_date else "written"
+        lines.append(
+            f"dataset {out} {state}: {splits}; {exported.n_files} files, {exported.n_bytes / 1e6:.1f} MB"
+        )
+    elif not summary.kept:
+        lines.append("no reading is left, so no dataset was written")
+    echo_result(result, as_json=as_json, text="\n".join(lines))
+
+
+def _show_plan(plans: Iterable[ReadingPlan | Failure], *, as_json: bool) -> ExitCode:
+    """Print what would be done; the code is the same that the run would plan by."""
+    rows: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for plan in plans:
+        if isinstance(plan, Failure):
+            rows.append({"reading_id": plan.reading_id, "failed": plan.model_dump()})
+            lines.append(f"{plan.reading_id}  would fail: {plan.message} ({plan.code})")
+            continue
+        todo = {step.stage: step.reason for step in plan.todo}
+        rows.append({"reading_id": plan.reading_id, "todo": todo, "verdict": plan.verdict})
+        if todo:
+            lines.append(f"{plan.reading_id}  " + "; ".join(f"{stage}: {why}" for stage, why in todo.items()))
+    n_todo = sum(bool(row.get("todo")) for row in rows)
+    lines.append(f"{n_todo} of {len(rows)} readings would be worked on; nothing was changed")
+    echo_result({"plan": rows}, as_json=as_json, text="\n".join(lines))
+    return ExitCode.OK
