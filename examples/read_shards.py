@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,11 @@ def cells(group: h5py.Group, start: int, stop: int) -> list[Any]:
     elif kind == "list":
         ends = group["offsets"][start : stop + 1]
         items = cells(group["items"], int(ends[0]), int(ends[-1]))
-        values = [items[a - ends[0] : b - ends[0]] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        values = [items[a - ends[0] : b - ends[0]] for a, b in pairwise(ends)]
     elif kind in {"string", "bytes"}:
         ends = group["offsets"][start : stop + 1]
         data = group["data"][int(ends[0]) : int(ends[-1])].tobytes()
-        parts = [data[a - ends[0] : b - ends[0]] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        parts = [data[a - ends[0] : b - ends[0]] for a, b in pairwise(ends)]
         values = [part.decode() for part in parts] if kind == "string" else list(parts)
     else:
         numbers = group["values"][start:stop]
