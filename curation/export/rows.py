@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from keyframes.frames import render_keyframe
 from numpy.typing import NDArray
 
@@ -210,10 +209,3 @@ def _looked_at_most(
         return {"region": None, "letter": None}
     region, letter = max(sorted(dwell), key=lambda pair: dwell[pair])
     return {"region": region, "letter": letter}
-
-
-def rows_to_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Return rows as a table of ``schema``; keys that the schema does not have are left out."""
-    return pa.Table.from_pylist(
-        [{name: row.get(name) for name in schema.names} for row in rows], schema=schema
-    )

@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.export.features import huggingface_metadata
-from curation.export.rows import rows_to_table
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from gazecapture.files import as_tool_error
 from keyframes.errors import SchemaError
@@ -90,7 +89,7 @@ class ParquetShardWriter:
         if not self._rows:
             return
         try:
-            self._writer.write_table(rows_to_table(self._rows, self._schema), row_group_size=len(self._rows))
+            self._writer.write_table(_table(self._rows, self._schema), row_group_size=len(self._rows))
         except OSError as error:
             raise as_tool_error(error, self._path, "writing a shard") from error
         self._rows, self._pending_bytes = [], 0
@@ -125,7 +124,7 @@ class Hdf5ShardWriter:
     def _flush(self) -> None:
         if self._rows:
             try:
-                self._append_table(rows_to_table(self._rows, SHARD))
+                self._append_table(_table(self._rows, SHARD))
             except OSError as error:
                 raise as_tool_error(error, self._path, "writing a shard") from error
             self._rows = []
@@ -156,6 +155,13 @@ def read_hdf5(path: Path) -> pa.Table:
         _check_version(str(file.attrs.get("schema_version", "")), path)
         columns = [_read_field(file[field.name], field.type, path) for field in SHARD]
     return pa.table(columns, schema=SHARD)
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table; keys that the schema does not have are left out."""
+    return pa.Table.from_pylist(
+        [{name: row.get(name) for name in schema.names} for row in rows], schema=schema
+    )
 
 
 def _check_version(found: str, path: Path) -> None:

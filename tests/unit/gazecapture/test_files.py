@@ -57,9 +57,14 @@ def test_atomic_write_replaces_or_leaves(tmp_path: Path) -> None:
     assert target.read_text(encoding="utf-8") == '{\n  "a": "ü",\n  "b": 1\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json_atomically(target, {"a": float("nan")})
-    with pytest.raises(RuntimeError), atomic_path(target) as scratch:
-        scratch.write_bytes(b"half")
-        raise RuntimeError
+
+    def fail_halfway() -> None:
+        with atomic_path(target) as scratch:
+            scratch.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
     assert target.read_bytes().startswith(b"{")
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 

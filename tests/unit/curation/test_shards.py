@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from curation.export.pictures import encode_png, shrink
+from curation.export.schema import PICTURE, SHARD
+from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, read_hdf5, read_parquet
+from keyframes.errors import SchemaError
+
+GREY = np.arange(63, dtype=np.uint8).reshape(9, 7)
+PNG = encode_png(GREY)
+
+
+def cells(kind: pa.DataType) -> st.SearchStrategy[Any]:
+    """Any value that a field of this type can hold, null included."""
+    if kind == PICTURE:
+        return st.just({"bytes": PNG, "path": "x.png"})
+    if pa.types.is_struct(kind):
+        return st.none() | st.fixed_dictionaries({f.name: cells(f.type) for f in kind})
+    if pa.types.is_list(kind):
+        return st.none() | st.lists(cells(kind.value_type), max_size=2)
+    if pa.types.is_string(kind):
+        return st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+    if pa.types.is_boolean(kind):
+        return st.none() | st.booleans()
+    if pa.types.is_floating(kind):
+        return st.none() | st.floats(allow_nan=False)
+    bits = kind.bit_width
+    return st.none() | st.integers(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+
+
+ROWS = st.fixed_dictionaries({f.name: cells(f.type) for f in SHARD}).map(
+    lambda row: row | {"images": row["images"] or [], "keyframes": [k for k in row["keyframes"] or [] if k]}
+)
+
+
+def write(folder: Path, rows: list[dict[str, Any]], stem: str = "train-00000-of-00001") -> tuple[Path, Path]:
+    parquet, hdf5 = folder / f"{stem}.parquet", folder / f"{stem}.h5"
+    writers = ParquetShardWriter(parquet, row_group_bytes=1 << 20, row_group_rows=2), Hdf5ShardWriter(hdf5)
+    for writer in writers:
+        for row in rows:
+            writer.add(row)
+        writer.close()
+    return parquet, hdf5
+
+
+def load(parquet: Path) -> pa.Table:
+    return pa.Table.from_batches(
+        list(read_parquet(parquet)), SHARD.with_metadata(pq.read_schema(parquet).metadata)
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(rows=st.lists(ROWS, max_size=5))
+def test_both_formats_hold_every_field_of_every_row(
+    tmp_path_factory: pytest.TempPathFactory, rows: Any
+) -> None:
+    parquet, hdf5 = write(tmp_path_factory.mktemp("shards"), rows)
+    expected = pa.Table.from_pylist(rows, schema=SHARD)
+    assert load(parquet).replace_schema_metadata(None).equals(expected)
+    assert read_hdf5(hdf5).equals(expected)
+
+
+def minimal_row(**changes: Any) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(SHARD.names)
+    return (
+        row | {"reading_id": "a1", "images": [{"bytes": PNG, "path": "a1_0.png"}], "keyframes": []} | changes
+    )
+
+
+def test_same_rows_same_bytes(tmp_path: Path) -> None:
+    rows = [minimal_row(reading_id=str(i), text="clear " * i) for i in range(40)]
+    first, second = write(tmp_path, rows, "a"), write(tmp_path, rows, "b")
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_picture_bytes_are_stored_as_they_are_and_nothing_has_statistics(tmp_path: Path) -> None:
+    parquet, _ = write(tmp_path, [minimal_row()])
+    group = pq.ParquetFile(parquet).metadata.row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    assert {c.compression for c in columns if c.path_in_schema.endswith(".bytes")} == {"UNCOMPRESSED"}
+    assert {c.compression for c in columns if not c.path_in_schema.endswith(".bytes")} == {"ZSTD"}
+    assert not any(c.is_stats_set for c in columns)
+    assert PNG in parquet.read_bytes()
+
+
+def test_row_groups_close_at_either_limit(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    writer = ParquetShardWriter(path, row_group_bytes=3 * len(PNG), row_group_rows=100)
+    for _ in range(7):
+        writer.add(minimal_row())
+    writer.close()
+    file = pq.ParquetFile(path)
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [3, 3, 1]
+
+
+def test_a_newer_major_version_is_refused(tmp_path: Path) -> None:
+    parquet, hdf5 = write(tmp_path, [minimal_row()])
+    table = load(parquet).replace_schema_metadata({"schema_version": "2.0"})
+    pq.write_table(table, parquet)
+    with h5py.File(hdf5, "r+") as file:
+        file.attrs["schema_version"] = "2.0"
+    with pytest.raises(SchemaError, match=r"shard format 2\.0"):
+        list(read_parquet(parquet))
+    with pytest.raises(SchemaError, match=r"shard format 2\.0"):
+        read_hdf5(hdf5)
+    script = Path(__file__).resolve().parents[3] / "examples" / "read_shards.py"
+    (tmp_path / "readings").mkdir()
+    parquet.rename(tmp_path / "readings" / parquet.name)
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "shard format 2.0" in done.stderr
+
+
+def test_damaged_offsets_give_an_error_and_no_nonsense(tmp_path: Path) -> None:
+    _, hdf5 = write(tmp_path, [minimal_row(text="clear")])
+    with h5py.File(hdf5, "r+") as file:
+        file["text/offsets"][1] = 400
+    with pytest.raises(SchemaError, match="offsets of '/text'"):
+        read_hdf5(hdf5)
+
+
+def test_shrink_keeps_shape_and_never_enlarges() -> None:
+    assert shrink(np.zeros((2000, 1000), np.uint8), 1024).shape == (1024, 512)
+    assert shrink(GREY, 1024) is GREY
+
+
+def test_png_is_grey_lossless_and_bare() -> None:
+    with Image.open(io.BytesIO(PNG)) as picture:
+        assert picture.mode == "L"
+        assert picture.info == {}
+        np.testing.assert_array_equal(np.asarray(picture), GREY)
