@@ -1,0 +1,210 @@
+"""Which region a gaze position lies in, and how a fixation spreads over regions by the tracker's error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import ArrayLike, NDArray
+
+from keyframes.errors import GeometryError
+from keyframes.reading import EVENT_REGIONS, REGIONS
+from keyframes.regions.region_map import Region, RegionMap
+from keyframes.regions.schemes import Scheme
+
+__all__ = ["assign_regions", "primary_region", "region_table"]
+
+FloatArray = NDArray[np.float64]
+
+SD_PER_ERROR = 0.5
+"""A tracker's stated error is taken as two standard deviations: 95 % of the gaze lies within it on each axis."""
+REACH_SD = 2.0
+"""The Gaussian is cut at so many standard deviations: farther gaze is the tracker's failure, not its spread."""
+STEPS_PER_SD = 2
+"""Grid steps per standard deviation: 49 points in all. With twice as many no weight changes by more than 0.06."""
+
+
+def region_table(maps: Mapping[int, RegionMap], scheme: Scheme) -> pa.Table:
+    """Return table ``regions``: one row per image and region that the scheme knows.
+
+    ``maps`` holds a region map by image_index. Regions that the scheme does not list are left out: a scheme of
+    twelve areas may be used on a map of thirty-six.
+    """
+    rows = [
+        {
+            "image_index": index,
+            "region": name,
+            "letter": scheme.letter_of(name),
+            "box": list(region.box),
+            "provider": found.provider,
+            "confidence": found.confidence,
+            "scheme": scheme.name,
+        }
+        for index, found in sorted(maps.items())
+        for name, region in found.regions.items()
+        if name in scheme
+    ]
+    return pa.Table.from_pylist(rows, schema=REGIONS)
+
+
+def primary_region(
+    region_map: RegionMap, scheme: Scheme, x_image_px: ArrayLike, y_image_px: ArrayLike
+) -> NDArray[np.str_]:
+    """Return the name of the one region that each point belongs to.
+
+    Of the regions that hold a point, the one of the scheme's first group wins, inside a group the smaller one.
+    A point in no region, on the image or beyond its edge, belongs to ``scheme.outside``; NaN gives ``""``.
+    """
+    x, y = np.broadcast_arrays(np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64))
+    ordered = _by_priority(region_map, scheme)
+    names = np.array([*(r.name for r in ordered), scheme.outside, ""])
+    found = _first_hit(ordered, x.ravel(), y.ravel())
+    found[~(np.isfinite(x) & np.isfinite(y)).ravel()] = len(ordered) + 1
+    primary: NDArray[np.str_] = names[found].reshape(x.shape)
+    return primary
+
+
+def assign_regions(
+    events: pa.Table,
+    gaze: pa.Table,
+    maps: Mapping[int, RegionMap],
+    scheme: Scheme,
+    *,
+    error_deg: float = 1.0,
+) -> pa.Table:
+    """Return table ``event_regions``: the regions of every fixation that lies on an image with a region map.
+
+    A fixation's weight on a region is the share of the tracker's error, a Gaussian around the fixation, whose
+    primary region it is; the weights of a fixation sum to 1. Exactly one row per fixation is primary: the
+    primary region at the fixation's mean position, whatever its weight. Where no sample of the fixation knows
+    image px per degree, it counts as a point. Gaze beyond the image's edge belongs to ``scheme.outside``.
+
+    Parameters
+    ----------
+    events : table with ``EVENTS``'s columns; other kinds than fixation, a null image or a NaN position give no row.
+    gaze : table with ``GAZE``'s columns, any order; its ``px_per_deg_*`` (image px per degree, NaN where unknown)
+        are averaged over the fixation.
+    maps : region map by image_index; fixations on an image without one give no row.
+    error_deg : the tracker's error in degrees, taken as two standard deviations.
+
+    Rows are in order of events, then by falling weight. Raises GeometryError where ``error_deg`` is negative or
+    not finite.
+    """
+    if not (np.isfinite(error_deg) and error_deg >= 0.0):
+        raise GeometryError(f"error_deg is {error_deg}, expected a finite number of degrees, 0 or more")
+    fixations = events.filter(
+        pc.and_(pc.equal(events.column("kind"), "fixation"), pc.is_valid(events.column("image_index")))
+    )
+    x, y = _floats(fixations, "x_image_px"), _floats(fixations, "y_image_px")
+    image = fixations.column("image_index").to_numpy()
+    sd_x, sd_y = (
+        error_deg * SD_PER_ERROR * scale
+        for scale in _px_per_deg(gaze, _ints(fixations, "t_start_ns"), _ints(fixations, "t_end_ns"))
+    )
+    row, region, weight, is_primary = [], [], [], []
+    for index, region_map in sorted(maps.items()):
+        at = np.flatnonzero((image == index) & np.isfinite(x) & np.isfinite(y))
+        if not at.size:
+            continue
+        ordered = _by_priority(region_map, scheme)
+        weights, primary = _spread(ordered, x[at], y[at], sd_x[at], sd_y[at])
+        local, column = np.nonzero((weights > 0.0) | primary)
+        row.append(at[local])
+        region.append(np.array([*(r.name for r in ordered), scheme.outside])[column])
+        weight.append(weights[local, column])
+        is_primary.append(primary[local, column])
+    if not row:
+        return EVENT_REGIONS.empty_table()
+    rows, names, shares, primaries = (np.concatenate(part) for part in (row, region, weight, is_primary))
+    order = np.lexsort((-shares, rows))
+    letters = [scheme.letter_of(name) for name in names[order].tolist()]
+    return pa.table(
+        {
+            "event_index": _ints(fixations, "event_index")[rows[order]],
+            "region": names[order].tolist(),
+            "letter": letters,
+            "weight": shares[order],
+            "is_primary": primaries[order],
+            "scheme": [scheme.name] * len(letters),
+        },
+        schema=EVENT_REGIONS,
+    )
+
+
+def _by_priority(region_map: RegionMap, scheme: Scheme) -> list[Region]:
+    """Return the map's regions that the scheme knows, the one that wins first."""
+    known = [region for name, region in region_map.regions.items() if name in scheme]
+    return sorted(known, key=lambda r: (scheme.priority(r.name), r.area_px2, r.name))
+
+
+def _first_hit(ordered: Sequence[Region], x: FloatArray, y: FloatArray) -> NDArray[np.intp]:
+    """Return the place of the first region that holds each point; ``len(ordered)`` where none does."""
+    found = np.full(x.shape, len(ordered), np.intp)
+    open_points = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    for place, region in enumerate(ordered):
+        x0, y0, x1, y1 = region.box
+        px, py = x[open_points], y[open_points]
+        near = np.flatnonzero((px >= x0) & (px <= x1) & (py >= y0) & (py <= y1))
+        if not near.size:
+            continue
+        inside = near[region.contains(px[near], py[near])]
+        found[open_points[inside]] = place
+        open_points = np.delete(open_points, inside)
+    return found
+
+
+def _spread(
+    ordered: Sequence[Region], x: FloatArray, y: FloatArray, sd_x: FloatArray, sd_y: FloatArray
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return the (n, regions + 1) weights and which region, one per row, is primary; the last is outside."""
+    step = np.arange(-REACH_SD, REACH_SD + 0.25 / STEPS_PER_SD, 1.0 / STEPS_PER_SD)
+    grid_x, grid_y = (axis.ravel() for axis in np.meshgrid(step, step))
+    keep = np.hypot(grid_x, grid_y) <= REACH_SD + 1e-9
+    grid_x, grid_y = grid_x[keep], grid_y[keep]
+    mass = np.exp(-(grid_x**2 + grid_y**2) / 2.0)
+    mass /= mass.sum()
+    known = np.isfinite(sd_x) & np.isfinite(sd_y)
+    spread_x, spread_y = np.where(known, sd_x, 0.0), np.where(known, sd_y, 0.0)
+    n, width = x.shape[0], len(ordered) + 1
+    hit = _first_hit(
+        ordered,
+        (x[:, None] + spread_x[:, None] * grid_x).ravel(),
+        (y[:, None] + spread_y[:, None] * grid_y).ravel(),
+    ).reshape(n, -1)
+    cells = (np.arange(n)[:, None] * width + hit).ravel()
+    weights = np.bincount(cells, np.tile(mass, n), minlength=n * width).reshape(n, width)
+    primary = np.zeros((n, width), np.bool_)
+    primary[np.arange(n), hit[:, np.flatnonzero((grid_x == 0.0) & (grid_y == 0.0))[0]]] = True
+    return weights / weights.sum(axis=1, keepdims=True), primary
+
+
+def _px_per_deg(
+    gaze: pa.Table, t_start_ns: NDArray[np.int64], t_end_ns: NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean image px per degree, x and y, over half-open spans; NaN where no sample knows it."""
+    t = _ints(gaze, "t_ns")
+    order = np.argsort(t, kind="stable")
+    first, last = (np.searchsorted(t[order], edge, side="left") for edge in (t_start_ns, t_end_ns))
+    means = []
+    for name in ("px_per_deg_x", "px_per_deg_y"):
+        values = _floats(gaze, name)[order]
+        good = np.isfinite(values) & (values > 0.0)
+        total = np.concatenate(([0.0], np.cumsum(np.where(good, values, 0.0))))
+        count = np.concatenate(([0], np.cumsum(good)))
+        n = count[last] - count[first]
+        means.append(np.where(n > 0, (total[last] - total[first]) / np.maximum(n, 1), np.nan))
+    return means[0], means[1]
+
+
+def _floats(table: pa.Table, name: str) -> FloatArray:
+    """Return a column as float64, null as NaN."""
+    values: FloatArray = table.column(name).to_numpy().astype(np.float64)
+    return values
+
+
+def _ints(table: pa.Table, name: str) -> NDArray[np.int64]:
+    """Return a column without nulls as int64."""
+    values: NDArray[np.int64] = table.column(name).to_numpy().astype(np.int64)
+    return values
