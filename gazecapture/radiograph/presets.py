@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Preset"]
+__all__ = ["ImageView", "Preset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +19,15 @@ class Preset:
     width: float
     voi: str
     """LUT, LINEAR, LINEAR_EXACT or SIGMOID."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageView:
+    """What the viewer model must know of an image: its size and its presets, the file's default first."""
+
+    image_index: int
+    width_px: int
+    height_px: int
+    presets: tuple[Preset, ...]
+    base_inverted: bool = False
+    """Polarity asks for inversion (MONOCHROME1); the journal's ``inverted`` is this XOR the reader's key."""

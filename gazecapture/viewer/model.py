@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from gazecapture.radiograph.presets import Preset
+from gazecapture.radiograph.presets import ImageView, Preset
 from keyframes.errors import UsageError
 from keyframes.geometry import Affine
 
@@ -51,18 +51,6 @@ class Action:
     x: float = 0.0
     y: float = 0.0
     amount: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageView:
-    """What the model must know of an image: its size and its presets, the file's default first."""
-
-    image_index: int
-    width_px: int
-    height_px: int
-    presets: tuple[Preset, ...]
-    base_inverted: bool = False
-    """Polarity asks for inversion (MONOCHROME1); the journal's ``inverted`` is this XOR the reader's key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
