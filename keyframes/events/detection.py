@@ -1,0 +1,122 @@
+"""The entry point: gaze in, events out, by the detector that fits the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from keyframes.errors import UsageError
+from keyframes.events.adaptive import detect_adaptive
+from keyframes.events.idt import detect_idt
+from keyframes.events.ivt import detect_ivt
+from keyframes.events.kinematics import Velocity, noise_rms_s2s_deg
+from keyframes.events.labels import Detection
+from keyframes.events.samples import GazeInput, Samples, prepare
+from keyframes.events.table import Spans, event_table, spans_of
+
+__all__ = ["METHODS", "Events", "detect"]
+
+_DETECTORS: Final[Mapping[str, Callable[[Samples], Detection]]] = MappingProxyType(
+    {"adaptive": detect_adaptive, "ivt": detect_ivt, "idt": detect_idt}
+)
+
+METHODS: Final = ("auto", *_DETECTORS)
+"""Names that `detect` takes."""
+
+AUTO_MAX_NOISE_DEG = 1.0
+"""deg RMS-S2S. Placeholder"""
+
+AUTO_MIN_RATE_HZ = 25.0
+"""Hz."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """The events of a recording of n samples."""
+
+    table: pa.Table
+    """`keyframes.reading.EVENTS`: all events in order, losses and blinks too; image columns NaN and null; the
+    screen columns hold the px frame that was given. Unclassified gaze is no row."""
+    labels: NDArray[np.int8]
+    """(n,) 0 none or loss, 1 fixation, 2 saccade, 3 PSO, 4 pursuit, 5 blink. Read-only."""
+    method: str
+    """The detector that ran."""
+    reason: str
+    """Why that one."""
+    parameters: Mapping[str, float]
+    """Every parameter that shaped the result, measured ones among them; the unit is in the name."""
+    samples: Samples
+    """The detection grid, m rows; `on_images` cuts events along it."""
+    velocity: Velocity
+    """(m,) velocity on that grid."""
+    spans: Spans
+    """The events as runs of rows of that grid; one per row of the table."""
+
+
+def detect(
+    t_s: GazeInput,
+    x_px: GazeInput,
+    y_px: GazeInput,
+    px_per_deg_x: GazeInput,
+    px_per_deg_y: GazeInput,
+    *,
+    method: str = "auto",
+) -> Events:
+    """Find fixations, saccades, post-saccadic oscillations, blinks and losses.
+
+    Parameters
+    ----------
+    t_s : (n,) s, array or pandas Series; finite, not decreasing, any origin, even or uneven. Samples of equal time
+        are averaged for detection. A step of more than three median intervals is a hole: a loss in the table.
+    x_px, y_px : (n,) px, y down; NaN or infinite on either axis = lost.
+    px_per_deg_x, px_per_deg_y : scalar, or (n,) where the viewing distance changes; a sample without one is lost.
+    method : ``adaptive`` (velocity, thresholds from the noise), ``ivt`` and ``idt`` (fixed thresholds, for
+        comparison), or ``auto``, which takes ``adaptive`` or ``idt`` by measured rate and noise.
+
+    Returns Events. Times are int64 ns, ``round(t_s * 1e9)``; an event ends where the next sample begins, the last
+    one median interval after its last sample.
+
+    Raises UsageError (method), DataError (shapes, no numbers), TimestampError (not finite, backward, a rate that
+    cannot be meant), GeometryError (px per degree).
+    """
+    if method not in METHODS:
+        raise UsageError(
+            f"events: unknown method {method!r}", hint=f"Methods are {', '.join(METHODS)}.", record="method"
+        )
+    samples = prepare(t_s, x_px, y_px, px_per_deg_x, px_per_deg_y)
+    reason = "asked for by name"
+    if method == "auto":
+        method, reason = _choose(samples)
+    found = _DETECTORS[method](samples)
+    labels = found.labels[samples.row_of_sample]
+    labels.flags.writeable = False
+    spans = spans_of(samples, found.labels)
+    return Events(
+        table=event_table(samples, found.velocity.speed_deg_per_s, spans),
+        labels=labels,
+        method=method,
+        reason=reason,
+        parameters=MappingProxyType(dict(found.parameters)),
+        samples=samples,
+        velocity=found.velocity,
+        spans=spans,
+    )
+
+
+def _choose(samples: Samples) -> tuple[str, str]:
+    """Return the detector that fits rate and noise, and why."""
+    noise_deg, rate_hz = noise_rms_s2s_deg(samples), samples.rate_hz
+    if not np.isfinite(noise_deg):
+        return "adaptive", "too few samples to measure the noise"
+    measured = f"{rate_hz:.0f} Hz, noise RMS-S2S {noise_deg:.3f} deg"
+    if rate_hz < AUTO_MIN_RATE_HZ:
+        return "idt", f"{measured}: below {AUTO_MIN_RATE_HZ:g} Hz a saccade falls between two samples"
+    if noise_deg > AUTO_MAX_NOISE_DEG:
+        return "idt", f"{measured}: above {AUTO_MAX_NOISE_DEG:g} deg saccades drown in velocity noise"
+    return "adaptive", f"{measured}: saccades stand out in velocity"

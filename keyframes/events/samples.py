@@ -1,0 +1,231 @@
+"""Gaze as the detectors want it: checked, in order, one sample per time, holes in time filled with a lost sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from keyframes.errors import DataError, GeometryError, TimestampError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["GazeInput", "Samples", "prepare"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+if TYPE_CHECKING:
+    GazeInput = ArrayLike | pd.Series[float]
+else:
+    GazeInput = ArrayLike
+"""What a column of gaze may be: array, list or pandas Series of numbers."""
+
+MIN_RATE_HZ, MAX_RATE_HZ = 10.0, 5000.0
+"""Median rates outside are refused: the times are then in another unit, or stamped in bunches."""
+
+MIN_INTERVALS_TO_JUDGE_RATE = 10
+"""Fewer intervals say too little to refuse anything."""
+
+HOLE_INTERVALS = 3.0
+"""A step in time longer than this many median intervals is a hole, and so a loss. Two and a little is one dropped
+sample at jittered times, which needs no row of its own."""
+
+MAX_ABS_TIME_S = 9.2e9
+"""int64 ns end at 9.22e9 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """A recording on its detection grid of m rows, strictly increasing in time.
+
+    A row is one distinct time of the recording (samples of equal time, to the ns, are averaged), or the start
+    of a hole in time (lost).
+    """
+
+    t_ns: IntArray
+    """(m,) int64 ns, as given, rounded."""
+    t_s: FloatArray
+    """(m,) s since the first row; what all computation uses, so that an offset of the clock changes nothing."""
+    x_px: FloatArray
+    """(m,) px; NaN = lost, then y is NaN too."""
+    y_px: FloatArray
+    px_per_deg_x: FloatArray
+    """(m,) px per degree, finite and positive on every row."""
+    px_per_deg_y: FloatArray
+    row_of_sample: IntArray
+    """(n,) the grid row of each sample given."""
+    interval_s: float
+    """Median interval; 0 for fewer than two rows."""
+
+    @property
+    def n(self) -> int:
+        """Number of rows of the grid."""
+        return int(self.t_ns.size)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(m,) whether the row has a position."""
+        return np.isfinite(self.x_px)
+
+    @property
+    def rate_hz(self) -> float:
+        """One over the median interval; NaN for fewer than two rows."""
+        return 1.0 / self.interval_s if self.interval_s > 0 else float("nan")
+
+    @property
+    def end_ns(self) -> IntArray:
+        """(m,) where each row's time ends: at the next row, for the last one after one more interval."""
+        if not self.n:
+            return np.empty(0, np.int64)
+        return np.append(self.t_ns[1:], self.t_ns[-1] + max(round(self.interval_s * 1e9), 1))
+
+    @property
+    def end_s(self) -> FloatArray:
+        """The same on the clock of ``t_s``."""
+        return _seconds(self.end_ns, self.t_ns)
+
+
+def prepare(
+    t_s: GazeInput, x_px: GazeInput, y_px: GazeInput, px_per_deg_x: GazeInput, px_per_deg_y: GazeInput
+) -> Samples:
+    """Check a recording and put it on its detection grid; the input is never changed.
+
+    t_s : (n,) s, finite, not decreasing. x_px, y_px : (n,) px; not finite on one axis = lost on both.
+    px_per_deg_x, px_per_deg_y : scalar or (n,); a sample without a finite scale is lost.
+    Raises DataError (shape, no numbers), TimestampError (not finite, backward, out of range, or a median rate
+    outside 10 to 5000 Hz), GeometryError (a scale that is not positive, or none at all).
+    """
+    t = _column(t_s, "t_s")
+    x, y = _column(x_px, "x_px", t.size), _column(y_px, "y_px", t.size)
+    scale_x = _scale(px_per_deg_x, "px_per_deg_x", t.size)
+    scale_y = _scale(px_per_deg_y, "px_per_deg_y", t.size)
+    t_ns = _nanoseconds(t)
+    on = np.isfinite(x) & np.isfinite(y)
+    scaled = np.isfinite(scale_x) & np.isfinite(scale_y)
+    if on.any() and not (on & scaled).any():
+        raise GeometryError(
+            "px_per_deg_x, px_per_deg_y: no sample with a position has a scale, so there are no degrees",
+            code="GT-NO-DEGREES",
+        )
+    valid = on & scaled
+    first_of_time = np.diff(t_ns, prepend=t_ns[:1] - 1) > 0
+    row_of_sample = np.cumsum(first_of_time) - 1
+    rows_ns = t_ns[first_of_time]
+    if rows_ns.size == t_ns.size:
+        columns = [np.where(valid, c, np.nan) for c in (x, y, scale_x, scale_y)]
+    else:
+        columns = [_mean_by_row(c, valid, row_of_sample, rows_ns.size) for c in (x, y, scale_x, scale_y)]
+    interval_s = float(np.median(np.diff(rows_ns))) * 1e-9 if rows_ns.size > 1 else 0.0
+    if rows_ns.size > MIN_INTERVALS_TO_JUDGE_RATE and not MIN_RATE_HZ <= 1.0 / interval_s <= MAX_RATE_HZ:
+        raise TimestampError(
+            f"t_s: expected a rate of {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz, found a median interval of {interval_s:.3g} s",
+            hint="Give seconds, one time per sample; smooth times that were stamped in bunches.",
+        )
+    rows_ns, columns, row_of_sample = _fill_holes(rows_ns, columns, row_of_sample, interval_s)
+    return Samples(
+        t_ns=rows_ns,
+        t_s=_seconds(rows_ns, rows_ns),
+        x_px=columns[0],
+        y_px=columns[1],
+        px_per_deg_x=_filled(columns[2]),
+        px_per_deg_y=_filled(columns[3]),
+        row_of_sample=row_of_sample,
+        interval_s=interval_s,
+    )
+
+
+def _column(values: GazeInput, name: str, n: int | None = None) -> FloatArray:
+    """Return a (n,) float64 array, pandas' missing values as NaN. Raises DataError."""
+    try:
+        if hasattr(values, "to_numpy"):
+            array = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            array = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: numbers are expected") from error
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    if array.ndim != 1:
+        raise DataError(f"{name}: one dimension is expected, found shape {array.shape}")
+    if n is not None and array.size != n:
+        raise DataError(f"{name}: {n} values are expected, one per time, found {array.size}")
+    return array
+
+
+def _scale(values: GazeInput, name: str, n: int) -> FloatArray:
+    """Return (n,) px per degree; NaN = unknown. Raises GeometryError for one that is not positive."""
+    if np.ndim(values) == 0:
+        scalar = _column(np.atleast_1d(np.asarray(values)), name)
+        if not np.isfinite(scalar[0]):
+            raise GeometryError(f"{name}: a finite number is expected", code="GT-NO-DEGREES")
+        array = np.full(n, scalar[0])
+    else:
+        array = _column(values, name, n)
+    wrong = np.flatnonzero(array <= 0)
+    if wrong.size or (np.ndim(values) == 0 and scalar[0] <= 0):
+        raise GeometryError(
+            f"{name}: px per degree must be positive, found {array[wrong[0]] if wrong.size else scalar[0]:g}",
+            record=int(wrong[0]) if wrong.size else None,
+        )
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def _nanoseconds(t_s: FloatArray) -> IntArray:
+    """Return times as int64 ns. Raises TimestampError unless finite, in range and not decreasing."""
+    wrong = np.flatnonzero(~(np.abs(t_s) < MAX_ABS_TIME_S))
+    if wrong.size:
+        raise TimestampError(f"t_s: finite seconds are expected, found {t_s[wrong[0]]}", record=int(wrong[0]))
+    t_ns = np.rint(t_s * 1e9).astype(np.int64)
+    backward = np.flatnonzero(np.diff(t_ns) < 0)
+    if backward.size:
+        at = int(backward[0]) + 1
+        raise TimestampError(
+            f"t_s: time runs backward by {t_s[at - 1] - t_s[at]:.6g} s, {backward.size} time(s) in all",
+            hint="Sort the samples by time, or repair the clock step, before detecting events.",
+            record=at,
+        )
+    return t_ns
+
+
+def _seconds(t_ns: IntArray, origin_ns: IntArray) -> FloatArray:
+    """Return times in s since the first of ``origin_ns``."""
+    return np.asarray((t_ns - origin_ns[:1]) * 1e-9, dtype=np.float64)
+
+
+def _filled(scale: FloatArray) -> FloatArray:
+    """Give lost rows the scale of the last row before that has one (the first rows: of the first that has)."""
+    known = np.flatnonzero(np.isfinite(scale))
+    if not known.size or known.size == scale.size:
+        return scale if known.size else np.ones_like(scale)
+    source = np.searchsorted(known, np.arange(scale.size), side="right") - 1
+    return scale[known[np.maximum(source, 0)]]
+
+
+def _mean_by_row(
+    values: FloatArray, valid: NDArray[np.bool_], row_of_sample: IntArray, n_rows: int
+) -> FloatArray:
+    """Average the valid samples of each row; NaN where there is none."""
+    count = np.bincount(row_of_sample[valid], minlength=n_rows)
+    total = np.bincount(row_of_sample[valid], weights=values[valid], minlength=n_rows)
+    with np.errstate(invalid="ignore"):
+        mean: FloatArray = np.where(count > 0, total / count, np.nan)
+    return mean
+
+
+def _fill_holes(
+    rows_ns: IntArray, columns: list[FloatArray], row_of_sample: IntArray, interval_s: float
+) -> tuple[IntArray, list[FloatArray], IntArray]:
+    """Insert one lost row at the start of each hole in time."""
+    if rows_ns.size < 2:
+        return rows_ns, columns, row_of_sample
+    interval_ns = round(interval_s * 1e9)
+    before = np.flatnonzero(np.diff(rows_ns) > HOLE_INTERVALS * interval_ns)
+    if not before.size:
+        return rows_ns, columns, row_of_sample
+    filled_ns = np.insert(rows_ns, before + 1, rows_ns[before] + interval_ns)
+    filled = [np.insert(c, before + 1, np.nan) for c in columns]
+    shift = np.searchsorted(before, np.arange(rows_ns.size), side="left")
+    return filled_ns, filled, row_of_sample + shift[row_of_sample]
