@@ -94,7 +94,8 @@ class DictationConfig(_Section):
 class EventsConfig(_Section):
     """[events]: the detector."""
 
-    method: Literal["auto", "adaptive", "clustering", "ivt", "idt"] = "auto"
+    method: Literal["auto", "adaptive", "ivt", "idt"] = "auto"
+    """auto: by measured rate and noise."""
 
 
 class RegionsConfig(_Section):
@@ -114,7 +115,12 @@ class KeyframesConfig(_Section):
 
 
 class TrajectoryConfig(_Section):
-    """[trajectory]: visits to regions and letters; no settings yet."""
+    """[trajectory]: visits to regions and letters."""
+
+    merge_gap_s: Annotated[float, Field(ge=0.0, le=60.0)] = 1.0
+    """Fixations on one region farther apart in time are two visits."""
+    min_dwell_s: Annotated[float, Field(ge=0.0, le=60.0)] = 0.1
+    """A shorter visit on the way back to the same region is a stray fixation."""
 
 
 class PrivacyConfig(_Section):
@@ -207,7 +213,7 @@ def _known(place: tuple[int | str, ...]) -> str:
     if len(place) >= 2 and place[0] in CurationConfig.model_fields:
         section = CurationConfig.model_fields[str(place[0])].annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
-            return f"[{place[0]}] has: {', '.join(section.model_fields) or 'no settings yet'}."
+            return f"[{place[0]}] has: {', '.join(section.model_fields)}."
     return f"Sections: {', '.join(CurationConfig.model_fields)}."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -156,10 +157,10 @@ def _precision(t_ns: IntArray, frame: GazeFrame, valid: NDArray[np.bool_]) -> tu
     x, y = frame.x_px / frame.px_per_deg_x, frame.y_px / frame.px_per_deg_y
     usable = valid & np.isfinite(x) & np.isfinite(y)
     window = t_ns // int(WINDOW_S * 1e9)
-    edges = np.flatnonzero(np.diff(window, prepend=window[:1] - 1)) if window.size else np.empty(0, np.int64)
+    edges = np.flatnonzero(np.diff(window, prepend=-1, append=-1))
     rms: list[float] = []
     sd: list[float] = []
-    for start, end in zip(edges, [*edges[1:], window.size], strict=True):
+    for start, end in pairwise(edges):
         part = slice(int(start), int(end))
         if end - start < MIN_WINDOW_SAMPLES or not usable[part].all():
             continue

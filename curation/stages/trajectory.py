@@ -28,7 +28,13 @@ class TrajectoryStage:
 
     def run(self, reading: Reading, context: StageContext) -> StageOutput:
         """Make the ``trajectory`` table."""
-        visits = inspection_trajectory(reading.table("events"), reading.table("event_regions"))
+        settings = context.config.trajectory
+        visits = inspection_trajectory(
+            reading.table("events"),
+            reading.table("event_regions"),
+            merge_gap_s=settings.merge_gap_s,
+            min_dwell_s=settings.min_dwell_s,
+        )
         return StageOutput(tables={"trajectory": visits})
 
 

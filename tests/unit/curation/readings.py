@@ -141,6 +141,15 @@ def with_meta(reading: Reading, **changes: object) -> Reading:
     return Reading.build(replace(reading.meta, **changes), reading.tables)  # type: ignore[arg-type]
 
 
+def with_gaze(reading: Reading, **columns: object) -> Reading:
+    """Return the reading with other columns of gaze."""
+    table = reading.table("gaze")
+    for name, values in columns.items():
+        field = table.schema.field(name)
+        table = table.set_column(table.column_names.index(name), field, pa.array(values, field.type))
+    return reading.with_tables(gaze=table)
+
+
 def _default_words(duration_s: float) -> list[tuple[str, float, float]]:
     texts = ["heart", "size", "is", "normal", ".", "the", "lungs", "are", "clear", "."]
     step = (duration_s - 2.0) / len(texts)
