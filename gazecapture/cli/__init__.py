@@ -1,1 +1,115 @@
-"""The `gazecapture` command: parse and print only."""
+"""The command ``gazecapture``: parse and print; every subcommand's work is in a module of its own.
+
+A subcommand is imported when it is asked for, so that the help is quick and a missing extra hinders nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+
+import click
+
+from gazecapture import __version__
+from gazecapture.console import run_command, setup_logging
+from keyframes.errors import UsageError
+
+__all__ = ["cli", "main"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    module: str
+    attribute: str
+    help: str
+    extra: str = ""
+
+
+_COMMANDS = {
+    "demo": _Entry(
+        module="gazecapture.cli.demo",
+        attribute="demo_command",
+        help="Go the whole way, from a simulated reader to shards.",
+        extra="viewer",
+    ),
+    "doctor": _Entry(
+        module="gazecapture.cli.doctor", attribute="doctor_command", help="Check this machine; name each fix."
+    ),
+    "read": _Entry(
+        module="gazecapture.cli.read",
+        attribute="read_command",
+        help="Read a worklist in the viewer, recorded.",
+        extra="viewer",
+    ),
+    "record": _Entry(
+        module="gazecapture.cli.record", attribute="record_command", help="Record streams into a session."
+    ),
+    "recover": _Entry(
+        module="gazecapture.cli.recover",
+        attribute="recover_command",
+        help="Count what a crashed session left.",
+    ),
+    "replay": _Entry(
+        module="gazecapture.cli.replay", attribute="replay_command", help="Send recorded gaze as a stream."
+    ),
+    "simulate": _Entry(
+        module="gazecapture.cli.simulate",
+        attribute="simulate_command",
+        help="Simulate a reader, live or offline.",
+    ),
+    "streams": _Entry(
+        module="gazecapture.cli.streams", attribute="streams_command", help="List the streams on the network."
+    ),
+}
+_EXTRA_OF_MODULE = {"PyQt6": "viewer", "cv2": "viewer"}
+
+
+class _LazyGroup(click.Group):
+    """Imports a subcommand only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [
+            name for name, entry in _COMMANDS.items() if importlib.util.find_spec(entry.module) is not None
+        ]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        entry = _COMMANDS[cmd_name]
+        try:
+            command = getattr(importlib.import_module(entry.module), entry.attribute)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").split(".")[0]
+            if missing not in _EXTRA_OF_MODULE:
+                raise
+            extra = _EXTRA_OF_MODULE[missing]
+            raise UsageError(
+                f"`gazecapture {cmd_name}` needs the {extra} extra, which is not installed ({missing} is missing)",
+                hint=f'pip install "gazecapture[{extra}]"',
+                code="GT-EXTRA-MISSING",
+            ) from None
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.module}.{entry.attribute} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name].help) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gazecapture")
+@click.option("-v", "--verbose", is_flag=True, help="Show log lines on stderr.")
+def cli(*, verbose: bool) -> None:
+    """From an eye tracker and a radiograph to recorded reading sessions.
+
+    For research only, not for diagnosis.
+    """
+    setup_logging(verbose=verbose)
+
+
+def main() -> None:
+    """Run the command and leave with its exit code."""
+    sys.exit(run_command(cli))

@@ -31,7 +31,7 @@ from gazecapture.files import as_tool_error, make_private_folder
 from gazecapture.session.lock import FolderLock
 from keyframes.errors import DiskFullError, GazeToolError, RecordingError, SchemaError
 
-__all__ = ["JournalContent", "JournalWriter", "read_journal"]
+__all__ = ["JournalContent", "JournalWriter", "read_journal", "read_last_row"]
 
 SEGMENT_S = 60.0
 """s; what one damaged file can cost at most, and few enough files for a day (design)."""
@@ -71,6 +71,7 @@ class JournalWriter:
         self._syncing = threading.Lock()
         self._retired: list[_Segment] = []
         self._closed = False
+        self._is_dirty = True  # the schema is there
         self.n_rows = 0
         make_private_folder(folder)
         self._lock = FolderLock(folder)
@@ -99,26 +100,31 @@ class JournalWriter:
                 self._retired.append(self._segment)
                 self._segment = following
             self._segment.write(message)
+            self._is_dirty = True
             self.n_rows += rows.num_rows
 
     def append_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write ``rows`` given as mappings from column to value; an absent key is null."""
+        self.append(self.table(rows))
+
+    def table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Return ``rows`` as a table of this journal. Raises SchemaError where they do not fit."""
         known = set(self.schema.names)
         for row in rows:
             if unknown := sorted(set(row) - known):
                 raise SchemaError(f"a journal row has unknown columns {unknown}", path=self.folder)
         try:
-            table = pa.Table.from_pylist([dict(row) for row in rows], schema=self.schema)
+            return pa.Table.from_pylist([dict(row) for row in rows], schema=self.schema)
         except (pa.ArrowException, TypeError, OverflowError) as error:
             raise SchemaError(f"a journal row does not fit the schema: {error}", path=self.folder) from error
-        self.append(table)
 
     def sync(self) -> None:
         """Force all that was appended onto the disk; callable from another thread, appends go on meanwhile."""
         with self._syncing:
             with self._guard:
-                if self._closed:
+                if self._closed or not self._is_dirty:
                     return
+                self._is_dirty = False
                 retired, self._retired = self._retired, []
                 copies = self._segment.duplicate()
             try:
@@ -126,6 +132,7 @@ class JournalWriter:
                     _force(descriptor)
                 _sync_folder(self.folder)
             except OSError as error:
+                self._is_dirty = True
                 raise _tool_error(error, self.folder) from error
             finally:
                 for descriptor in copies:
@@ -283,7 +290,7 @@ def read_journal(folder: Path, *, schema: pa.Schema | None = None) -> JournalCon
 
     Raises SchemaError where the folder holds no journal and no schema is given.
     """
-    paths = sorted(p for p in folder.glob("[0-9]*.arrows") if p.stem.isdigit()) if folder.is_dir() else []
+    paths = _segment_paths(folder)
     damage: list[str] = []
     batches: list[pa.RecordBatch] = []
     n_unverified = 0
@@ -310,6 +317,25 @@ def read_journal(folder: Path, *, schema: pa.Schema | None = None) -> JournalCon
         metadata={k.decode(errors="replace"): v.decode(errors="replace") for k, v in raw.items()},
         n_segments=len(paths),
     )
+
+
+def read_last_row(folder: Path) -> dict[str, Any] | None:
+    """Return the last intact row of a journal, or None where it has none; reads no more segments than it must."""
+    for path in reversed(_segment_paths(folder)):
+        segment = _SegmentReader(path, [])
+        if segment.schema is None:
+            continue
+        last = None
+        for batch, _ in segment.batches(segment.schema):
+            last = batch if batch.num_rows else last
+        if last is not None:
+            row: dict[str, Any] = last.slice(last.num_rows - 1).to_pylist()[0]
+            return row
+    return None
+
+
+def _segment_paths(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("[0-9]*.arrows") if p.stem.isdigit()) if folder.is_dir() else []
 
 
 class _SegmentReader:

@@ -1,0 +1,81 @@
+"""``gazecapture record``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from gazecapture.console import echo_result
+from gazecapture.session.recorder import record_session
+from gazecapture.session.status import RecorderStatus
+from gazecapture.sources.lsl import LslSource
+from gazecapture.sources.lsl_choice import choose_sources, late_words
+from keyframes.errors import UsageError
+
+__all__ = ["record_command", "status_lines"]
+
+
+@click.command("record")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The session's folder."
+)
+@click.option(
+    "--stream",
+    "streams",
+    multiple=True,
+    metavar="NAME",
+    help="Name or source id of a stream to record; may be repeated. Without it: the gaze and the words stream.",
+)
+@click.option(
+    "--wait-s", type=click.FloatRange(min=0), default=10.0, show_default=True, help="How long to look, s."
+)
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time, s.")
+@click.option("--json", "as_json", is_flag=True, help="Print the final state as JSON.")
+def record_command(
+    *, out: Path, streams: tuple[str, ...], wait_s: float, seconds: float | None, as_json: bool
+) -> None:
+    """Record streams into a session folder until Ctrl-C.
+
+    Every sample is on disk within 50 ms of its arrival and survives the death of this process.
+    """
+    if len(set(streams)) < len(streams):
+        raise UsageError("a stream is named twice")
+    sources: list[LslSource] = []
+
+    def connect() -> Sequence[LslSource]:
+        sources.extend(choose_sources(streams, wait_s=wait_s))
+        return sources
+
+    final = record_session(
+        out,
+        connect=connect,
+        late=None if streams else lambda: late_words(sources),
+        seconds=seconds,
+        on_start=lambda status: click.echo(_started(status), err=True),
+    )
+    echo_result(asdict(final), as_json=as_json, text="\n".join(status_lines(final)))
+
+
+def status_lines(status: RecorderStatus) -> list[str]:
+    """Return one line per stream with its counts."""
+    lines = []
+    for stream in status.streams:
+        rate = "rate unknown" if stream.rate_hz is None else f"{stream.rate_hz:.1f} Hz"
+        missing = stream.missing_by_frame_number
+        lost = "losses unknown (no frame numbers)" if missing is None else f"{missing} lost by frame number"
+        if stream.role == "words":
+            lines.append(f"{stream.name}: {stream.n_samples} words")
+        else:
+            lines.append(
+                f"{stream.name}: {stream.n_samples} samples, {rate}, {lost}, "
+                f"{stream.n_gaps} gaps, {stream.n_restarts} restarts"
+            )
+    return lines
+
+
+def _started(status: RecorderStatus) -> str:
+    names = ", ".join(f"{stream.name} ({stream.role})" for stream in status.streams)
+    return f"recording {names}; Ctrl-C ends it"

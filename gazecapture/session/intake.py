@@ -1,0 +1,172 @@
+"""From sources to journals: a receiving thread per source, a bounded queue, one writing thread.
+
+A full queue holds the receiving threads back; the sources' own buffers of minutes then keep what comes, so that
+nothing is dropped here.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+
+from gazecapture.clock import session_now_ns
+from gazecapture.session.journal import JournalWriter
+from gazecapture.session.recorded_stream import RecordedStream
+from gazecapture.sources.protocol import Source, SourceBatch, SourceMark
+from keyframes.errors import DiskFullError, GazeToolError, RecordingError
+
+__all__ = ["Intake", "Note"]
+
+logger = logging.getLogger(__name__)
+
+COALESCE_S = 0.03
+"""s; leaves 20 ms of the 50 ms within which a batch must be written for the write and for a busy machine."""
+READ_S = 0.2
+QUEUE_BATCHES = 60_000
+"""A minute of a 1000 Hz stream that comes one sample at a time."""
+DISK_FULL_PAUSE_S = 0.5
+
+Note = Callable[[SourceMark], None]
+
+
+class Intake:
+    """Runs the threads.
+
+    Parameters
+    ----------
+    note       : takes marks, from any thread.
+    patience_s : s to wait for room on a full disk before recording is given up.
+    """
+
+    def __init__(self, note: Note, *, patience_s: float) -> None:
+        self.words: JournalWriter | None = None
+        """Takes the dictated words; set before a source is added."""
+        self.failure: GazeToolError | None = None
+        """Why writing was given up."""
+        self.other_trouble = ""
+        """The newest trouble that is not a full disk."""
+        self.high_water = 0
+        self._note = note
+        self._disk_trouble = ""
+        self._patience_s = patience_s
+        self._queue: queue.Queue[tuple[RecordedStream, SourceBatch] | None] = queue.Queue(QUEUE_BATCHES)
+        self._end = threading.Event()
+        self._receivers: list[threading.Thread] = []
+        self._writer = threading.Thread(target=self._write, name="write", daemon=True)
+        self._writer.start()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong at this moment, in one line; empty where nothing is."""
+        return self._disk_trouble or self.other_trouble
+
+    def add(self, source: Source, streams: Mapping[str, RecordedStream]) -> None:
+        """Begin to take what an open source gives; ``streams`` by the source's own stream ids."""
+        thread = threading.Thread(target=self._receive, args=(source, streams), name="receive", daemon=True)
+        self._receivers.append(thread)
+        thread.start()
+
+    def finish(self) -> None:
+        """Stop receiving, write all that was received, end the threads."""
+        self._end.set()
+        for thread in self._receivers:
+            thread.join()
+        self._queue.put(None)
+        self._writer.join()
+
+    def _receive(self, source: Source, streams: Mapping[str, RecordedStream]) -> None:
+        try:
+            while not self._end.is_set():
+                batch = source.read(READ_S)
+                if batch is not None:
+                    stream = streams[batch.stream_id]
+                    stream.note_arrival(batch, time.monotonic())
+                    self._put(stream, batch)
+        except GazeToolError as error:
+            self.other_trouble = error.one_line()
+            logger.warning("%s", self.other_trouble)
+            for stream in streams.values():
+                self._mark("stop", stream.info.stream_id, detail=error.code)
+        except Exception as error:
+            logger.exception("a receiving thread ended")
+            self.failure = RecordingError(f"a source failed: {type(error).__name__}", code="GT-INTERNAL")
+
+    def _put(self, stream: RecordedStream, batch: SourceBatch) -> None:
+        try:
+            self._queue.put_nowait((stream, batch))
+        except queue.Full:
+            began = time.monotonic()
+            self._queue.put((stream, batch))
+            held_s = time.monotonic() - began
+            self._mark(
+                "overflow", stream.info.stream_id, duration_s=held_s, detail="held back, nothing dropped"
+            )
+        self.high_water = max(self.high_water, self._queue.qsize())
+
+    def _write(self) -> None:
+        pending: dict[RecordedStream, list[SourceBatch]] = {}
+        due: float | None = None
+        try:
+            while True:
+                try:
+                    item = self._queue.get(timeout=None if due is None else max(0.0, due - time.monotonic()))
+                except queue.Empty:
+                    self._flush(pending)
+                    due = None
+                    continue
+                if item is None:
+                    self._flush(pending)
+                    return
+                stream, batch = item
+                pending.setdefault(stream, []).append(batch)
+                if due is None:
+                    waited_s = (session_now_ns() - int(batch.t_received_ns[0])) / 1e9
+                    due = time.monotonic() + COALESCE_S - waited_s
+                if time.monotonic() >= due:
+                    self._flush(pending)
+                    due = None
+        except GazeToolError as error:
+            self.failure = error
+        except Exception as error:
+            logger.exception("the writing thread ended")
+            self.failure = RecordingError(f"the writer failed: {type(error).__name__}", code="GT-INTERNAL")
+        while self._queue.get() is not None:
+            pass  # what cannot be written must not hold the receiving threads for ever
+
+    def _flush(self, pending: dict[RecordedStream, list[SourceBatch]]) -> None:
+        while pending:
+            stream, batches = pending.popitem()
+            table, words = stream.rows(batches), stream.words(batches)
+            self._append(stream.journal, table)
+            if words and self.words is not None:
+                self._append(self.words, self.words.table(words))
+            for mark in stream.written(batches):
+                self._note(mark)
+
+    def _append(self, journal: JournalWriter, table: pa.Table) -> None:
+        """Append; on a full disk wait for somebody to make room."""
+        began = time.monotonic()
+        while True:
+            try:
+                journal.append(table)
+                break
+            except DiskFullError as error:
+                if not self._disk_trouble:
+                    self._mark("disk_low", "", detail="full")
+                self._disk_trouble = error.one_line()
+                if time.monotonic() - began >= self._patience_s:
+                    raise
+                time.sleep(min(DISK_FULL_PAUSE_S, self._patience_s))
+        self._disk_trouble = ""
+
+    def _mark(self, kind: str, stream_id: str, *, duration_s: float | None = None, detail: str = "") -> None:
+        self._note(
+            SourceMark(
+                stream_id=stream_id, t_ns=session_now_ns(), kind=kind, duration_s=duration_s, detail=detail
+            )
+        )

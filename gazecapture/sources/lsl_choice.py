@@ -1,0 +1,97 @@
+"""Which streams of the network a recorder takes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from gazecapture.sources.lsl import FoundStream, LslSource, wait_for_streams
+from gazecapture.sources.lsl_xml import GAZE_KINDS, WORDS_KIND
+from keyframes.errors import DeviceUnavailableError, DeviceUnavailableReason, UsageError
+
+__all__ = ["choose_sources", "late_words"]
+
+logger = logging.getLogger(__name__)
+
+SETTLE_S = 0.5
+"""s for the other streams to answer once the gaze is found: liblsl asks again after half a second."""
+
+
+def choose_sources(names: Sequence[str], *, wait_s: float) -> list[LslSource]:
+    """Find the streams that are named (by name or source id), or else the gaze stream and the words stream.
+
+    Raises DeviceUnavailableError where one does not appear within ``wait_s``, UsageError where a choice among
+    several is left to nobody.
+    """
+    if names:
+        seen: list[FoundStream] = []
+        chosen = wait_for_streams(lambda found: _all_named(names, found, seen), wait_s=wait_s)
+        if chosen is None:
+            present = {text for stream in seen for text in (stream.name, stream.source_id)}
+            missing = [name for name in names if name not in present]
+            raise _not_found(f"no stream named {', '.join(map(repr, missing))}", wait_s)
+        return [LslSource(stream) for stream in chosen]
+    end = time.monotonic() + wait_s
+    first = wait_for_streams(lambda found: [s for s in found if _is_gaze(s)] or None, wait_s=wait_s)
+    if first is None:
+        raise _not_found("no gaze stream", wait_s)
+    settled = min(time.monotonic() + SETTLE_S, max(end, time.monotonic()))
+    found: list[FoundStream] = wait_for_streams(
+        lambda found: found if time.monotonic() >= settled else None, wait_s=SETTLE_S + 1.0
+    ) or list(first)
+    gaze, words = [s for s in found if _is_gaze(s)], [s for s in found if _is_words(s)]
+    return [LslSource(_only(group)) for group in (gaze or list(first), words) if group]
+
+
+def late_words(sources: list[LslSource]) -> list[LslSource]:
+    """Return a words stream that appeared meanwhile, where ``sources`` have none yet, and add it to them."""
+    if any(source.is_words for source in sources):
+        return []
+    found = wait_for_streams(lambda found: [s for s in found if _is_words(s)] or None, wait_s=2 * SETTLE_S)
+    if not found:
+        return []
+    sources.append(LslSource(_only(found)))
+    return sources[-1:]
+
+
+def _all_named(
+    names: Sequence[str], found: list[FoundStream], seen: list[FoundStream]
+) -> list[FoundStream] | None:
+    seen[:] = found
+    chosen = []
+    for name in names:
+        fitting = [stream for stream in found if name in (stream.name, stream.source_id)]
+        if not fitting:
+            return None
+        chosen.append(_only(fitting))
+    return chosen
+
+
+def _only(streams: Sequence[FoundStream]) -> FoundStream:
+    """Return the one stream there is; of one sender that was just started anew, its newest start."""
+    if len({(stream.name, stream.source_id) for stream in streams}) > 1:
+        names = ", ".join(sorted(f"{stream.name!r} ({stream.source_id})" for stream in streams))
+        raise UsageError(
+            f"several streams could be meant: {names}",
+            hint="Choose with --stream NAME or --stream SOURCE_ID.",
+            code="GT-AMBIGUOUS-STREAM",
+        )
+    return max(streams, key=lambda stream: stream.created_at)
+
+
+def _is_gaze(stream: FoundStream) -> bool:
+    return stream.kind.casefold() in GAZE_KINDS
+
+
+def _is_words(stream: FoundStream) -> bool:
+    return stream.kind.casefold() == WORDS_KIND and stream.channel_format == "string"
+
+
+def _not_found(what: str, wait_s: float) -> DeviceUnavailableError:
+    return DeviceUnavailableError(
+        f"{what} answered within {wait_s:g} s",
+        reason=DeviceUnavailableReason.NOT_FOUND,
+        hint="Start the sender; `gazecapture streams` lists what answers, `gazecapture doctor` checks the network.",
+        code="GT-NO-STREAM",
+    )
