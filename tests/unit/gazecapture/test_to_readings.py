@@ -1,0 +1,301 @@
+"""A session made by hand, journal by journal, so that every number that should come out is known."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from gazecapture.session.journal import JournalWriter
+from gazecapture.session.schema import (
+    ANNOTATIONS,
+    DISPLAY_JOURNAL,
+    OFFSETS,
+    STREAM_PREFIX,
+    WORDS_JOURNAL,
+    SessionInfo,
+    StreamChannel,
+    StreamInfo,
+    StudyImage,
+    StudyInfo,
+    TruthLesion,
+    write_session_info,
+    write_stream_info,
+)
+from gazecapture.session.to_readings import SessionReading, to_readings
+from keyframes.errors import SchemaError
+from keyframes.geometry import Display
+from keyframes.reading import Reading, Tracker
+
+KEY = b"k" * 32
+S = 1_000_000_000
+RATE_HZ = 100
+ON_NS, OFF_NS = {1: 10 * S, 2: 14 * S}, {1: 13 * S, 2: 17 * S}
+PICTURE = b"the bytes of a film"
+SHA256 = hashlib.sha256(PICTURE).hexdigest()
+CHANNELS = (
+    ("left_x", "ScreenX", "left", "pixels"),
+    ("left_y", "ScreenY", "left", "pixels"),
+    ("right_x", "ScreenX", "right", "pixels"),
+    ("right_y", "ScreenY", "right", "pixels"),
+    ("frame_number", "FrameNumber", "both", "count"),
+)
+
+
+def image(index: int) -> StudyImage:
+    return StudyImage(
+        image_index=index, role=("current", "prior")[index], sha256=SHA256, suffix=".dcm",
+        width_px=1000, height_px=1000, spacing_x_mm=0.2, spacing_y_mm=0.2, spacing_kind="pixel", source_patient_id="PAT", source_study_uid="1.2.3",
+    )  # fmt: skip
+
+
+def study(number: int, n_images: int = 2) -> StudyInfo:
+    lesion = TruthLesion(
+        finding_id="t1", label="Nodule", present=True, image_index=0, box=(1, 2, 3, 4), source="phantom"
+    )
+    return StudyInfo(
+        reading_number=number,
+        study_id=f"S{number}",
+        images=tuple(image(i) for i in range(n_images)),
+        arm="plain",
+        indication="cough",
+        truth=(lesion,),
+    )
+
+
+def display_row(number: int, event: str, t_ns: int, viewport: int, **changes: Any) -> dict[str, Any]:
+    x0 = 500.0 * viewport
+    row: dict[str, Any] = dict.fromkeys(DISPLAY_JOURNAL.names) | {
+        "reading_number": number,
+        "event": event,
+        "t_ns": t_ns,
+        "viewport_id": viewport,
+        "inverted": False,
+        "panels": [],
+        "viewport_rect": [x0, 0.0, x0 + 500, 500.0],
+    }
+    if event != "off":
+        row |= {"image_index": viewport, "affine": [2.0, 0.0, -2 * x0, 0.0, 2.0, 0.0]}
+    return row | changes
+
+
+def write_rows(folder: Path, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
+    with JournalWriter(folder, schema) as journal:
+        full = [{name: row.get(name) for name in schema.names} for row in rows]
+        journal.append(pa.Table.from_pylist(full, schema=schema))
+
+
+def make_session(
+    folder: Path,
+    *,
+    studies: tuple[StudyInfo, ...] | None = None,
+    display: list[dict[str, Any]] | None = None,
+    offset_s: float = -2.5,
+    repeat: slice | None = None,
+) -> Path:
+    """Write two studies of two images; the right eye is 4 px right of the left, gaze moves 1 px a sample."""
+    folder.mkdir(parents=True)
+    screen = Display(width_px=1000, height_px=500, width_mm=500, height_mm=250, distance_mm=600)
+    write_session_info(
+        folder,
+        SessionInfo(
+            session_id="sitting", reader_code="R1", created_unix_ns=1, tool_version="0", display=screen,
+            studies=(study(1), study(2)) if studies is None else studies,
+        ),
+    )  # fmt: skip
+    (folder / "images").mkdir()
+    (folder / "images" / f"{SHA256}.dcm").write_bytes(PICTURE)
+    n = 10 * RATE_HZ
+    t_session_s = 8 + np.arange(n) / RATE_HZ
+    x = np.arange(n, dtype=float) % 1000
+    lost = np.zeros(n, bool)
+    lost[300:310] = True
+    columns = {
+        "sequence": np.arange(n),
+        "t_remote_s": t_session_s - offset_s,
+        "t_received_ns": np.round(t_session_s * 1e9).astype(np.int64) + 1_000_000,
+        "left_x": np.where(lost, np.nan, x),
+        "left_y": np.where(lost, np.nan, 100.0),
+        "right_x": np.where(lost, np.nan, x + 4),
+        "right_y": np.where(lost, np.nan, 102.0),
+        "frame_number": np.arange(n, dtype=float) + 5000,
+    }
+    table = pa.table(columns)
+    if repeat is not None:
+        table = pa.concat_tables([table.slice(0, repeat.stop), table.slice(repeat.start)])
+    schema = pa.schema([*STREAM_PREFIX, *(pa.field(c[0], pa.float64()) for c in CHANNELS)])
+    stream = folder / "streams" / "eye"
+    with JournalWriter(stream, schema) as journal:
+        journal.append(table.cast(schema))
+    write_stream_info(
+        stream,
+        StreamInfo(
+            stream_id="eye", role="gaze", name="Eye", kind="Gaze", channel_format="double64", nominal_rate_hz=500.0,
+            channels=tuple(StreamChannel(column=c, label=c, kind=k, eye=e, unit=u) for c, k, e, u in CHANNELS),
+            tracker=Tracker(manufacturer="Acme", model="Eye 1"),
+        ),
+    )  # fmt: skip
+    offsets = [{"t_ns": t * S, "offset_s": offset_s, "uncertainty_s": 1e-4} for t in range(8, 18)]
+    write_rows(folder / "offsets" / "eye", OFFSETS, offsets)
+    if display is None:
+        display = [
+            display_row(number, event, t[number], viewport)
+            for number in (1, 2)
+            for event, t in (("on", ON_NS), ("off", OFF_NS))
+            for viewport in (0, 1)
+        ]
+    write_rows(folder / "display", DISPLAY_JOURNAL, display)
+    words = [(11, "heart"), (13.5, "between"), (15, "normal"), (19, "late")]
+    rows = [
+        {"t_start_ns": int(t * S), "t_end_ns": int(t * S) + 1, "word": w, "source": "dictated"}
+        for t, w in words
+    ]
+    write_rows(folder / "words", WORDS_JOURNAL, rows)
+    marks = [
+        {
+            "t_ns": 11 * S,
+            "reading_number": 1,
+            "action": "put",
+            "finding_id": "f1",
+            "label": "Nodule",
+            "certainty": 0.5,
+        },
+        {
+            "t_ns": 12 * S,
+            "reading_number": 1,
+            "action": "put",
+            "finding_id": "f1",
+            "label": "Edema",
+            "box": [1, 2, 3, 4],
+        },
+        {"t_ns": 11 * S, "reading_number": 1, "action": "put", "finding_id": "f2", "label": "Fracture"},
+        {"t_ns": 12 * S, "reading_number": 1, "action": "remove", "finding_id": "f2"},
+    ]
+    write_rows(folder / "annotations", ANNOTATIONS, marks)
+    return folder
+
+
+def cut(session: Path) -> list[SessionReading]:
+    return list(to_readings(session, key=KEY))
+
+
+def good(results: list[SessionReading]) -> list[Reading]:
+    assert [r.error for r in results] == [None] * len(results)
+    return [r.reading for r in results if r.reading is not None]
+
+
+def test_gaze_is_cut_by_the_display_and_mapped_to_the_right_image(tmp_path: Path) -> None:
+    first, second = good(cut(make_session(tmp_path / "s")))
+    gaze = first.to_pandas("gaze")
+    # Half a second of lead-in, then image on to image off.
+    assert gaze["t_ns"].iloc[0] == -S // 2
+    assert gaze["t_ns"].iloc[-1] == 3 * S - S // RATE_HZ
+    at = gaze[gaze["t_ns"] == 0].iloc[0]
+    # 2 s after the first sample: left eye at 200, mean of both at 202, on the left image at twice that.
+    assert at["x_screen_px"] == 202
+    assert at["x_image_px"] == 404
+    assert at["y_image_px"] == 202
+    assert at["image_index"] == 0
+    assert at["combined_by"] == "mean_of_valid"
+    assert gaze[gaze["t_ns"] < 0]["image_index"].isna().all()
+    lost = gaze[~gaze["valid"]]
+    assert lost["t_ns"].tolist() == [S + i * S // RATE_HZ for i in range(10)]
+    assert lost["x_screen_px"].isna().all()
+    later = second.to_pandas("gaze")
+    right = later[later["x_screen_px"] >= 500]
+    assert len(right)
+    inside = right[(right["t_ns"] >= 0)]
+    assert set(inside["image_index"]) == {1}
+    np.testing.assert_array_equal(inside["x_image_px"], 2 * inside["x_screen_px"] - 1000)
+
+
+def test_degrees_follow_the_zoom(tmp_path: Path) -> None:
+    first, _ = good(cut(make_session(tmp_path / "s")))
+    gaze = first.to_pandas("gaze")
+    per_deg = gaze[gaze["image_index"] == 0]["px_per_deg_x"].unique()
+    # 600 mm * tan(1 deg) * 2 screen px per mm * 2 image px per screen px.
+    np.testing.assert_allclose(per_deg, [600 * np.tan(np.deg2rad(1)) * 4])
+
+
+def test_lead_in_ends_where_the_study_before_ended(tmp_path: Path) -> None:
+    rows = [
+        display_row(n, e, t, v)
+        for n, e, t in ((1, "on", 10 * S), (1, "off", 13 * S), (2, "on", 13 * S + S // 5), (2, "off", 17 * S))
+        for v in (0, 1)
+    ]
+    _, second = good(cut(make_session(tmp_path / "s", display=rows)))
+    assert second.table("gaze").column("t_ns")[0].as_py() == -S // 5
+
+
+def test_words_go_to_the_coming_study_and_the_last(tmp_path: Path) -> None:
+    first, second = good(cut(make_session(tmp_path / "s")))
+    assert first.to_pandas("words")[["word", "t_start_ns"]].to_numpy().tolist() == [["heart", S]]
+    assert second.to_pandas("words")["word"].tolist() == ["between", "normal", "late"]
+    assert second.to_pandas("words")["t_start_ns"].tolist() == [-S // 2, S, 5 * S]
+
+
+def test_findings_stand_as_they_were_left(tmp_path: Path) -> None:
+    first, second = good(cut(make_session(tmp_path / "s")))
+    (finding,) = first.table("findings").to_pylist()
+    assert (finding["finding_id"], finding["label"], finding["box"]) == ("f1", "Edema", [1, 2, 3, 4])
+    assert second.table("findings").num_rows == 0
+    assert first.table("truth").to_pylist()[0]["source"] == "phantom"
+
+
+def test_repeated_device_samples_are_dropped_and_counted(tmp_path: Path) -> None:
+    plain, _ = good(cut(make_session(tmp_path / "a")))
+    repeated, _ = good(cut(make_session(tmp_path / "b", repeat=slice(250, 270))))
+    assert repeated.table("gaze").num_rows == plain.table("gaze").num_rows
+    assert repeated.meta.n_samples_expected == plain.meta.n_samples_expected == plain.table("gaze").num_rows
+    assert plain.meta.tracker.effective_rate_hz == pytest.approx(RATE_HZ)
+
+
+def test_ids_are_keyed_and_shared_by_study_and_patient(tmp_path: Path) -> None:
+    session = make_session(tmp_path / "s")
+    first, second = good(cut(session))
+    assert first.meta.reading_id != second.meta.reading_id
+    assert first.meta.patient_key == second.meta.patient_key
+    other = good(list(to_readings(session, key=b"j" * 32)))[0]
+    assert other.meta.patient_key != first.meta.patient_key
+    assert "PAT" not in repr(first.meta)
+
+
+def test_an_unfinished_study_is_an_error_and_the_other_is_not_touched(tmp_path: Path) -> None:
+    rows = [display_row(1, "on", ON_NS[1], 0)]
+    rows += [display_row(2, "on", ON_NS[2], 0), display_row(2, "off", OFF_NS[2], 0)]
+    unfinished, done = cut(make_session(tmp_path / "s", display=rows))
+    assert unfinished.error is not None
+    assert unfinished.error.code == "GT-UNFINISHED"
+    assert done.reading is not None
+
+
+def test_the_last_finished_time_counts(tmp_path: Path) -> None:
+    rows = [
+        display_row(1, "on", ON_NS[1], 0),
+        display_row(1, "on", ON_NS[2], 0),
+        display_row(1, "off", OFF_NS[2], 0),
+    ]
+    (again,) = good(cut(make_session(tmp_path / "s", display=rows, studies=(study(1), study(2)))))
+    assert again.meta.duration_ns == OFF_NS[2] - ON_NS[2]
+
+
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_a_missing_or_altered_picture_is_an_error(tmp_path: Path, damage: str) -> None:
+    session = make_session(tmp_path / "s")
+    picture = session / "images" / f"{SHA256}.dcm"
+    if damage == "missing":
+        picture.unlink()
+    else:
+        picture.write_bytes(PICTURE + b".")
+    results = cut(session)
+    assert [r.error.code for r in results if r.error] == ["GT-IMAGE", "GT-IMAGE"]
+    assert damage in str(results[0].error)
+
+
+def test_what_is_no_session(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"session\.json"):
+        cut(tmp_path)
