@@ -48,8 +48,9 @@ CHANNELS = (
 
 def image(index: int) -> StudyImage:
     return StudyImage(
-        image_index=index, role=("current", "prior")[index], sha256=SHA256, suffix=".dcm",
-        width_px=1000, height_px=1000, spacing_x_mm=0.2, spacing_y_mm=0.2, spacing_kind="pixel", source_patient_id="PAT", source_study_uid="1.2.3",
+        image_index=index, role=("current", "prior")[index], sha256=SHA256, suffix=".dcm", width_px=1000,
+        height_px=1000, spacing_x_mm=0.2, spacing_y_mm=0.2, spacing_kind="pixel", source_patient_id="PAT",
+        source_study_uid="1.2.3",
     )  # fmt: skip
 
 
