@@ -7,6 +7,8 @@ in a table. Both together meet 60 frames per second at 1920 x 1080 without a gra
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +21,8 @@ from gazecapture.viewer.model import Rect, ViewportState
 from keyframes.errors import GeometryError
 from keyframes.geometry import Affine
 
-try:
-    import cv2
-except ImportError:  # the numpy path gives the same picture, slower
-    cv2 = None
+# Without OpenCV the numpy path gives the same picture, slower.
+cv2: Any = importlib.import_module("cv2") if importlib.util.find_spec("cv2") else None
 
 __all__ = ["Picture", "PixelRect", "ViewportRenderer", "build_pyramid", "pixel_rect", "resample"]
 
@@ -139,13 +139,14 @@ class Picture:
 
     def table(self, state: ViewportState) -> Grey:
         """Return the grey level of every value of `levels` under the state's window and polarity."""
-        return self.radiograph.lookup(
+        table: Grey = self.radiograph.lookup(
             center=state.center,
             width=state.width,
             voi=state.voi,
             preset_id=state.preset_id,
             inverted=state.inverted,
         ).values
+        return table
 
 
 @dataclass(slots=True)

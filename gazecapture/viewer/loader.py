@@ -1,0 +1,58 @@
+"""Reads studies from disk in a thread of its own: the one asked for, and the next one in advance. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from gazecapture.viewer.session import PreparedStudy, ReadingSession
+
+__all__ = ["StudyLoader"]
+
+
+class StudyLoader:
+    """Prepares one study after the other, in the background.
+
+    Parameters
+    ----------
+    session  : whose studies are read.
+    on_ready : called from the loading thread with the study asked for, registered in session.json, or with the
+        error that stops the session. It must only pass it on.
+    """
+
+    def __init__(
+        self, session: ReadingSession, *, on_ready: Callable[[PreparedStudy | Exception], None]
+    ) -> None:
+        self._session = session
+        self._on_ready = on_ready
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="study-loader")
+        self._ahead: PreparedStudy | None = None
+
+    def open(self, reading_number: int) -> Future[None]:
+        """Ask for a study; returns at once."""
+        return self._worker.submit(self._open, reading_number)
+
+    def read_ahead(self, reading_number: int) -> Future[None]:
+        """Prepare the study that will be asked for next; returns at once."""
+        return self._worker.submit(self._read_ahead, reading_number)
+
+    def close(self) -> None:
+        """Finish what is under way, drop the rest."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    def _open(self, reading_number: int) -> None:
+        try:
+            ahead, self._ahead = self._ahead, None
+            if ahead is None or ahead.reading_number != reading_number:
+                ahead = self._session.prepare(reading_number)
+            self._session.register(ahead)
+        except Exception as error:
+            self._on_ready(error)
+        else:
+            self._on_ready(ahead)
+
+    def _read_ahead(self, reading_number: int) -> None:
+        try:
+            self._ahead = self._session.prepare(reading_number)
+        except Exception:
+            self._ahead = None

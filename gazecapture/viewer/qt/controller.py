@@ -1,0 +1,353 @@
+"""Leads through a session: opens study after study, journals what was presented, ends cleanly whatever happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import logging
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtGui import QImage
+
+from gazecapture.clock import session_now_ns
+from gazecapture.viewer.findings import Finding, FindingsOfReading
+from gazecapture.viewer.journals import ViewerJournals
+from gazecapture.viewer.loader import StudyLoader
+from gazecapture.viewer.model import Action, ViewerModel
+from gazecapture.viewer.qt.driver import DriverClient
+from gazecapture.viewer.qt.header import ImageLabel
+from gazecapture.viewer.qt.viewport import DrawnBox
+from gazecapture.viewer.qt.window import ReadingWindow
+from gazecapture.viewer.recording import SessionRecorder
+from gazecapture.viewer.session import PreparedStudy, ReadingSession
+from keyframes.errors import UsageError
+
+__all__ = ["SessionController"]
+
+_LOGGER = logging.getLogger(__name__)
+
+UNPRESENTED_AFTER_MS = 1000
+"""ms; a window that is not painted for so long (minimised) shows nothing, and a study is closed without its paint."""
+DRIVEN_CARD_MS = 400
+"""ms that the card of an unreadable study stays when no person is there to press a key."""
+
+
+class _State(enum.Enum):
+    WAITING = "between studies"
+    READING = "a study is on screen, or is about to be"
+    CLOSING = "the study is being taken off the screen"
+    CARD = "a message is shown in place of a study"
+    ENDING = "the session is being closed"
+
+
+class SessionController(QObject):
+    """Drives window, loader and journals.
+
+    Parameters
+    ----------
+    session       : what is read.
+    model         : the window's model.
+    journals      : where display and annotations go.
+    recorder      : records the gaze; its blocking calls are made in threads.
+    driver        : who reads in place of a person, if anybody.
+    screenshots   : folder for the pictures that the driver asks for.
+    """
+
+    finished = pyqtSignal()
+    """Everything is closed; `error` says whether it ended as it should."""
+    _loaded = pyqtSignal(object)
+    _failed = pyqtSignal(object)
+
+    def __init__(
+        self,
+        session: ReadingSession,
+        model: ViewerModel,
+        *,
+        recorder: SessionRecorder,
+        driver: DriverClient | None = None,
+        screenshots: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self._session = session
+        self._model = model
+        self._recorder = recorder
+        self._driver = driver
+        self._screenshots = screenshots
+        self._window: ReadingWindow | None = None
+        self._loader = StudyLoader(session, on_ready=self._loaded.emit)
+        self._journals: ViewerJournals | None = None
+        self._state = _State.WAITING
+        self._number = 0
+        self._is_presented = False
+        self._findings = FindingsOfReading(0)
+        self._workers: list[threading.Thread] = []
+        self.error: BaseException | None = None
+        self.unreadable: list[tuple[str, str]] = []
+        """Study id and reason of every study that could not be shown."""
+        self.screenshot_files: list[str] = []
+        self.driver_counts: dict[str, Any] = {}
+        self._loaded.connect(self._study_ready)
+        self._failed.connect(self.end)
+        if driver is not None:
+            driver.connected.connect(self._driver_connected)
+            driver.action_asked.connect(self._driver_action)
+            driver.finding_asked.connect(self._put_finding)
+            driver.next_asked.connect(self.next_study)
+            driver.screenshot_asked.connect(self._take_screenshot)
+            driver.done.connect(self._driver_done)
+            driver.lost.connect(self._driver_lost)
+
+    def attach(self, window: ReadingWindow, journals: ViewerJournals) -> None:
+        """Take the window whose paints are journaled, and the journals."""
+        self._window, self._journals = window, journals
+        window.next_asked.connect(self.next_study)
+        window.quit_asked.connect(self.end)
+        window.finding_made.connect(self._finding_drawn)
+        window.remove_finding_asked.connect(self._remove_finding)
+
+    def start(self) -> None:
+        """Open the first unread study (after the driver has answered, where there is one)."""
+        if self._driver is not None:
+            self._driver.connect_to_reader()
+        else:
+            self._open_next()
+
+    def fail_later(self, error: Exception) -> None:
+        """Take an error from another thread and end the session with it."""
+        self._failed.emit(error)
+
+    # Study after study
+
+    def next_study(self) -> None:
+        """Close the study on screen and open the next; without one on screen, go on from its card."""
+        if self._state is _State.CARD:
+            self._open_next()
+        elif self._state is _State.READING and self._model.reading_number:
+            if not self._is_presented:
+                return  # it was never seen, so there is nothing to close
+            self._state = _State.CLOSING
+            self._the_window.show_nothing()
+            QTimer.singleShot(UNPRESENTED_AFTER_MS, self._close_unpresented)
+
+    def presented(self) -> None:
+        """Journal the state that has just been painted. Called at the end of the paint."""
+        t_ns = session_now_ns()
+        if self._state is _State.CLOSING:
+            self._close_study(t_ns)
+        elif self._state is _State.READING and not self._the_window.canvas.is_blank:
+            rows = self._model.presented(t_ns)
+            self._the_journals.write("display", rows)
+            if rows and rows[0]["event"] == "on":
+                self._is_presented = True
+                QTimer.singleShot(0, lambda: self._image_on(t_ns))
+
+    def _open_next(self) -> None:
+        left = self._session.unread(after=self._number)
+        self._state = _State.WAITING
+        if not left:
+            self.end()
+            return
+        self._number = left[0]
+        self._the_window.header.show_progress(self._number, self._session.n_studies)
+        self._loader.open(self._number)
+
+    def _study_ready(self, outcome: PreparedStudy | Exception) -> None:
+        if self._state is not _State.WAITING:
+            return  # the session ended while the study was being read
+        if isinstance(outcome, Exception):
+            self.end(outcome)
+            return
+        study = self._session.study(outcome.reading_number)
+        if outcome.error is not None:
+            self._state = _State.CARD
+            self.unreadable.append((study.study_id, outcome.error.message))
+            _LOGGER.warning("a study cannot be shown: %s", outcome.error.one_line())
+            self._the_window.say(
+                "This study cannot be shown", outcome.error.message, "N goes on with the next study."
+            )
+            if self._driver is not None:
+                QTimer.singleShot(DRIVEN_CARD_MS, self._leave_card)
+        else:
+            self._model.open_study(outcome.reading_number, [p.view for p in outcome.pictures])
+            self._findings = FindingsOfReading(
+                outcome.reading_number, self._session.findings_before(outcome.reading_number)
+            )
+            self._state, self._is_presented = _State.READING, False
+            labels = [ImageLabel(role=i.role, view_position=i.view_position) for i in outcome.images]
+            self._the_window.show_study(outcome.pictures, study.indication, labels)
+            self._the_window.show_findings(self._findings.findings)
+        following = self._session.unread(after=outcome.reading_number)
+        if following:
+            self._loader.read_ahead(following[0])
+
+    def _leave_card(self) -> None:
+        if self._state is _State.CARD:
+            self._open_next()
+
+    def _image_on(self, t_ns: int) -> None:
+        self._the_journals.write("annotations", self._findings.put_all_again(t_ns))
+        if self._driver is not None and self._state is _State.READING:
+            viewports = self._model.viewports
+            self._driver.send(
+                {
+                    "type": "image_on",
+                    "reading_number": self._model.reading_number,
+                    "study_id": self._session.study(self._number).study_id,
+                    "t_ns": t_ns,
+                    "area": list(self._model.area),
+                    "images": [dataclasses.asdict(v.image) for v in viewports],
+                    "panels": [dataclasses.asdict(p) for p in self._model.panels],
+                }
+            )
+
+    def _close_unpresented(self) -> None:
+        if self._state is _State.CLOSING:
+            self._close_study(session_now_ns())
+
+    def _close_study(self, t_ns: int) -> None:
+        number = self._model.reading_number
+        self._the_journals.write("display", self._model.close_study(t_ns))
+        self._session.mark_read(number)
+        self._state = _State.WAITING
+        if self._driver is not None:
+            self._driver.send({"type": "image_off", "reading_number": number, "t_ns": t_ns})
+        self._in_background(self._check_recorder)
+        QTimer.singleShot(0, self._open_next)
+
+    def _check_recorder(self) -> None:
+        try:
+            if self._recorder.revive():
+                _LOGGER.warning(
+                    "the recorder had ended by itself and was started again; its journal says when"
+                )
+        except Exception as error:
+            self._failed.emit(error)
+
+    # Findings
+
+    def _finding_drawn(self, drawn: DrawnBox, label: str, certainty: float) -> None:
+        self._put_finding(
+            Finding(
+                finding_id=self._findings.new_id(),
+                label=label,
+                certainty=certainty,
+                image_index=drawn.image_index,
+                box=drawn.box,
+            )
+        )
+
+    def _put_finding(self, finding: Finding) -> None:
+        if self._state is _State.READING:
+            self._the_journals.write("annotations", [self._findings.put(finding, session_now_ns())])
+            self._the_window.show_findings(self._findings.findings)
+
+    def _remove_finding(self) -> None:
+        if self._state is _State.READING:
+            row = self._findings.remove_last(session_now_ns())
+            if row is not None:
+                self._the_journals.write("annotations", [row])
+                self._the_window.show_findings(self._findings.findings)
+
+    # The driver
+
+    def _driver_connected(self) -> None:
+        info = self._session.info
+        if self._driver is None:
+            return
+        self._driver.send(
+            {
+                "type": "hello",
+                "display": None if info.display is None else dataclasses.asdict(info.display),
+                "refresh_hz": info.refresh_hz,
+                "n_studies": len(self._session.unread()),
+            }
+        )
+        self._open_next()
+
+    def _driver_action(self, action: Action) -> None:
+        try:
+            self._the_window.act(action)
+        except UsageError as error:
+            _LOGGER.warning("the driver asked for something impossible: %s", error)
+
+    def _driver_done(self, message: dict[str, Any]) -> None:
+        self.driver_counts = {k: v for k, v in message.items() if k.startswith("n_")}
+        if self._state is not _State.ENDING:
+            self._state = _State.ENDING
+            self._the_window.show_nothing()
+        self._close_in_background()
+
+    def _driver_lost(self, error: Exception) -> None:
+        if self._state is _State.ENDING:
+            self.error = self.error or error
+            self._close_in_background()
+        else:
+            self.end(error)
+
+    def _take_screenshot(self, name: str) -> None:
+        if self._screenshots is None:
+            return
+        self._the_window.canvas.present_now()
+        picture = self._the_window.grab().toImage()
+        file = f"{re.sub(r'[^A-Za-z0-9._-]', '_', name).removesuffix('.png') or 'screenshot'}.png"
+        self.screenshot_files.append(file)
+        path = self._screenshots / file
+        self._in_background(lambda: _save(picture, path))
+
+    # The end
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Close the session; a study on screen stays unread. Later calls do nothing."""
+        if self._state is _State.ENDING:
+            return
+        self._state = _State.ENDING
+        self.error = error if isinstance(error, BaseException) else None
+        self._the_window.show_nothing()
+        if self.error is None and not self._session.unread(after=0):
+            self._the_window.say("All studies are read", "The recording is being closed.", "Thank you.")
+        if self._driver is not None and self.error is None:
+            self._driver.end_session()
+        else:
+            self._close_in_background()
+
+    def _close_in_background(self) -> None:
+        """Close what blocks in a thread; the window stays alive meanwhile."""
+        self._in_background(self._close_everything)
+
+    def _close_everything(self) -> None:
+        try:
+            self._recorder.stop()
+        except Exception as error:
+            self.error = self.error or error
+        self._loader.close()
+        for worker in self._workers:
+            if worker is not threading.current_thread():
+                worker.join()
+        self._the_journals.close()
+        self.finished.emit()
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        worker = threading.Thread(target=work, daemon=True)
+        self._workers.append(worker)
+        worker.start()
+
+    @property
+    def _the_window(self) -> ReadingWindow:
+        assert self._window is not None  # noqa: S101 - attached before anything is started
+        return self._window
+
+    @property
+    def _the_journals(self) -> ViewerJournals:
+        assert self._journals is not None  # noqa: S101 - attached before anything is started
+        return self._journals
+
+
+def _save(picture: QImage, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not picture.save(str(path)):
+        _LOGGER.warning("the screenshot cannot be written to %s", path)

@@ -1,0 +1,140 @@
+"""The slim bar above the radiographs: progress, indication, and what each viewport shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PyQt6.QtCore import QRect, QRectF, Qt
+from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QWidget
+
+from gazecapture.viewer.model import ViewportState
+from gazecapture.viewer.qt import theme
+
+__all__ = ["HEADER_HEIGHT", "HeaderBar", "ImageLabel"]
+
+CAPTION_HEIGHT = 32
+STRIP_HEIGHT = 24
+HEADER_HEIGHT = CAPTION_HEIGHT + STRIP_HEIGHT
+"""Logical px; a multiple of 4, so that the radiographs begin on a whole physical px at scales of 125 ... 175 %."""
+MARGIN = 14
+NOT_FOR_DIAGNOSIS = "Research use only, not for diagnosis"
+KEYS_HINT = "F1  keys"
+
+_ROLE_NAMES = {"current": "Current", "prior": "Prior", "lateral": "Lateral"}
+_LEFT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+_RIGHT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLabel:
+    """What is said of an image beside its window and zoom."""
+
+    role: str
+    view_position: str = ""
+
+
+class HeaderBar(QWidget):
+    """Paints two lines: the study's, and one per viewport above it. Takes no input."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFixedHeight(HEADER_HEIGHT)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self._progress = ""
+        self._share = 0.0
+        self._indication = ""
+        self._viewports: tuple[ViewportState, ...] = ()
+        self._labels: tuple[ImageLabel, ...] = ()
+
+    def show_progress(self, number: int, n_studies: int) -> None:
+        """Show which study of how many this is."""
+        self._progress = f"{number}/{n_studies}"
+        self._share = (number - 1) / max(1, n_studies)
+        self.update()
+
+    def show_study(self, indication: str, labels: tuple[ImageLabel, ...]) -> None:
+        """Show a study's indication and what its images are."""
+        self._indication, self._labels = indication, labels
+        self.update()
+
+    def show_viewports(self, viewports: tuple[ViewportState, ...]) -> None:
+        """Show zoom, window and orientation of each viewport."""
+        self._viewports = viewports
+        self.update(0, CAPTION_HEIGHT, self.width(), STRIP_HEIGHT)
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Paint both lines."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), theme.BAR)
+        self._paint_caption(painter)
+        if self._viewports:
+            share = self.width() / len(self._viewports)
+            for place, (state, label) in enumerate(zip(self._viewports, self._labels, strict=False)):
+                left, right = round(share * place), round(share * (place + 1))
+                self._paint_strip(
+                    painter, QRect(left, CAPTION_HEIGHT, right - left, STRIP_HEIGHT), state, label
+                )
+        painter.fillRect(0, self.height() - 1, self.width(), 1, theme.EDGE)
+        painter.fillRect(QRectF(0, self.height() - 1, self.width() * self._share, 1), theme.ACCENT)
+        painter.end()
+
+    def _paint_caption(self, painter: QPainter) -> None:
+        line = QRect(MARGIN, 0, self.width() - 2 * MARGIN, CAPTION_HEIGHT)
+        painter.setFont(theme.font(14, bold=True))
+        painter.setPen(theme.TEXT)
+        painter.drawText(line, _LEFT, self._progress)
+        left = MARGIN + painter.fontMetrics().horizontalAdvance(self._progress) + 18
+        painter.setFont(theme.font(12))
+        painter.setPen(theme.DIM)
+        notice = f"{NOT_FOR_DIAGNOSIS}     {KEYS_HINT}"
+        painter.drawText(line, _RIGHT, notice)
+        right = line.right() - painter.fontMetrics().horizontalAdvance(notice) - 24
+        if self._indication:
+            painter.setFont(theme.font(14))
+            painter.setPen(theme.TEXT)
+            room = QRect(left, 0, max(0, right - left), CAPTION_HEIGHT)
+            painter.drawText(room, _LEFT, _elided(painter, self._indication, room.width()))
+
+    def _paint_strip(self, painter: QPainter, place: QRect, state: ViewportState, label: ImageLabel) -> None:
+        place = place.adjusted(MARGIN, 0, -MARGIN, 0)
+        left = place.left()
+        parts: list[tuple[str, QColor, bool]] = [
+            (
+                _ROLE_NAMES.get(label.role, label.role),
+                theme.NOTICE if label.role == "prior" else theme.ACCENT,
+                True,
+            ),
+            (label.view_position, theme.DIM, False),
+            (_orientation(state), theme.NOTICE, True),
+            ("Inverted" if state.inverted_by_reader else "", theme.NOTICE, True),
+        ]
+        for text, colour, bold in parts:
+            if not text:
+                continue
+            painter.setFont(theme.font(12, bold=bold))
+            painter.setPen(colour)
+            painter.drawText(QRect(left, place.top(), place.right() - left, place.height()), _LEFT, text)
+            left += painter.fontMetrics().horizontalAdvance(text) + 14
+        painter.setFont(theme.font(12))
+        painter.setPen(theme.DIM)
+        figures = f"{_window(state)}     {state.scale * 100:.0f} %"
+        painter.drawText(QRect(left, place.top(), place.right() - left, place.height()), _RIGHT, figures)
+
+
+def _elided(painter: QPainter, text: str, width: int) -> str:
+    metrics: QFontMetrics = painter.fontMetrics()
+    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+
+def _orientation(state: ViewportState) -> str:
+    """Say how the image is turned against the file, so that left and right are never mixed up."""
+    parts = (["Flipped"] if state.flipped else []) + (
+        [f"Turned {90 * (state.quarter_turns % 4)}°"] if state.quarter_turns % 4 else []
+    )
+    return ", ".join(parts)
+
+
+def _window(state: ViewportState) -> str:
+    name = "" if state.voi == "LINEAR" else f"{state.voi}  "
+    return f"{name}C {state.center:.0f}  W {state.width:.0f}"

@@ -1,0 +1,273 @@
+"""The reading window: header, radiographs, panels; keys become actions. It knows no files and no session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PyQt6.QtCore import QPoint, QPointF, Qt, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QKeyEvent, QMoveEvent, QPalette, QResizeEvent, QScreen
+from PyQt6.QtWidgets import QWidget
+
+from gazecapture.viewer.findings import Finding
+from gazecapture.viewer.model import Action, ActionKind, Panel, Rect, ViewerModel
+from gazecapture.viewer.qt import theme
+from gazecapture.viewer.qt.header import HEADER_HEIGHT, HeaderBar, ImageLabel
+from gazecapture.viewer.qt.panels import CheatSheet, FindingPanel, MessageCard, OverlayPanel
+from gazecapture.viewer.qt.screens import rect_on_screen
+from gazecapture.viewer.qt.viewport import Canvas, DrawnBox
+from gazecapture.viewer.render import Picture
+from keyframes.errors import UsageError
+
+__all__ = ["ReadingWindow"]
+
+ARROW_PAN_PX = 60.0
+"""Screen px by which an arrow key moves the image."""
+PANEL_GAP = 16
+"""Logical px between a panel and the edge or the box that it belongs to."""
+
+_SIMPLE_KEYS: dict[int, ActionKind] = {
+    Qt.Key.Key_F: "fit",
+    Qt.Key.Key_Z: "one_to_one",
+    Qt.Key.Key_I: "invert",
+    Qt.Key.Key_H: "flip",
+    Qt.Key.Key_V: "rotate",
+    Qt.Key.Key_R: "reset",
+    Qt.Key.Key_L: "link",
+}
+_ARROWS: dict[int, tuple[float, float]] = {
+    Qt.Key.Key_Left: (1.0, 0.0),
+    Qt.Key.Key_Right: (-1.0, 0.0),
+    Qt.Key.Key_Up: (0.0, 1.0),
+    Qt.Key.Key_Down: (0.0, -1.0),
+}
+_ZOOM_KEYS: dict[int, float] = {Qt.Key.Key_Plus: 1.0, Qt.Key.Key_Equal: 1.0, Qt.Key.Key_Minus: -1.0}
+_REPEATING = {*_ARROWS, *_ZOOM_KEYS}
+"""Only these keys act again while they are held: a held N must not close two studies."""
+
+
+class ReadingWindow(QWidget):
+    """Shows a `ViewerModel` with its surroundings on one screen.
+
+    Parameters
+    ----------
+    model        : the state shown; every action of the reader goes through `act`.
+    screen       : whose px the model's area and panels are in.
+    on_presented : called at the end of the paint of every new state.
+    """
+
+    next_asked = pyqtSignal()
+    quit_asked = pyqtSignal()
+    finding_made = pyqtSignal(DrawnBox, str, float)
+    """A drawn box with its label and certainty."""
+    remove_finding_asked = pyqtSignal()
+
+    def __init__(self, model: ViewerModel, screen: QScreen, *, on_presented: Callable[[], None]) -> None:
+        super().__init__()
+        self.setWindowTitle("gazecapture: research use only, not for diagnosis")
+        palette = QPalette()
+        palette.setColor(QPalette.ColorRole.Window, theme.SURROUND)
+        self.setPalette(palette)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.model = model
+        self.session_screen = screen
+        self._presented = on_presented
+        self.header = HeaderBar(self)
+        self.canvas = Canvas(model, self, before_frame=self._follow_geometry, on_presented=self._after_frame)
+        self.canvas.acted.connect(self._act_by_hand)
+        self.canvas.box_drawn.connect(self._ask_for_label)
+        if screen.refreshRate() > 0:
+            self.canvas.frame_interval_ms = 1000.0 / screen.refreshRate()
+        self.keys = CheatSheet(self)
+        self.message = MessageCard(self)
+        self.finding_menu = FindingPanel(self)
+        self.finding_menu.chosen.connect(self._finding_chosen)
+        self.finding_menu.cancelled.connect(self._finding_discarded)
+        self._box: DrawnBox | None = None
+        self._findings: tuple[Finding, ...] = ()
+
+    # What the session does
+
+    def show_study(self, pictures: Sequence[Picture], indication: str, labels: Sequence[ImageLabel]) -> None:
+        """Show the study that the model has just opened."""
+        self.message.hide()
+        self.header.show_study(indication, tuple(labels))
+        self.canvas.show_pictures(pictures)
+
+    def show_nothing(self) -> None:
+        """Take the study off the screen."""
+        self.finding_menu.hide()
+        self._box, self._findings = None, ()
+        self.canvas.set_drawing_box(False)
+        self.header.show_study("", ())
+        self.header.show_viewports(())
+        self.canvas.show_nothing()
+
+    def say(self, title: str, text: str, hint: str) -> None:
+        """Show a message in place of a study."""
+        self.message.say(title, text, hint)
+        self._arrange_panels()
+        self.canvas.request_frame()
+
+    def act(self, action: Action, *, continues: bool = False) -> None:
+        """Do one thing to the display; mouse, keys and driver all come here.
+
+        Raises UsageError where the action is impossible; nothing is changed then.
+        """
+        if self.canvas.is_blank:
+            raise UsageError("no study is on screen")
+        self.model.act(action, continues=continues)
+        self.canvas.request_frame()
+
+    def show_findings(self, findings: Sequence[Finding]) -> None:
+        """Draw these findings, and the box that waits for its label."""
+        self._findings = tuple(findings)
+        waiting = (
+            ()
+            if self._box is None
+            else (Finding(finding_id="", label="", image_index=self._box.image_index, box=self._box.box),)
+        )
+        self.canvas.show_findings(self._findings + waiting)
+
+    # Geometry and frames
+
+    def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Lay out header, radiographs and panels."""
+        self.header.setGeometry(0, 0, self.width(), HEADER_HEIGHT)
+        self.canvas.setGeometry(0, HEADER_HEIGHT, self.width(), max(1, self.height() - HEADER_HEIGHT))
+        self._arrange_panels()
+        self._follow_geometry()
+
+    def moveEvent(self, _event: QMoveEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Journal that the radiographs are elsewhere on the screen, though Qt need not draw them anew."""
+        self._follow_geometry()
+        self.canvas.request_frame()
+
+    def _follow_geometry(self) -> None:
+        self.model.set_area(rect_on_screen(self.canvas, self.session_screen))
+        panels = [Panel(name="caption", rect=self._rect(self.header))]
+        panels += [
+            Panel(name=panel.panel_name, rect=self._rect(panel))
+            for panel in self._overlays()
+            if panel.isVisible()
+        ]
+        self.model.set_panels(panels)
+
+    def _rect(self, widget: QWidget) -> Rect:
+        return rect_on_screen(widget, self.session_screen)
+
+    def _overlays(self) -> tuple[OverlayPanel, ...]:
+        return self.message, self.keys, self.finding_menu
+
+    def _arrange_panels(self) -> None:
+        room = self.canvas.geometry()
+        self.keys.place_in_middle(room)
+        self.message.place_in_middle(room)
+
+    def _after_frame(self) -> None:
+        self._presented()
+        if not self.canvas.is_blank:
+            self.header.show_viewports(self.model.viewports)
+
+    # Keys
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Turn a key into what it stands for."""
+        if event is None or (event.isAutoRepeat() and event.key() not in _REPEATING):
+            return
+        control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        if self._window_key(event.key(), control):
+            return
+        if self.finding_menu.isVisible():
+            self.finding_menu.take_key(event)
+        elif event.key() in {Qt.Key.Key_N, Qt.Key.Key_PageDown}:
+            self.next_asked.emit()
+        elif not self.canvas.is_blank:
+            self._study_key(event.key(), control)
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 - Qt's name
+        """End panning when the space key is let go."""
+        if event is not None and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self.canvas.panning = False
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Close the session; the session then closes the window."""
+        if event is not None:
+            event.ignore()
+        self.quit_asked.emit()
+
+    def _window_key(self, key: int, control: bool) -> bool:
+        """Do what a key does whether or not a study is shown; say whether it did anything."""
+        if control and key == Qt.Key.Key_Q:
+            self.quit_asked.emit()
+        elif key in {Qt.Key.Key_F1, Qt.Key.Key_Question}:
+            self.keys.setVisible(not self.keys.isVisible())
+            self.keys.raise_()
+            self.canvas.request_frame()
+        elif key == Qt.Key.Key_F11:
+            self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+        elif key == Qt.Key.Key_Escape and self.keys.isVisible():
+            self.keys.hide()
+            self.canvas.request_frame()
+        else:
+            return False
+        return True
+
+    def _study_key(self, key: int, control: bool) -> None:
+        viewport = self.canvas.viewport_under_cursor()
+        preset = key - Qt.Key.Key_1
+        if control:
+            if key == Qt.Key.Key_Z:
+                self._act_by_hand(Action(kind="undo", viewport_id=viewport))
+        elif key == Qt.Key.Key_Space:
+            self.canvas.panning = True
+        elif key == Qt.Key.Key_B:
+            self.canvas.set_drawing_box(True)
+        elif key == Qt.Key.Key_Escape:
+            self.canvas.cancel()
+        elif key in {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}:
+            self.remove_finding_asked.emit()
+        elif key in _SIMPLE_KEYS:
+            self._act_by_hand(Action(kind=_SIMPLE_KEYS[key], viewport_id=viewport))
+        elif key in _ARROWS:
+            x, y = _ARROWS[key]
+            self._act_by_hand(
+                Action(kind="pan", viewport_id=viewport, x=ARROW_PAN_PX * x, y=ARROW_PAN_PX * y)
+            )
+        elif key in _ZOOM_KEYS:
+            x, y = self.canvas.cursor_screen_px()
+            self._act_by_hand(Action(kind="zoom", viewport_id=viewport, x=x, y=y, amount=_ZOOM_KEYS[key]))
+        elif 0 <= preset < len(self.model.viewports[viewport].image.presets):
+            self._act_by_hand(Action(kind="preset", viewport_id=viewport, amount=float(preset)))
+
+    def _act_by_hand(self, action: Action, continues: bool = False) -> None:
+        if not self.canvas.is_blank:
+            self.act(action, continues=continues)
+
+    # Findings
+
+    def _ask_for_label(self, box: DrawnBox) -> None:
+        """Open the menu beside the box, on the side that has more room."""
+        self._box = box
+        state = self.model.viewports[box.viewport_id]
+        xs, _ = state.image_to_screen().apply(box.box[0::2], box.box[1::2])
+        ratio = self.canvas.devicePixelRatioF()
+        left, right = (float(x - self.model.area[0]) / ratio for x in sorted(xs))
+        room = self.canvas.geometry()
+        x = right + PANEL_GAP if right + left < room.width() else left - PANEL_GAP - self.finding_menu.width()
+        x = min(max(PANEL_GAP, x), room.width() - PANEL_GAP - self.finding_menu.width())
+        y = room.top() + max(PANEL_GAP, (room.height() - self.finding_menu.height()) // 2)
+        self.finding_menu.move(QPointF(x, y).toPoint() + QPoint(room.left(), 0))
+        self.finding_menu.ask()
+        self.show_findings(self._findings)
+
+    def _finding_chosen(self, label: str, certainty: float) -> None:
+        box, self._box = self._box, None
+        self.finding_menu.hide()
+        self.show_findings(self._findings)
+        if box is not None:
+            self.finding_made.emit(box, label, certainty)
+
+    def _finding_discarded(self) -> None:
+        self._box = None
+        self.finding_menu.hide()
+        self.show_findings(self._findings)

@@ -1,0 +1,95 @@
+"""The recorder as the viewer sees it: started or adopted, awaited, stopped. No Qt."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gazecapture.session.recorder_client import RecorderHandle, adopt_recorder, start_recorder
+from gazecapture.session.schema import read_stream_info
+from gazecapture.session.status import read_status
+from gazecapture.sources.lsl_xml import display_from_xml
+from keyframes.geometry import Display
+
+__all__ = ["SessionRecorder"]
+
+
+class SessionRecorder:
+    """Holds the one recorder process of a session; it outlives the viewer, so that a killed window loses nothing.
+
+    Parameters
+    ----------
+    session : folder of the session, with its session.json.
+    stream  : name of the gaze stream, where there are several.
+    """
+
+    def __init__(self, session: Path, *, stream: str | None = None) -> None:
+        self._session = session
+        self._stream = stream
+        self._handle: RecorderHandle | None = None
+        self._guard = threading.Lock()
+
+    def start(self, say: Callable[[str], None]) -> None:
+        """Adopt the running recorder or start one, and wait until it records.
+
+        Raises DeviceUnavailableError where there is no gaze stream, RecordingError where it cannot record.
+        """
+        handle = adopt_recorder(self._session)
+        if handle is not None:
+            say("a recorder is running for this session; it goes on")
+        else:
+            say("starting the recorder; looking for the gaze stream")
+            handle = self._started()
+        with self._guard:
+            self._handle = handle
+        status = handle.wait_until_recording()
+        names = ", ".join(f"{s.name} ({s.nominal_rate_hz:g} Hz)" for s in status.streams)
+        say(f"recording {names}")
+
+    def revive(self) -> bool:
+        """Start the recorder anew if its process died; say whether it had to be. Blocks meanwhile.
+
+        Raises RecordingError where it cannot be started again.
+        """
+        with self._guard:
+            if self._handle is None or self._handle.is_alive():
+                return False
+            self._handle = self._started()
+            self._handle.wait_until_recording()
+            return True
+
+    def _started(self) -> RecorderHandle:
+        extra = () if self._stream is None else ("--stream", self._stream)
+        return start_recorder(self._session, extra_args=extra)
+
+    def stop(self) -> None:
+        """Let the recorder drain its streams and end; does nothing where there is none."""
+        with self._guard:
+            handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.stop()
+
+    def display_of_streams(self) -> Display | None:
+        """Return the screen as a recorded stream describes it, or None."""
+        for described in sorted((self._session / "streams").glob("*/stream.json")):
+            display = display_from_xml(read_stream_info(described.parent).xml)
+            if display is not None:
+                return display
+        return None
+
+    def counts(self) -> dict[str, Any]:
+        """Return the recorder's last counts, by stream."""
+        status = read_status(self._session)
+        if status is None:
+            return {}
+        return {
+            stream.stream_id: {
+                "role": stream.role,
+                "name": stream.name,
+                "n_samples": stream.n_samples,
+                "n_gaps": stream.n_gaps,
+            }
+            for stream in status.streams
+        }
