@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from keyframes.events.kinematics import (
     MIN_HALF_WINDOW_S,
     half_window_for_noise_s,
-    noise_rms_s2s_deg,
     velocity,
 )
 from keyframes.events.labels import NONE, PSO, SACCADE, Detection
@@ -84,9 +83,8 @@ MAX_SPEEDS = 200_000
 """Median and deviation of more speeds cost time and say nothing new."""
 
 
-def detect_adaptive(samples: Samples) -> Detection:
+def detect_adaptive(samples: Samples, noise_deg: float) -> Detection:
     """Label fixations, saccades, post-saccadic oscillations and blinks."""
-    noise_deg = noise_rms_s2s_deg(samples)
     gaze_velocity = velocity(samples, half_window_for_noise_s(samples, noise_deg))
     speed = gaze_velocity.speed_deg_per_s
     peak, edge = _thresholds(speed)

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from keyframes.events.kinematics import MIN_HALF_WINDOW_S, noise_rms_s2s_deg, velocity
+from keyframes.events.kinematics import MIN_HALF_WINDOW_S, velocity
 from keyframes.events.labels import FIXATION, NONE, SACCADE, Detection, runs_of
 from keyframes.events.loss import (
     BRIDGE_MAX_S,
@@ -43,9 +43,8 @@ MAX_SACCADE_S: Final = 0.100
 """s. A saccade of 35 degrees lasts that long."""
 
 
-def detect_idt(samples: Samples) -> Detection:
+def detect_idt(samples: Samples, noise_deg: float) -> Detection:
     """Label fixations by dispersion, what is between them saccade, and losses as every detector does."""
-    noise_deg = noise_rms_s2s_deg(samples)
     threshold_deg = DISPERSION_DEG + DISPERSION_NOISE_MULTIPLE * (
         noise_deg if np.isfinite(noise_deg) else 0.0
     )

@@ -24,7 +24,7 @@ MIN_FIXATION_S: Final = 0.055
 """s."""
 
 
-def detect_ivt(samples: Samples) -> Detection:
+def detect_ivt(samples: Samples, noise_deg: float) -> Detection:
     """Label rows above the threshold saccade, the rest fixation; losses as every detector does."""
     gaze_velocity = velocity(samples, MIN_HALF_WINDOW_S)
     with np.errstate(invalid="ignore"):
@@ -36,6 +36,7 @@ def detect_ivt(samples: Samples) -> Detection:
         labels=labels,
         velocity=gaze_velocity,
         parameters={
+            "noise_rms_s2s_deg": noise_deg,
             "velocity_half_window_s": MIN_HALF_WINDOW_S,
             "threshold_deg_per_s": THRESHOLD_DEG_PER_S,
             "min_fixation_s": MIN_FIXATION_S,

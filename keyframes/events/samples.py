@@ -34,6 +34,9 @@ HOLE_INTERVALS = 3.0
 """A step in time longer than this many median intervals is a hole, and so a loss. Two and a little is one dropped
 sample at jittered times, which needs no row of its own."""
 
+_NUMBERS = "biufO"
+"""numpy kinds of arrays that may hold plain numbers: dates, texts and complex numbers do not."""
+
 MAX_ABS_TIME_S = 9.2e9
 """int64 ns end at 9.22e9 s."""
 
@@ -50,6 +53,10 @@ class Samples:
     """(m,) int64 ns, as given, rounded."""
     t_s: FloatArray
     """(m,) s since the first row; what all computation uses, so that an offset of the clock changes nothing."""
+    end_ns: IntArray
+    """(m,) int64 ns where each row's time ends: at the next row, for the last one after one more interval."""
+    end_s: FloatArray
+    """The same on the clock of ``t_s``."""
     x_px: FloatArray
     """(m,) px; NaN = lost, then y is NaN too."""
     y_px: FloatArray
@@ -75,18 +82,6 @@ class Samples:
     def rate_hz(self) -> float:
         """One over the median interval; NaN for fewer than two rows."""
         return 1.0 / self.interval_s if self.interval_s > 0 else float("nan")
-
-    @property
-    def end_ns(self) -> IntArray:
-        """(m,) where each row's time ends: at the next row, for the last one after one more interval."""
-        if not self.n:
-            return np.empty(0, np.int64)
-        return np.append(self.t_ns[1:], self.t_ns[-1] + max(round(self.interval_s * 1e9), 1))
-
-    @property
-    def end_s(self) -> FloatArray:
-        """The same on the clock of ``t_s``."""
-        return _seconds(self.end_ns, self.t_ns)
 
 
 def prepare(
@@ -122,13 +117,18 @@ def prepare(
     interval_s = float(np.median(np.diff(rows_ns))) * 1e-9 if rows_ns.size > 1 else 0.0
     if rows_ns.size > MIN_INTERVALS_TO_JUDGE_RATE and not MIN_RATE_HZ <= 1.0 / interval_s <= MAX_RATE_HZ:
         raise TimestampError(
-            f"t_s: expected a rate of {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz, found a median interval of {interval_s:.3g} s",
+            f"t_s: the median interval is {interval_s:.3g} s, not that of {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz",
             hint="Give seconds, one time per sample; smooth times that were stamped in bunches.",
         )
     rows_ns, columns, row_of_sample = _fill_holes(rows_ns, columns, row_of_sample, interval_s)
+    end_ns = rows_ns.copy()
+    end_ns[:-1] = rows_ns[1:]
+    end_ns[-1:] += max(round(interval_s * 1e9), 1)
     return Samples(
         t_ns=rows_ns,
         t_s=_seconds(rows_ns, rows_ns),
+        end_ns=end_ns,
+        end_s=_seconds(end_ns, rows_ns),
         x_px=columns[0],
         y_px=columns[1],
         px_per_deg_x=_filled(columns[2]),
@@ -141,34 +141,36 @@ def prepare(
 def _column(values: GazeInput, name: str, n: int | None = None) -> FloatArray:
     """Return a (n,) float64 array, pandas' missing values as NaN. Raises DataError."""
     try:
-        if hasattr(values, "to_numpy"):
+        if hasattr(values, "to_numpy") and hasattr(values, "dtype"):
             array = values.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            array = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
+            given = np.ma.asarray(values)
+            if given.dtype.kind not in _NUMBERS:
+                raise TypeError(given.dtype)
+            array = np.ma.filled(given.astype(np.float64), np.nan)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{name}: numbers are expected") from error
-    array = np.ascontiguousarray(array, dtype=np.float64)
+        raise DataError(f"{name}: numbers are expected", record=name) from error
     if array.ndim != 1:
-        raise DataError(f"{name}: one dimension is expected, found shape {array.shape}")
+        raise DataError(f"{name}: one dimension is expected, found shape {array.shape}", record=name)
     if n is not None and array.size != n:
-        raise DataError(f"{name}: {n} values are expected, one per time, found {array.size}")
-    return array
+        raise DataError(f"{name}: {n} values are expected, one per time, found {array.size}", record=name)
+    return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def _scale(values: GazeInput, name: str, n: int) -> FloatArray:
     """Return (n,) px per degree; NaN = unknown. Raises GeometryError for one that is not positive."""
     if np.ndim(values) == 0:
-        scalar = _column(np.atleast_1d(np.asarray(values)), name)
-        if not np.isfinite(scalar[0]):
-            raise GeometryError(f"{name}: a finite number is expected", code="GT-NO-DEGREES")
-        array = np.full(n, scalar[0])
-    else:
-        array = _column(values, name, n)
+        scalar = float(_column(np.asarray([values]), name)[0])
+        if not (np.isfinite(scalar) and scalar > 0):
+            raise GeometryError(
+                f"{name}: a positive number is expected, found {scalar:g}", code="GT-NO-DEGREES"
+            )
+        return np.full(n, scalar)
+    array = _column(values, name, n)
     wrong = np.flatnonzero(array <= 0)
-    if wrong.size or (np.ndim(values) == 0 and scalar[0] <= 0):
+    if wrong.size:
         raise GeometryError(
-            f"{name}: px per degree must be positive, found {array[wrong[0]] if wrong.size else scalar[0]:g}",
-            record=int(wrong[0]) if wrong.size else None,
+            f"{name}: positive numbers are expected, found {array[wrong[0]]:g}", record=int(wrong[0])
         )
     return np.where(np.isfinite(array), array, np.nan)
 
@@ -197,11 +199,13 @@ def _seconds(t_ns: IntArray, origin_ns: IntArray) -> FloatArray:
 
 def _filled(scale: FloatArray) -> FloatArray:
     """Give lost rows the scale of the last row before that has one (the first rows: of the first that has)."""
-    known = np.flatnonzero(np.isfinite(scale))
-    if not known.size or known.size == scale.size:
-        return scale if known.size else np.ones_like(scale)
-    source = np.searchsorted(known, np.arange(scale.size), side="right") - 1
-    return scale[known[np.maximum(source, 0)]]
+    known = np.isfinite(scale)
+    if known.all():
+        return scale
+    if not known.any():
+        return np.ones_like(scale)
+    source = np.maximum.accumulate(np.where(known, np.arange(scale.size), np.argmax(known)))
+    return scale[source]
 
 
 def _mean_by_row(
@@ -210,8 +214,8 @@ def _mean_by_row(
     """Average the valid samples of each row; NaN where there is none."""
     count = np.bincount(row_of_sample[valid], minlength=n_rows)
     total = np.bincount(row_of_sample[valid], weights=values[valid], minlength=n_rows)
-    with np.errstate(invalid="ignore"):
-        mean: FloatArray = np.where(count > 0, total / count, np.nan)
+    mean = np.full(n_rows, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
     return mean
 
 
