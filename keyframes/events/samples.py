@@ -140,14 +140,16 @@ def prepare(
 
 def _column(values: GazeInput, name: str, n: int | None = None) -> FloatArray:
     """Return a (n,) float64 array, pandas' missing values as NaN. Raises DataError."""
+    # pandas is told by what it offers, so that importing this does not import it; Arrow columns have no dtype.
+    from_pandas = getattr(values, "to_numpy", None) if hasattr(values, "dtype") else None
+    # Dates, texts and complex numbers would be cast to some number: they are refused.
+    if from_pandas is None and np.asarray(values).dtype.kind not in _NUMBERS:
+        raise DataError(f"{name}: numbers are expected", record=name)
     try:
-        if hasattr(values, "to_numpy") and hasattr(values, "dtype"):
-            array = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        if from_pandas is not None:
+            array = from_pandas(dtype=np.float64, na_value=np.nan)
         else:
-            given = np.ma.asarray(values)
-            if given.dtype.kind not in _NUMBERS:
-                raise TypeError(given.dtype)
-            array = np.ma.filled(given.astype(np.float64), np.nan)
+            array = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name}: numbers are expected", record=name) from error
     if array.ndim != 1:
