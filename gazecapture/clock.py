@@ -7,7 +7,9 @@ put on the session clock later, and so that a clock that was set while recording
 
 from __future__ import annotations
 
+import functools
 import importlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +44,21 @@ STEP_LIMIT_S = 0.05
 """s; clocks that part by more than this within one interval were set. Windows' wall clock ticks every 16 ms, and
 a slewed clock (500 ppm) moves 2.5 ms in an interval."""
 _ATTEMPTS = 5
+QUIET_LSL = "[log]\nlevel = -2\n"
+"""-2: errors only."""
 
 
+@functools.cache
 def import_pylsl() -> ModuleType:
-    """Return pylsl. Raises DeviceUnavailableError (library missing) where it or its native part is absent."""
+    """Return pylsl. Raises DeviceUnavailableError (library missing) where it or its native part is absent.
+
+    Where the user has no configuration of liblsl, its chatter on stderr is reduced to errors.
+    """
     try:
-        return importlib.import_module(
-            "pylsl"
-        )  # here: it loads a native library, and raises where there is none
+        # Here, not above: it loads a native library, and raises where there is none.
+        pylsl = importlib.import_module("pylsl")
+        if not os.environ.get("LSLAPICFG") and not any(path.is_file() for path in _lsl_config_files()):
+            pylsl.set_config_content(QUIET_LSL)
     except (ImportError, RuntimeError, OSError) as error:
         raise DeviceUnavailableError(
             "Lab Streaming Layer (liblsl) cannot be loaded",
@@ -57,6 +66,13 @@ def import_pylsl() -> ModuleType:
             hint="Install pylsl 1.18.2 or newer (Linux: glibc 2.35 or newer), or set PYLSL_LIB to a liblsl file.",
             code="GT-NO-LSL",
         ) from error
+    return pylsl
+
+
+def _lsl_config_files() -> list[Path]:
+    """Return where liblsl looks for its configuration (liblsl, api_config.cpp)."""
+    name = "lsl_api.cfg"
+    return [Path(name), Path("~/lsl_api").expanduser() / name, Path("/etc/lsl_api") / name]
 
 
 def session_now_ns() -> int:

@@ -27,7 +27,8 @@ __all__ = ["record_command", "status_lines"]
     "streams",
     multiple=True,
     metavar="NAME",
-    help="Name or source id of a stream to record; may be repeated. Without it: the gaze and the words stream.",
+    help="Name or source id of a stream to record; may be repeated. Without it: the gaze stream. "
+    "The words stream of the same host comes too.",
 )
 @click.option(
     "--wait-s", type=click.FloatRange(min=0), default=10.0, show_default=True, help="How long to look, s."

@@ -5,6 +5,7 @@ The recorder is detached: it goes on when whoever started it freezes or dies, an
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -102,12 +103,11 @@ class RecorderHandle:
 
     def _died(self, what: str, status: RecorderStatus | None) -> RecordingError:
         why = status.error if status is not None and status.error else self._last_log_line()
-        return RecordingError(
-            f"{what}: {why or 'it left no message'}",
-            hint="What it had written is intact; `gazecapture recover` counts it.",
-            path=self.session,
-            code="GT-RECORDER-DIED",
-        )
+        why = why.removeprefix("error: ")
+        # The recorder's own code, where it left one, is what a caller can act on.
+        said = re.fullmatch(r"(.*) \((GT-[A-Z-]+)\)", why)
+        text, code = said.groups() if said else (why or "it left no message", "GT-RECORDER-DIED")
+        return RecordingError(f"{what}: {text}", path=self.session, code=code)
 
     def _last_log_line(self) -> str:
         try:

@@ -21,6 +21,8 @@ SETTLE_S = 0.5
 def choose_sources(names: Sequence[str], *, wait_s: float) -> list[LslSource]:
     """Find the streams that are named (by name or source id), or else the gaze stream and the words stream.
 
+    Where no words stream is named, the one of the same host comes too.
+
     Raises DeviceUnavailableError where one does not appear within ``wait_s``, UsageError where a choice among
     several is left to nobody.
     """
@@ -31,17 +33,33 @@ def choose_sources(names: Sequence[str], *, wait_s: float) -> list[LslSource]:
             present = {text for stream in seen for text in (stream.name, stream.source_id)}
             missing = [name for name in names if name not in present]
             raise _not_found(f"no stream named {', '.join(map(repr, missing))}", wait_s)
-        return [LslSource(stream) for stream in chosen]
-    end = time.monotonic() + wait_s
+        return [LslSource(stream) for stream in (*chosen, *_words_beside(chosen))]
     first = wait_for_streams(lambda found: [s for s in found if _is_gaze(s)] or None, wait_s=wait_s)
     if first is None:
         raise _not_found("no gaze stream", wait_s)
-    settled = min(time.monotonic() + SETTLE_S, max(end, time.monotonic()))
-    found: list[FoundStream] = wait_for_streams(
-        lambda found: found if time.monotonic() >= settled else None, wait_s=SETTLE_S + 1.0
-    ) or list(first)
-    gaze, words = [s for s in found if _is_gaze(s)], [s for s in found if _is_words(s)]
-    return [LslSource(_only(group)) for group in (gaze or list(first), words) if group]
+    found = _settled() or first
+    gaze, words = [s for s in found if _is_gaze(s)] or first, [s for s in found if _is_words(s)]
+    return [LslSource(_only(group)) for group in (gaze, words) if group]
+
+
+def _settled() -> list[FoundStream]:
+    """Return what is on the network once every sender had the time to answer."""
+    end = time.monotonic() + SETTLE_S
+    return (
+        wait_for_streams(lambda found: found if time.monotonic() >= end else None, wait_s=2 * SETTLE_S) or []
+    )
+
+
+def _words_beside(chosen: Sequence[FoundStream]) -> list[FoundStream]:
+    """Return the words stream of the host that sends ``chosen``, if that has one and none was chosen."""
+    if any(_is_words(stream) for stream in chosen):
+        return []
+    hosts = {stream.hostname for stream in chosen}
+    words = [stream for stream in _settled() if _is_words(stream) and stream.hostname in hosts]
+    if len({stream.source_id for stream in words}) > 1:
+        logger.warning("several words streams answer and none was named; no words are recorded")
+        return []
+    return words[:1]
 
 
 def late_words(sources: list[LslSource]) -> list[LslSource]:
