@@ -1,0 +1,110 @@
+"""The simulated reader's two LSL outlets: gaze and words. No case identifier ever enters them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from gazecapture.clock import import_pylsl
+from gazecapture.session.schema import StreamChannel, StreamInfo
+from gazecapture.simulation.feed import CHANNELS, DueSamples
+from keyframes.geometry import Display
+from keyframes.reading import Tracker
+
+__all__ = ["GAZE_NAME", "WORDS_NAME", "Outlets", "gaze_stream_info", "words_stream_info"]
+
+GAZE_NAME, WORDS_NAME = "Simulated reader", "Simulated reader words"
+MANUFACTURER, MODEL = "synthetic", "simulated reader"
+WORD_CHANNEL = StreamChannel(column="word", label="word", kind="Word", unit="json")
+BUFFER_S = 360
+"""s of samples kept for a slow receiver; LSL's default, and the least that a recorder can trust."""
+
+
+def gaze_stream_info(rate_hz: float, *, profile: str = "") -> StreamInfo:
+    """Return what a recorder writes about the gaze stream."""
+    return StreamInfo(
+        stream_id="simulated_reader",
+        role="gaze",
+        name=GAZE_NAME,
+        kind="Gaze",
+        channel_format="double64",
+        nominal_rate_hz=rate_hz,
+        channels=CHANNELS,
+        profile=profile,
+        tracker=Tracker(name=GAZE_NAME, manufacturer=MANUFACTURER, model=MODEL),
+    )
+
+
+def words_stream_info() -> StreamInfo:
+    """Return what a recorder writes about the words stream."""
+    return StreamInfo(
+        stream_id="simulated_reader_words",
+        role="words",
+        name=WORDS_NAME,
+        kind="Words",
+        channel_format="string",
+        nominal_rate_hz=0.0,
+        channels=(WORD_CHANNEL,),
+        tracker=Tracker(name=WORDS_NAME, manufacturer=MANUFACTURER, model=MODEL),
+    )
+
+
+class Outlets:
+    """Opens both outlets; a `gazecapture.simulation.performer.Sink`.
+
+    Raises DeviceUnavailableError where liblsl is absent.
+    """
+
+    def __init__(self, *, rate_hz: float, display: Display) -> None:
+        self._pylsl = import_pylsl()
+        self.gaze_source_id = f"simulated-reader-{uuid.uuid4().hex}"
+        gaze = self._info(gaze_stream_info(rate_hz), self.gaze_source_id)
+        setup = gaze.desc().append_child("setup").append_child("display")
+        for name in ("width_px", "height_px", "width_mm", "height_mm", "distance_mm"):
+            value = getattr(display, name)
+            if value is not None:
+                setup.append_child_value(name, f"{value:g}")
+        setup.append_child_value("origin", "top-left")
+        words = self._info(words_stream_info(), f"{self.gaze_source_id}-words")
+        self._gaze = self._pylsl.StreamOutlet(gaze, max_buffered=BUFFER_S)
+        self._words = self._pylsl.StreamOutlet(words, max_buffered=BUFFER_S)
+
+    def have_consumers(self) -> bool:
+        """Say whether somebody receives both streams."""
+        return bool(self._gaze.have_consumers()) and bool(self._words.have_consumers())
+
+    def now_s(self) -> float:
+        """Return the session clock."""
+        return float(self._pylsl.local_clock())
+
+    def push_gaze(self, due: DueSamples) -> None:
+        """Send samples with their own time stamps."""
+        self._gaze.push_chunk(due.values, due.t_s.tolist())
+
+    def push_word(self, message: str, t_s: float) -> None:
+        """Send one word."""
+        self._words.push_sample([message], t_s)
+
+    def _info(self, stream: StreamInfo, source_id: str) -> Any:
+        pylsl = self._pylsl
+        info = pylsl.StreamInfo(
+            stream.name,
+            stream.kind,
+            len(stream.channels),
+            stream.nominal_rate_hz or pylsl.IRREGULAR_RATE,
+            stream.channel_format,
+            source_id,
+        )
+        channels = info.desc().append_child("channels")
+        for channel in stream.channels:
+            node = channels.append_child("channel")
+            described = {
+                "label": channel.label, "eye": channel.eye, "type": channel.kind, "unit": channel.unit,
+            }  # fmt: skip
+            for tag, value in described.items():
+                if value:
+                    node.append_child_value(tag, value)
+        acquisition = info.desc().append_child("acquisition")
+        acquisition.append_child_value("manufacturer", stream.tracker.manufacturer)
+        acquisition.append_child_value("model", stream.tracker.model)
+        return info

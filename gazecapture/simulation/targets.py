@@ -1,0 +1,152 @@
+"""Which point to look at next: inside what is of interest, visible, and a believable saccade away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gazecapture.simulation.content import StudyContent
+from gazecapture.simulation.dictation import Place
+from gazecapture.viewer.model import Panel, ViewportState
+from keyframes.geometry import Display
+from keyframes.regions.region_map import Region
+
+__all__ = ["SEARCH_WEIGHTS", "TargetSampler", "is_visible"]
+
+FloatArray = NDArray[np.float64]
+
+MIN_SACCADE_DEG = 1.0
+"""Targets nearer than this are no new look; the tracker's noise would hide the saccade."""
+PREFERRED_SACCADE_DEG = 4.0
+"""Scale of the exponential preference for near targets; median saccades on radiographs are 2 to 5 deg."""
+LATTICE = 17
+"""Candidate points per side of a region's box."""
+INTERIOR_SHARE = 0.12
+"""A candidate's neighbours at this share of the box must lie inside as well: readers look into a region, not at
+its edge."""
+MARGIN_SCREEN_PX = 12.0
+"""Nobody looks at the last px of a viewport."""
+
+SEARCH_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "right apical zone": 0.5, "left apical zone": 0.4,
+        "right upper lung zone": 1.5, "left upper lung zone": 0.9,
+        "right mid lung zone": 2.0, "left mid lung zone": 1.1,
+        "right lower lung zone": 2.0, "left lower lung zone": 1.2,
+        "right hilar structures": 0.6, "left hilar structures": 0.5,
+        "right costophrenic angle": 0.5, "left costophrenic angle": 0.5,
+        "right hemidiaphragm": 0.3, "left hemidiaphragm": 0.4,
+        "cardiac silhouette": 0.6, "mediastinum": 0.3, "aortic arch": 0.2, "trachea": 0.2, "spine": 0.1,
+        "right clavicle": 0.2, "left clavicle": 0.2, "abdomen": 0.3,
+    }
+)  # fmt: skip
+"""Where silent search looks, by region: the share of real radiologists' gaze on such places in the SIIM set
+(Saab et al. 2021), rounded; a test compares the outcome with that set."""
+
+
+class TargetSampler:
+    """Draws image points to look at in one study."""
+
+    def __init__(self, content: StudyContent, display: Display, rng: np.random.Generator) -> None:
+        self._content = content
+        self._per_deg = display.px_per_deg()
+        self._rng = rng
+        self._points: dict[tuple[int, str], FloatArray] = {}
+
+    def search_place(self, image_index: int) -> Place:
+        """Return a region of an image to search in, by `SEARCH_WEIGHTS`; the whole image where none is known."""
+        region_map = self._content.maps[image_index]
+        names = [name for name in SEARCH_WEIGHTS if name in region_map.regions]
+        if not names:
+            w, h = region_map.width_px, region_map.height_px
+            return Place(image_index=image_index, box=(0.15 * w, 0.15 * h, 0.85 * w, 0.85 * h))
+        weights = np.array([SEARCH_WEIGHTS[name] for name in names])
+        return Place(
+            image_index=image_index, regions=(str(self._rng.choice(names, p=weights / weights.sum())),)
+        )
+
+    def draw(
+        self,
+        place: Place,
+        viewport: ViewportState,
+        panels: Sequence[Panel],
+        from_screen_px: tuple[float, float],
+    ) -> tuple[float, float] | None:
+        """Return an image point of ``place`` that is visible now, or None where none is.
+
+        from_screen_px : where the eyes are; near targets are preferred, too near ones avoided.
+        """
+        points = self._candidates(place)
+        x, y = viewport.image_to_screen().apply(points[:, 0], points[:, 1])
+        usable = is_visible(x, y, viewport, panels)
+        if not usable.any():
+            return None
+        distance = np.hypot(
+            (x - from_screen_px[0]) / self._per_deg[0], (y - from_screen_px[1]) / self._per_deg[1]
+        )
+        far_enough = usable & (distance >= MIN_SACCADE_DEG)
+        if far_enough.any():
+            usable = far_enough
+        else:  # a small thing: look at its far end
+            usable &= distance >= 0.9 * distance[usable].max()
+        weights = np.where(usable, np.exp(-distance / PREFERRED_SACCADE_DEG), 0.0)
+        chosen = points[self._rng.choice(len(points), p=weights / weights.sum())]
+        return float(chosen[0]), float(chosen[1])
+
+    def _candidates(self, place: Place) -> FloatArray:
+        if place.box is not None:
+            return self._in_box(place.box)
+        region_map = self._content.maps[place.image_index]
+        # Each region of a place gets the same number of looks, however large it is.
+        name = str(self._rng.choice(list(place.regions)))
+        key = (place.image_index, name)
+        if key not in self._points:
+            self._points[key] = _interior(region_map.regions[name], region_map.width_px, region_map.height_px)
+        return self._points[key]
+
+    def _in_box(self, box: tuple[float, float, float, float]) -> FloatArray:
+        """Draw points in the ellipse inscribed in a box, denser towards the middle."""
+        x0, y0, x1, y1 = box
+        angle = self._rng.uniform(0.0, 2.0 * np.pi, LATTICE**2)
+        radius = 0.9 * self._rng.uniform(0.0, 1.0, LATTICE**2)
+        return np.column_stack(
+            [
+                (x0 + x1) / 2 + (x1 - x0) / 2 * radius * np.cos(angle),
+                (y0 + y1) / 2 + (y1 - y0) / 2 * radius * np.sin(angle),
+            ]
+        )
+
+
+def is_visible(
+    x_screen_px: FloatArray, y_screen_px: FloatArray, viewport: ViewportState, panels: Sequence[Panel]
+) -> NDArray[np.bool_]:
+    """Say which screen points lie well inside a viewport and under no panel."""
+    x0, y0, x1, y1 = viewport.rect
+    m = MARGIN_SCREEN_PX
+    seen: NDArray[np.bool_] = (
+        (x_screen_px >= x0 + m) & (x_screen_px < x1 - m) & (y_screen_px >= y0 + m) & (y_screen_px < y1 - m)
+    )
+    for panel in panels:
+        a, b, c, d = panel.rect
+        seen &= ~(
+            (x_screen_px >= a - m) & (x_screen_px < c + m) & (y_screen_px >= b - m) & (y_screen_px < d + m)
+        )
+    return seen
+
+
+def _interior(region: Region, width_px: int, height_px: int) -> FloatArray:
+    """Return lattice points well inside a region and on the image; its box's centre where there are none."""
+    x0, y0, x1, y1 = region.box
+    steps = (np.arange(LATTICE) + 0.5) / LATTICE
+    x, y = (v.ravel() for v in np.meshgrid(x0 + (x1 - x0) * steps, y0 + (y1 - y0) * steps))
+    dx, dy = INTERIOR_SHARE * (x1 - x0), INTERIOR_SHARE * (y1 - y0)
+    inside = (x >= 0) & (x < width_px) & (y >= 0) & (y < height_px) & region.contains(x, y)
+    deep = inside & region.contains(x - dx, y) & region.contains(x + dx, y)
+    deep &= region.contains(x, y - dy) & region.contains(x, y + dy)
+    for chosen in (deep, inside):
+        if chosen.any():
+            return np.column_stack([x[chosen], y[chosen]])
+    return np.array([[(x0 + x1) / 2, (y0 + y1) / 2]])
