@@ -1,0 +1,71 @@
+"""The built-in atlas: a region map for any radiograph, from the picture alone, with an honest confidence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyframes.errors import ImageError
+from keyframes.regions.anatomy import regions_of
+from keyframes.regions.region_map import RegionMap
+from keyframes.regions.thorax import Thorax, find_thorax, plain_thorax
+
+__all__ = ["FOUND_CONFIDENCE", "PROVIDER", "fit", "plain"]
+
+PROVIDER = "atlas"
+FOUND_CONFIDENCE = 0.3
+"""A map with less is the plain template: no thorax was found."""
+FOUND_SCORE = 0.66
+"""Correlation from which a thorax counts as found. Frontal chests measured reach 0.70 to 0.85, knees, hips, hands,
+breasts, test pictures, inverted, rotated and halved chests at most 0.63."""
+FULL_SCORE = 0.85
+"""Correlation of the clearest frontal films."""
+BEST_CONFIDENCE = 0.8
+"""An atlas never knows more: a person's or a trained model's map comes before it."""
+PLAIN_CONFIDENCE = 0.1
+
+
+def fit(grey8: NDArray[np.uint8]) -> RegionMap:
+    """Return the region map that the atlas finds on a frontal radiograph.
+
+    grey8 : (h, w) uint8 in display polarity, bright = dense; any size.
+
+    Regions are polygons in image px, "left" and "right" the patient's. ``confidence`` is 0.3 to 0.8 where a thorax
+    was found; else (another body part, a lateral view, a blank picture) it is below 0.3 and the map is the
+    template in the middle of the picture. Raises ImageError where ``grey8`` is no 2-D uint8 array with pixels.
+    """
+    height, width = _size(grey8)
+    thorax = find_thorax(grey8)
+    if thorax.score < FOUND_SCORE:
+        share = max(0.0, thorax.score) / FOUND_SCORE
+        return _map(plain_thorax(width, height), width, height, PLAIN_CONFIDENCE * (1 + share))
+    share = min(1.0, (thorax.score - FOUND_SCORE) / (FULL_SCORE - FOUND_SCORE))
+    return _map(thorax, width, height, FOUND_CONFIDENCE + share * (BEST_CONFIDENCE - FOUND_CONFIDENCE))
+
+
+def plain(grey8: NDArray[np.uint8]) -> RegionMap:
+    """Return the template in the middle of the picture, for views that the atlas does not know."""
+    height, width = _size(grey8)
+    return _map(plain_thorax(width, height), width, height, PLAIN_CONFIDENCE)
+
+
+def _size(grey8: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return height and width of a picture that can be searched."""
+    if grey8.ndim != 2 or grey8.dtype != np.uint8 or grey8.size == 0:
+        raise ImageError(
+            f"the atlas needs a 2-D uint8 picture, found {grey8.dtype} of shape {grey8.shape}",
+            hint="Give it the picture as displayed, 8-bit grey.",
+        )
+    return grey8.shape[0], grey8.shape[1]
+
+
+def _map(thorax: Thorax, width: int, height: int, confidence: float) -> RegionMap:
+    """Return the region map of a thorax."""
+    regions = regions_of(thorax.right_lung, thorax.left_lung, thorax.frame.to_px, width, height)
+    return RegionMap.build(
+        width_px=width,
+        height_px=height,
+        regions=regions,
+        provider=PROVIDER,
+        confidence=round(confidence, 3),
+    )
