@@ -33,7 +33,8 @@ def scan_output(
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         if anywhere is not None and anywhere.search(name):
-            hits.append(f"{path.suffix or 'a'} file name: an identifier")
+            name = f"a {path.suffix} file"
+            hits.append(f"{name}: an identifier in its name")
         if anywhere is not None and any(anywhere.search(text) for text in _texts(path)):
             hits.append(f"{name}: an identifier")
         if path.suffix == ".parquet":

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian
+
+from curation.export.originals import write_original
+from curation.export.scan import scan_output
+from curation.privacy import REDACTED, Identifiers
+from gazecapture.radiograph.decode import load_radiograph
+from gazecapture.store import KeyedHash
+
+CANARY = "ZZCANARY"
+TEXT_KEYWORDS = (
+    "PatientComments", "StudyDescription", "SeriesDescription", "ImageComments", "OperatorsName", "InstitutionName",
+    "StationName", "DeviceSerialNumber", "ProtocolName", "RequestedProcedureDescription", "AccessionNumber",
+    "AdditionalPatientHistory", "DerivationDescription", "FilterMaterial", "AcquisitionDeviceProcessingDescription",
+    "DetectorID", "CassetteID", "PlateID", "ReferringPhysicianName", "WindowCenterWidthExplanation",
+)  # fmt: skip
+
+
+def canary_film(path: Path) -> Path:
+    """Write a radiograph with a marker in every place that is known to leak."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.SourceApplicationEntityTitle = CANARY
+    film = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    film.SOPClassUID, film.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3.4"
+    film.StudyInstanceUID, film.SeriesInstanceUID = "1.2.3.987654", "1.2.3.6"
+    film.PatientName, film.PatientID, film.PatientBirthDate = f"{CANARY}^JANE", f"{CANARY}-4711", "19010101"
+    for keyword in TEXT_KEYWORDS:
+        setattr(film, keyword, CANARY)
+    inner = Dataset()
+    inner.ScheduledProcedureStepDescription = CANARY
+    inner.RequestAttributesSequence = Sequence(
+        [_with(Dataset(), "ScheduledProcedureStepDescription", CANARY)]
+    )
+    film.RequestAttributesSequence = Sequence([inner])
+    lut = Dataset()
+    lut.LUTDescriptor, lut.LUTData, lut.LUTExplanation = [256, 0, 8], list(range(256)), CANARY
+    lut["LUTDescriptor"].VR = lut["LUTData"].VR = "US"
+    film.VOILUTSequence = Sequence([lut])
+    film.private_block(0x0011, f"{CANARY} block", create=True).add_new(1, "LO", CANARY)
+    film.add_new(0x60000022, "LO", CANARY)
+    film.Modality, film.Rows, film.Columns = "CR", 8, 8
+    film.SamplesPerPixel, film.PhotometricInterpretation = 1, "MONOCHROME2"
+    film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 8, 8, 7, 0
+    film.PixelSpacing, film.WindowCenter, film.WindowWidth = [0.2, 0.2], 128, 256
+    film.PixelData = bytes(range(64))
+    film.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _with(dataset: Dataset, keyword: str, value: str) -> Dataset:
+    setattr(dataset, keyword, value)
+    return dataset
+
+
+def test_no_marker_survives_in_an_original(tmp_path: Path) -> None:
+    source = canary_film(tmp_path / "film.dcm")
+    assert CANARY.encode() in source.read_bytes()
+    out = write_original(source, tmp_path / "abc_0", patient="p1", pseudonym=KeyedHash(b"k" * 32))
+    content = out.read_bytes()
+    for marker in (CANARY, "JANE", "4711", "19010101", "1.2.3."):
+        assert marker.encode() not in content
+    film = pydicom.dcmread(out)
+    assert CANARY not in str(film)
+    assert (film.PatientName, film.PatientID, film.PatientIdentityRemoved) == ("p1", "p1", "YES")
+    assert film.DeidentificationMethodCodeSequence[0].CodeValue == "113100"
+    assert film.file_meta.MediaStorageSOPInstanceUID == film.SOPInstanceUID != "1.2.3.4"
+    np.testing.assert_array_equal(film.pixel_array, pydicom.dcmread(source).pixel_array)
+    np.testing.assert_array_equal(load_radiograph(out).grey8(), load_radiograph(source).grey8())
+
+
+def test_an_original_is_the_same_each_time_and_uids_stay_related(tmp_path: Path) -> None:
+    source = canary_film(tmp_path / "film.dcm")
+    first, second = (
+        write_original(source, tmp_path / name, patient="p1", pseudonym=KeyedHash(b"k" * 32))
+        for name in ("a", "b")
+    )
+    assert first.read_bytes() == second.read_bytes()
+    other = write_original(source, tmp_path / "c", patient="p1", pseudonym=KeyedHash(b"j" * 32))
+    assert pydicom.dcmread(other).StudyInstanceUID != pydicom.dcmread(first).StudyInstanceUID
+
+
+def test_a_png_loses_its_metadata(tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("Author", CANARY)
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "film.png", pnginfo=info)
+    out = write_original(tmp_path / "film.png", tmp_path / "x_0", patient="p", pseudonym=KeyedHash(b"k" * 32))
+    assert CANARY.encode() not in out.read_bytes()
+
+
+NAMES = Identifiers(names=frozenset({"DOE^JANE MARY", "Hôpital Saint-Xaver", "LI^X"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Jane has a clear left lung .", f"{REDACTED} has a clear left lung ."),
+        ("doe, jane: no effusion", f"{REDACTED}, {REDACTED}: no effusion"),
+        ("as in Saint-Xavers films", f"as in {REDACTED} films"),  # one letter too many
+        ("Ja ne Doe", f"{REDACTED} {REDACTED} {REDACTED}"),  # split
+        ("the liver and lingula are normal", "the liver and lingula are normal"),
+        ("", ""),
+    ],
+)
+def test_names_are_taken_out_of_texts(text: str, expected: str) -> None:
+    assert NAMES.redact(text) == expected
+    assert NAMES.count_in(text) == expected.count(REDACTED)
+
+
+@given(st.text(max_size=60))
+def test_redacting_twice_changes_nothing_and_no_names_redact_nothing(text: str) -> None:
+    once = NAMES.redact(text)
+    assert NAMES.redact(once) == once
+    assert Identifiers().redact(text) == text
+
+
+def test_the_scan_finds_what_must_not_be_there(tmp_path: Path) -> None:
+    film = canary_film(tmp_path / "film.dcm")
+    identifiers = Identifiers.of([load_radiograph(film)])
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "README.md").write_text("clean")
+    assert scan_output(out, [identifiers], ["/home/somebody/store"]) == []
+    (out / "README.md").write_text("made in /home/somebody/store")
+    (out / "x.dcm").write_bytes(film.read_bytes())
+    (out / f"{CANARY}-4711.txt").write_text(f"{CANARY}-4711")
+    hits = scan_output(out, [identifiers], ["/home/somebody/store"])
+    assert hits == [
+        "README.md: an identifier",
+        "a .txt file: an identifier in its name",
+        "a .txt file: an identifier",
+        "x.dcm: an identifier",
+    ]
