@@ -9,13 +9,15 @@ lungs, zones, angles and diaphragm follow the outlines found on the picture.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from keyframes.regions.region_map import Region
 
-__all__ = ["LUNG_OUTLINE", "Outline", "inside_polygon", "regions_of"]
+__all__ = ["HEART_BORDERS", "LUNG_OUTLINE", "Outline", "inside_polygon", "regions_of"]
 
 FloatArray = NDArray[np.float64]
 Outline = tuple[tuple[float, float], ...]
@@ -29,38 +31,45 @@ LUNG_OUTLINE: Outline = (
 )  # fmt: skip
 """A lung in (|u|, v), the part behind the heart included: from the apex down the chest wall, along the dome."""
 
-_HEART: Outline = (
-    (-0.17, 0.47), (-0.25, 0.58), (-0.29, 0.69), (-0.28, 0.80), (-0.22, 0.90), (0.0, 0.95), (0.3, 0.965),
-    (0.5, 0.95), (0.6, 0.90), (0.63, 0.83), (0.56, 0.71), (0.43, 0.59), (0.32, 0.50), (0.27, 0.43), (0.2, 0.39),
-    (0.0, 0.40),
-)  # fmt: skip
-_MEDIASTINUM: Outline = (
-    (-0.15, 0.0), (-0.17, 0.2), (-0.19, 0.4), (-0.28, 0.65), (-0.24, 0.93), (0.5, 0.95), (0.6, 0.86),
-    (0.45, 0.62), (0.26, 0.42), (0.25, 0.24), (0.17, 0.14), (0.15, 0.0),
-)  # fmt: skip
+HEART_BORDERS: dict[int, Outline] = {
+    -1: ((-0.25, 0.58), (-0.285, 0.69), (-0.275, 0.80)),
+    1: ((0.43, 0.59), (0.56, 0.71), (0.63, 0.83)),
+}
+"""The heart's right (-1) and left (1) border where it stands against the lung."""
+
+_HEART_CROWN: Outline = ((0.32, 0.50), (0.27, 0.43), (0.2, 0.39), (0.0, 0.40), (-0.17, 0.47))
+_HEART_TOP_V = 0.39
+_HEART_FOOT_V = 0.93
+"""Where the heart of these proportions sits on the diaphragm; it is moved to where the diaphragm was found."""
+_SEATED_STRETCH = (0.75, 1.25)
+"""A heart is never flattened or stretched beyond this by a high or low diaphragm."""
 _FIXED: dict[str, Outline] = {
-    "trachea": ((-0.075, -0.14), (0.06, -0.14), (0.06, 0.29), (-0.075, 0.29)),
+    "trachea": ((-0.075, -0.2), (0.06, -0.2), (0.06, 0.29), (-0.075, 0.29)),
     "carina": ((-0.11, 0.29), (0.095, 0.29), (0.11, 0.36), (-0.125, 0.36)),
-    "mediastinum": _MEDIASTINUM,
     "upper mediastinum": (
-        (-0.15, 0.0), (-0.17, 0.2), (-0.18, 0.34), (0.25, 0.34), (0.25, 0.24), (0.17, 0.14), (0.15, 0.0)
+        (-0.15, 0.0), (-0.17, 0.2), (-0.18, 0.34), (0.25, 0.34), (0.25, 0.24), (0.17, 0.14), (0.15, 0.0),
     ),
     "aortic arch": (
         (0.07, 0.22), (0.16, 0.205), (0.23, 0.23), (0.255, 0.27), (0.24, 0.315), (0.17, 0.335), (0.115, 0.325),
     ),
-    "descending aorta": ((0.12, 0.335), (0.235, 0.335), (0.2, 0.6), (0.13, 0.9), (0.03, 0.9), (0.07, 0.6)),
     "svc": ((-0.1, 0.2), (-0.19, 0.2), (-0.2, 0.46), (-0.12, 0.46)),
-    "cavoatrial junction": ((-0.09, 0.46), (-0.2, 0.46), (-0.25, 0.56), (-0.09, 0.56)),
-    "right atrium": ((-0.05, 0.56), (-0.25, 0.56), (-0.3, 0.69), (-0.28, 0.82), (-0.22, 0.88), (-0.05, 0.88)),
     "right hilar structures": (
         (-0.2, 0.36), (-0.31, 0.37), (-0.4, 0.43), (-0.4, 0.52), (-0.33, 0.57), (-0.25, 0.56), (-0.2, 0.46),
     ),
     "left hilar structures": (
         (0.25, 0.33), (0.34, 0.34), (0.42, 0.40), (0.42, 0.49), (0.35, 0.53), (0.31, 0.49), (0.25, 0.42),
     ),
-    "cardiac silhouette": _HEART,
     "spine": ((-0.12, -0.2), (0.12, -0.2), (0.13, 1.6), (-0.13, 1.6)),
 }  # fmt: skip
+_SEATED: dict[str, Outline] = {
+    "descending aorta": ((0.12, 0.335), (0.235, 0.335), (0.2, 0.6), (0.13, 0.93), (0.03, 0.93), (0.07, 0.6)),
+    "cavoatrial junction": ((-0.09, 0.46), (-0.2, 0.46), (-0.25, 0.56), (-0.09, 0.56)),
+    "right atrium": ((-0.05, 0.56), (-0.25, 0.56), (-0.285, 0.69), (-0.275, 0.82), (-0.22, 0.89), (-0.05, 0.89)),
+}  # fmt: skip
+"""Shapes that move with the diaphragm and, right of the midline, with the heart's right border."""
+_MEDIASTINUM_CROWN: Outline = (
+    (0.26, 0.42), (0.25, 0.24), (0.17, 0.14), (0.15, 0.0), (-0.15, 0.0), (-0.17, 0.2), (-0.19, 0.4),
+)  # fmt: skip
 _CLAVICLE: Outline = (
     (0.12, 0.155), (0.3, 0.115), (0.5, 0.06), (0.75, 0.01), (1.0, -0.03), (1.0, 0.02), (0.76, 0.065), (0.5, 0.12),
     (0.3, 0.17), (0.13, 0.215),
@@ -74,11 +83,40 @@ ANGLE_U, ANGLE_V = 0.78, 0.87
 """A costophrenic angle is the lung beyond this, both ways."""
 DOME_ABOVE, DOME_BELOW = 0.025, 0.07
 """The hemidiaphragm's band above and below the lung's lower border, in v: 0.5 and 1.5 cm in an adult."""
-DOME_U = (0.2, 0.95)
-ABDOMEN_V = 1.6
-"""The abdomen's lower end where the picture goes on below."""
+DOME_U = (0.25, 0.95)
+"""Between these a lung's lower border is its dome; nearer the midline it is the heart's foot."""
+DOME_SMOOTH = 5
+"""Columns over which a dome is averaged."""
+FOOT_U, FOOT_V = 0.12, 0.09
+"""Half width and height of a cardiophrenic angle."""
+UPPER_ABDOMEN_V, ABDOMEN_V = 1.45, 1.6
+"""Lower ends where the picture goes on below."""
 N_COLUMNS = 28
 """Points along each border of a lung's zone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Floor:
+    """The diaphragm from wall to wall: v at ascending u; between the domes a straight line."""
+
+    u: FloatArray
+    v: FloatArray
+
+    def at(self, u: ArrayLike) -> FloatArray:
+        """Return the diaphragm's v at ``u``."""
+        return np.interp(np.asarray(u, np.float64), self.u, self.v)
+
+    def seated(self, outline: Outline) -> Outline:
+        """Return a shape of the heart's neighbourhood moved to this diaphragm, nothing of it below."""
+        foot = float(self.at(0.15))
+        stretch = np.clip((foot - _HEART_TOP_V) / (_HEART_FOOT_V - _HEART_TOP_V), *_SEATED_STRETCH)
+        moved = ((u, v + max(v - _HEART_TOP_V, 0.0) * (float(stretch) - 1.0)) for u, v in outline)
+        return tuple((u, min(v, float(self.at(u)))) for u, v in moved)
+
+    def along(self, from_u: float, to_u: float, lower: float = 0.0) -> Outline:
+        """Return the diaphragm between two places, ``lower`` below itself."""
+        u = np.linspace(from_u, to_u, N_COLUMNS)
+        return tuple(zip(u.tolist(), (self.at(u) + lower).tolist(), strict=True))
 
 
 def inside_polygon(outline: Outline, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
@@ -87,62 +125,78 @@ def inside_polygon(outline: Outline, x: ArrayLike, y: ArrayLike) -> NDArray[np.b
 
 
 def regions_of(
-    right_lung: Outline, left_lung: Outline, to_px: ToPx, width_px: int, height_px: int
+    right_lung: Outline,
+    left_lung: Outline,
+    heart_right: float,
+    heart_left: float,
+    to_px: ToPx,
+    width_px: int,
+    height_px: int,
 ) -> dict[str, Region]:
     """Return the 36 locations as polygons in image px, cut at the picture's edge.
 
-    The lungs' outlines are in (u, v); ``to_px`` maps (u, v) to image px. A location that lies wholly off the
-    picture is left out.
+    The lungs' outlines are in (u, v); ``heart_right`` and ``heart_left`` say how much wider than usual the heart is
+    on either side; ``to_px`` maps (u, v) to image px. A location that lies wholly off the picture is left out.
     """
-    shapes = dict(_FIXED)
-    shapes["left cardiac silhouette"], shapes["right cardiac silhouette"] = (
-        _half_plane(_HEART, axis=0, limit=0.0, above=above) for above in (True, False)
+    right_dome, left_dome = _dome(right_lung, -1), _dome(left_lung, 1)
+    floor = _Floor(
+        u=np.concatenate([right_dome[::-1, 0], left_dome[:, 0]]),
+        v=np.concatenate([right_dome[::-1, 1], left_dome[:, 1]]),
     )
-    domes = []
+    heart, mediastinum = _heart(floor, heart_right, heart_left)
+    shapes = dict(_FIXED) | {"cardiac silhouette": heart, "mediastinum": mediastinum}
+    for name, shape in _SEATED.items():
+        shapes[name] = floor.seated(tuple((u * (heart_right if u < -0.1 else 1.0), v) for u, v in shape))
     for name, side, lung in (("right", -1, right_lung), ("left", 1, left_lung)):
         shapes[f"{name} lung"] = lung
         shapes[f"{name} clavicle"] = tuple((side * u, v) for u, v in _CLAVICLE)
-        shapes |= {f"{name} {part}": shape for part, shape in _parts_of_lung(lung, side).items()}
-        domes.append(_dome(lung, side))
-    right_dome, left_dome = domes
-    shapes["right upper abdomen"] = _below(right_dome, -1)
-    shapes["left upper abdomen"] = _below(left_dome, 1)
-    shapes["abdomen"] = (
-        *_top_of(right_dome, -1),
-        *reversed(_top_of(left_dome, 1)),
-        *((1.0, ABDOMEN_V), (-1.0, ABDOMEN_V)),
-    )
+        shapes[f"{name} cardiac silhouette"] = _half_plane(heart, axis=0, limit=0.0, above=side > 0)
+        shapes |= {
+            f"{name} {part}": shape for part, shape in _parts_of_lung(lung, side, heart, floor).items()
+        }
+        border = floor.along(side, 0.0, DOME_BELOW / 2)
+        shapes[f"{name} upper abdomen"] = (*border, (0.0, UPPER_ABDOMEN_V), (side, UPPER_ABDOMEN_V))
+    shapes["abdomen"] = (*floor.along(-1.0, 1.0, DOME_BELOW / 2), (1.0, ABDOMEN_V), (-1.0, ABDOMEN_V))
     regions = {}
     for name, shape in shapes.items():
         if len(shape) < 3:
             continue
-        u, v = np.array(shape).T
-        polygon = tuple(zip(*(axis.tolist() for axis in to_px(u, v)), strict=True))
-        polygon = _cut(polygon, width_px, height_px)
+        x, y = to_px(*np.array(shape).T)
+        polygon = _cut(tuple(zip(x.tolist(), y.tolist(), strict=True)), width_px, height_px)
         if len(polygon) >= 3:
             regions[name] = Region(name=name, polygon=polygon)
     return regions
 
 
-def _parts_of_lung(lung: Outline, side: int) -> dict[str, Outline]:
+def _heart(floor: _Floor, wider_right: float, wider_left: float) -> tuple[Outline, Outline]:
+    """Return the heart and the whole mediastinum, sitting on the diaphragm."""
+    right = tuple((u * wider_right, v) for u, v in HEART_BORDERS[-1])
+    left = tuple((u * wider_left, v) for u, v in HEART_BORDERS[1])
+    right_foot, left_foot = -0.22 * wider_right, 0.58 * wider_left
+    upper = floor.seated((*reversed(left), *_HEART_CROWN, *right))
+    around = floor.seated((*reversed(left), *_MEDIASTINUM_CROWN, *right))
+    base = floor.along(right_foot, left_foot)
+    return (*upper, *base), (*around, *base)
+
+
+def _parts_of_lung(lung: Outline, side: int, heart: Outline, floor: _Floor) -> dict[str, Outline]:
     """Return a lung's zones, apex, angles and hemidiaphragm; the zones leave out what the heart covers."""
     u = _columns_of(lung)
     top, bottom = _span(lung, u)
-    heart_top, _ = _span(_HEART, u)
+    heart_top, _ = _span(heart, u)
     visible = np.where(np.isfinite(heart_top), np.minimum(bottom, heart_top), bottom)
-    edge = np.abs(u)
-    dome_u, dome_v = _dome(lung, side).T
-    angle = edge > ANGLE_U
-    heart_at = np.flatnonzero(np.isfinite(heart_top))
-    foot = float(np.max(edge[heart_at])) if heart_at.size else 0.2
-    near = np.abs(np.abs(dome_u) - foot) < 0.12
+    angle = np.abs(u) > ANGLE_U
+    foot = max(side * point[0] for point in heart)
+    dome_u = side * np.linspace(*DOME_U, N_COLUMNS)
+    dome_v = floor.at(dome_u)
+    near = np.abs(np.abs(dome_u) - foot) < FOOT_U
     return {
         "apical zone": _between(u, top, np.minimum(bottom, APICAL_V)),
         "upper lung zone": _between(u, top, np.minimum(visible, UPPER_V)),
         "mid lung zone": _between(u, np.maximum(top, UPPER_V), np.minimum(visible, LOWER_V)),
         "lower lung zone": _between(u, np.maximum(top, LOWER_V), visible),
         "costophrenic angle": _between(u[angle], np.maximum(top, ANGLE_V)[angle], bottom[angle]),
-        "cardiophrenic angle": _between(dome_u[near], dome_v[near] - 0.09, dome_v[near]),
+        "cardiophrenic angle": _between(dome_u[near], dome_v[near] - FOOT_V, dome_v[near]),
         "hemidiaphragm": _between(dome_u, dome_v - DOME_ABOVE, dome_v + DOME_BELOW),
     }
 
@@ -183,25 +237,16 @@ def _between(u: FloatArray, top: FloatArray, bottom: FloatArray) -> Outline:
 
 
 def _dome(lung: Outline, side: int) -> FloatArray:
-    """Return the lung's lower border as (n, 2) points from the midline outwards."""
+    """Return the lung's lower border as (n, 2) points from the midline outwards, smoothed."""
     u = side * np.linspace(*DOME_U, N_COLUMNS)
     _, bottom = _span(lung, u)
     known = np.isfinite(bottom)
-    if not known.any():
-        return np.column_stack([u, np.full(u.shape, 0.92)])
-    return np.column_stack([u, np.interp(np.abs(u), np.abs(u[known]), bottom[known])])
-
-
-def _top_of(dome: FloatArray, side: int) -> list[tuple[float, float]]:
-    """Return the upper border of the abdomen on one side, from the wall to the midline."""
-    del side
-    return [(float(u), float(v) + DOME_BELOW / 2) for u, v in dome[::-1]]
-
-
-def _below(dome: FloatArray, side: int) -> Outline:
-    """Return one half of the upper abdomen: from the dome down to 0.45 below the angles."""
-    border = _top_of(dome, side)
-    return (*border, (0.0, border[-1][1]), (0.0, 1.45), (border[0][0], 1.45))
+    v = (
+        np.interp(np.abs(u), np.abs(u[known]), bottom[known])
+        if known.any()
+        else np.full(u.shape, _HEART_FOOT_V)
+    )
+    return np.column_stack([u, ndimage.uniform_filter1d(v, DOME_SMOOTH, mode="nearest")])
 
 
 def _half_plane(outline: Sequence[tuple[float, float]], *, axis: int, limit: float, above: bool) -> Outline:

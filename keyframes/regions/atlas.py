@@ -61,7 +61,15 @@ def _size(grey8: NDArray[np.uint8]) -> tuple[int, int]:
 
 def _map(thorax: Thorax, width: int, height: int, confidence: float) -> RegionMap:
     """Return the region map of a thorax."""
-    regions = regions_of(thorax.right_lung, thorax.left_lung, thorax.frame.to_px, width, height)
+    regions = regions_of(
+        thorax.right_lung,
+        thorax.left_lung,
+        thorax.heart_right,
+        thorax.heart_left,
+        thorax.frame.to_px,
+        width,
+        height,
+    )
     return RegionMap.build(
         width_px=width,
         height_px=height,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from keyframes.regions.anatomy import LUNG_OUTLINE, Outline, inside_polygon
+from keyframes.regions.anatomy import HEART_BORDERS, LUNG_OUTLINE, Outline, inside_polygon
 
 __all__ = ["Thorax", "ThoraxFrame", "find_thorax", "plain_thorax"]
 
@@ -51,6 +51,13 @@ BEND_COST = 15.0
 """Cost of the squared difference of neighbouring offsets, same unit."""
 EDGE_SPAN = 0.05
 """Distance, as share of the half width, over which a border's contrast is measured."""
+
+HEART_FACTORS = (0.8, 1.45)
+"""A heart's border is looked for between these multiples of its usual distance from the midline."""
+HEART_EDGE_U = 0.05
+"""Distance from the border, to both sides, at which its contrast is measured."""
+HEART_STRAY_COST = 0.6
+"""Cost of the squared logarithm of the factor, in grey contrast (0 to 1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +114,9 @@ class Thorax:
     frame: ThoraxFrame
     right_lung: Outline
     left_lung: Outline
+    heart_right: float
+    heart_left: float
+    """How much wider than usual the heart reaches to either side."""
     score: float
     """Correlation of the picture with the template, -1 to 1; 0 for a plain one."""
 
@@ -125,7 +135,7 @@ def plain_thorax(width_px: int, height_px: int) -> Thorax:
         half_width_left_px=half_width,
     )
     right, left = (tuple((side * u, v) for u, v in LUNG_OUTLINE) for side in (-1, 1))
-    return Thorax(frame=frame, right_lung=right, left_lung=left, score=0.0)
+    return Thorax(frame=frame, right_lung=right, left_lung=left, heart_right=1.0, heart_left=1.0, score=0.0)
 
 
 def find_thorax(grey8: NDArray[np.uint8]) -> Thorax:
@@ -145,13 +155,21 @@ def find_thorax(grey8: NDArray[np.uint8]) -> Thorax:
     frame = ThoraxFrame(**dict(zip(ThoraxFrame.__slots__, best.tolist(), strict=True)))
     outlines = [np.column_stack(frame.from_px(*_outline(picture, frame, side).T)) for side in (-1, 1)]
     frame, (right, left) = _tightened(frame, outlines)
+    heart_right, heart_left = (_heart_width(picture, frame, side) for side in (-1, 1))
     ratio = width / picture.shape[1]
     in_picture = replace(
         frame,
         **{name: getattr(frame, name) * ratio for name in ThoraxFrame.__slots__ if name.endswith("_px")},
     )
     as_outline = [tuple((float(u), float(v)) for u, v in points) for points in (right, left)]
-    return Thorax(frame=in_picture, right_lung=as_outline[0], left_lung=as_outline[1], score=score)
+    return Thorax(
+        frame=in_picture,
+        right_lung=as_outline[0],
+        left_lung=as_outline[1],
+        heart_right=heart_right,
+        heart_left=heart_left,
+        score=score,
+    )
 
 
 def _work_picture(grey8: NDArray[np.uint8]) -> FloatArray:
@@ -286,6 +304,25 @@ def _search(picture: FloatArray) -> tuple[FloatArray, float]:
         best = pool[np.argsort(-value, kind="stable")[:N_START]]
         step = step * STEP_SHRINK
     return best[0], float(_correlation(picture, best[:1])[0])
+
+
+def _heart_width(picture: FloatArray, frame: ThoraxFrame, side: int) -> float:
+    """Return by which factor the heart's border on one side lies farther out than usual.
+
+    The border is where brightness falls most from the heart outwards into the lung; an unusual one costs.
+    """
+    u, v = np.array(HEART_BORDERS[side]).T
+    v = np.linspace(v[0], v[-1], 7)
+    u = np.interp(v, *np.array(HEART_BORDERS[side]).T[::-1])
+    factor = np.linspace(*HEART_FACTORS, 29)
+    inner, outer = (
+        _sampled(
+            picture, np.stack(frame.to_px(factor[:, None] * u + side * shift, np.tile(v, (29, 1))), axis=-1)
+        )
+        for shift in (-HEART_EDGE_U, HEART_EDGE_U)
+    )
+    gain = (inner - outer).mean(axis=1) - HEART_STRAY_COST * np.log(factor) ** 2
+    return float(factor[gain.argmax()])
 
 
 def _resampled(outline: Outline, n: int) -> FloatArray:
