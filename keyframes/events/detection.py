@@ -36,7 +36,7 @@ above it I-DT finds more of the coders' fixations than the adaptive detector doe
 (Lund2013 images, decimated and with noise added): 0.67 deg at 500 Hz, 0.23 deg at 60 Hz."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Events:
     """The events of a recording of n samples."""
 
@@ -58,6 +58,9 @@ class Events:
     spans: Spans
     """The events as runs of rows of that grid; one per row of the table."""
 
+    def __repr__(self) -> str:
+        return f"<Events: {self.table.num_rows} in {self.labels.size} samples by {self.method!r}>"
+
 
 def detect(
     t_s: GazeInput,
@@ -74,7 +77,7 @@ def detect(
     ----------
     t_s : (n,) s, array or pandas Series; finite, not decreasing, any origin, even or uneven. Samples of equal time
         are averaged for detection. A step of more than three median intervals is a hole: a loss in the table.
-    x_px, y_px : (n,) px, y down; NaN or infinite on either axis = lost.
+    x_px, y_px : (n,) px, y down; NaN, infinite or 1e7 and more on either axis = lost. Never changed.
     px_per_deg_x, px_per_deg_y : scalar, or (n,) where the viewing distance changes; a sample without one is lost.
     method : ``adaptive`` (velocity, thresholds from the noise), ``ivt`` and ``idt`` (fixed thresholds, for
         comparison), or ``auto``, which takes ``adaptive`` or ``idt`` by measured rate and noise.

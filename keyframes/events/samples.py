@@ -37,6 +37,12 @@ sample at jittered times, which needs no row of its own."""
 _NUMBERS = "biufO"
 """numpy kinds of arrays that may hold plain numbers: dates, texts and complex numbers do not."""
 
+MAX_ABS_PX = 1e7
+"""px. Trackers write huge numbers for lost gaze (EyeLink: 1e8); no screen is that large."""
+
+MIN_PX_PER_DEG = 1e-6
+"""Below, degrees overflow; a frame of unit width still has 0.01."""
+
 MAX_ABS_TIME_S = 9.2e9
 """int64 ns end at 9.22e9 s."""
 
@@ -89,7 +95,7 @@ def prepare(
 ) -> Samples:
     """Check a recording and put it on its detection grid; the input is never changed.
 
-    t_s : (n,) s, finite, not decreasing. x_px, y_px : (n,) px; not finite on one axis = lost on both.
+    t_s : (n,) s, finite, not decreasing. x_px, y_px : (n,) px; not finite, or 1e7 and more, on one axis = lost on both.
     px_per_deg_x, px_per_deg_y : scalar or (n,); a sample without a finite scale is lost.
     Raises DataError (shape, no numbers), TimestampError (not finite, backward, out of range, or a median rate
     outside 10 to 5000 Hz), GeometryError (a scale that is not positive, or none at all).
@@ -99,7 +105,8 @@ def prepare(
     scale_x = _scale(px_per_deg_x, "px_per_deg_x", t.size)
     scale_y = _scale(px_per_deg_y, "px_per_deg_y", t.size)
     t_ns = _nanoseconds(t)
-    on = np.isfinite(x) & np.isfinite(y)
+    with np.errstate(invalid="ignore"):
+        on = (np.abs(x) < MAX_ABS_PX) & (np.abs(y) < MAX_ABS_PX)
     scaled = np.isfinite(scale_x) & np.isfinite(scale_y)
     if on.any() and not (on & scaled).any():
         raise GeometryError(
@@ -163,13 +170,13 @@ def _scale(values: GazeInput, name: str, n: int) -> FloatArray:
     """Return (n,) px per degree; NaN = unknown. Raises GeometryError for one that is not positive."""
     if np.ndim(values) == 0:
         scalar = float(_column(np.asarray([values]), name)[0])
-        if not (np.isfinite(scalar) and scalar > 0):
+        if not (np.isfinite(scalar) and scalar >= MIN_PX_PER_DEG):
             raise GeometryError(
                 f"{name}: a positive number is expected, found {scalar:g}", code="GT-NO-DEGREES"
             )
         return np.full(n, scalar)
     array = _column(values, name, n)
-    wrong = np.flatnonzero(array <= 0)
+    wrong = np.flatnonzero(array < MIN_PX_PER_DEG)
     if wrong.size:
         raise GeometryError(
             f"{name}: positive numbers are expected, found {array[wrong[0]]:g}", record=int(wrong[0])
