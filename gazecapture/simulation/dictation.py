@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gazecapture.radiograph.phantom_findings import CATALOGUE
 from gazecapture.session.schema import TruthLesion
-from gazecapture.simulation._standin import CATALOGUE
 from gazecapture.simulation.content import StudyContent
 from gazecapture.simulation.style import ReaderStyle
 from keyframes.regions.schemes import Scheme
@@ -235,9 +235,12 @@ def _compared_or_not(utterance: Utterance, rng: np.random.Generator) -> Utteranc
 
 
 def _lesion_places(content: StudyContent, lesion: TruthLesion) -> tuple[Place, ...]:
-    """Return the lesion's box, and the same part of every other image for comparison."""
+    """Return the lesion's box (without one: its regions), and the same part of every other image to compare with."""
     index = lesion.image_index
-    if index is None or lesion.box is None or index not in content.maps:
+    if lesion.box is None:
+        entry = CATALOGUE.get(lesion.label)
+        return () if entry is None else _region_places(content, entry.region_names)
+    if index is None or index not in content.maps:
         return ()
     here = content.maps[index]
     places = [Place(image_index=index, box=lesion.box)]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -37,8 +37,8 @@ ACCEPT_POLL_S = 0.2
 """s; how soon Ctrl-C is noticed while no viewer is there."""
 CLOSE_TIMEOUT_S = 60.0
 """s that the outlets stay open after the last sample: the recorder drains its streams meanwhile."""
-SCREENSHOT_AFTER_SHARE = 0.6
-"""Of a reading: the picture for the report is taken while something is shown enlarged or said."""
+SCREENSHOT_AFTER_ZOOM_S, SCREENSHOT_AFTER_SHARE = 0.25, 0.6
+"""s after the last turn of the wheel, so that the picture shows something enlarged; else a share of the reading."""
 LONGEST_LINE_BYTES = 1 << 20
 
 
@@ -178,7 +178,7 @@ class DriverServer:
     def _take(self, message: Mapping[str, Any], connection: socket.socket) -> None:
         match message["type"]:
             case "hello":
-                self._display = TypeAdapter(Display).validate_python(message["display"])
+                self._display = _with_degrees(TypeAdapter(Display | None).validate_python(message["display"]))
                 feed = GazeFeed(
                     rate_hz=self._rate_hz,
                     display=self._display,
@@ -232,7 +232,7 @@ class DriverServer:
         for mark in plan.marks:
             later(mark.t_s, lambda mark=mark: _finding_message(mark, number, on_ns))  # type: ignore[misc]
         name = f"reading_{number:04d}"
-        later(plan.duration_s * SCREENSHOT_AFTER_SHARE, lambda: {"type": "screenshot", "name": name})
+        later(_screenshot_time_s(plan), lambda: {"type": "screenshot", "name": name})
         later(plan.duration_s, lambda: {"type": "next"})
 
     def _finish(self, t_ns: int) -> None:
@@ -293,8 +293,26 @@ class DriverServer:
         )
 
 
+def _with_degrees(display: Display | None) -> Display:
+    """Assume the usual pixel size and distance where the viewer does not know its screen's."""
+    usual = VIRTUAL_DISPLAY
+    if display is None or display.knows_degrees:
+        return display or usual
+    return replace(
+        display,
+        width_mm=display.width_px * (usual.width_mm or 1.0) / usual.width_px,
+        height_mm=display.height_px * (usual.height_mm or 1.0) / usual.height_px,
+        distance_mm=usual.distance_mm,
+    )
+
+
 def _send(connection: socket.socket, message: Mapping[str, Any]) -> None:
     connection.sendall(json.dumps(message, allow_nan=False, separators=(",", ":")).encode() + b"\n")
+
+
+def _screenshot_time_s(plan: ReadingPlan) -> float:
+    zooms = [a.t_s for a in plan.actions if a.action.kind == "zoom"]
+    return max(zooms) + SCREENSHOT_AFTER_ZOOM_S if zooms else plan.duration_s * SCREENSHOT_AFTER_SHARE
 
 
 def _action_message(planned: PlannedAction) -> dict[str, Any]:

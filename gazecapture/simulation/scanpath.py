@@ -90,6 +90,7 @@ class ScanpathWalker:
     _blinks: list[Blink] = field(default_factory=list)
     _losses: list[Loss] = field(default_factory=list)
     _seen: list[Place] = field(default_factory=list)
+    _searched: Place | None = None
     _next_blink_s: float = 0.0
 
     def walk(self, schedule: Schedule, gestures: Mapping[int, Sequence[Gesture]]) -> Scanpath:
@@ -163,7 +164,8 @@ class ScanpathWalker:
         index = shown[0]
         if others and rng.random() < style.prior_share:
             index = int(rng.choice(others))
-        return self.sampler.search_place(index), bool(topic)
+        self._searched = self.sampler.search_place(index, self._searched)
+        return self._searched, bool(topic)
 
     def _jump(self, t: float, place: Place, detour: bool, gestures: Sequence[Gesture]) -> tuple[_Look, float]:
         """Leave the present target at ``t``; return the new one and when the eyes have landed."""

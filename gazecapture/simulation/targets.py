@@ -18,9 +18,9 @@ __all__ = ["SEARCH_WEIGHTS", "TargetSampler", "is_visible"]
 
 FloatArray = NDArray[np.float64]
 
-MIN_SACCADE_DEG = 1.0
+MIN_SACCADE_DEG = 0.7
 """Targets nearer than this are no new look; the tracker's noise would hide the saccade."""
-PREFERRED_SACCADE_DEG = 4.0
+PREFERRED_SACCADE_DEG = 2.5
 """Scale of the exponential preference for near targets; median saccades on radiographs are 2 to 5 deg."""
 LATTICE = 17
 """Candidate points per side of a region's box."""
@@ -29,6 +29,12 @@ INTERIOR_SHARE = 0.12
 its edge."""
 MARGIN_SCREEN_PX = 12.0
 """Nobody looks at the last px of a viewport."""
+
+LINGER_SHARE = 0.5
+"""A look of silent search stays where the one before was."""
+ANYWHERE_SHARE = 0.25
+ANYWHERE_BOX = (0.12, 0.1, 0.92, 0.95)
+"""A look of silent search goes anywhere on the chest, this box as fractions of the image, without a region in mind."""
 
 SEARCH_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
@@ -56,13 +62,16 @@ class TargetSampler:
         self._rng = rng
         self._points: dict[tuple[int, str], FloatArray] = {}
 
-    def search_place(self, image_index: int) -> Place:
-        """Return a region of an image to search in, by `SEARCH_WEIGHTS`; the whole image where none is known."""
+    def search_place(self, image_index: int, last: Place | None = None) -> Place:
+        """Return where to search next in an image: on where it was, a region by `SEARCH_WEIGHTS`, or anywhere."""
         region_map = self._content.maps[image_index]
+        if last is not None and last.image_index == image_index and self._rng.random() < LINGER_SHARE:
+            return last
         names = [name for name in SEARCH_WEIGHTS if name in region_map.regions]
-        if not names:
+        if not names or self._rng.random() < ANYWHERE_SHARE:
             w, h = region_map.width_px, region_map.height_px
-            return Place(image_index=image_index, box=(0.15 * w, 0.15 * h, 0.85 * w, 0.85 * h))
+            x0, y0, x1, y1 = ANYWHERE_BOX
+            return Place(image_index=image_index, box=(x0 * w, y0 * h, x1 * w, y1 * h))
         weights = np.array([SEARCH_WEIGHTS[name] for name in names])
         return Place(
             image_index=image_index, regions=(str(self._rng.choice(names, p=weights / weights.sum())),)
