@@ -64,8 +64,7 @@ def on_images(events: Events, gaze: pa.Table) -> pa.Table:
     for event, (start, end) in enumerate(bounds.tolist()):
         if spans.codes[event] in (BLINK, LOSS):
             continue
-        votes = np.bincount(image[start:end] - UNKNOWN)[OFF - UNKNOWN :]
-        winner = int(np.argmax(votes)) + OFF if votes.any() else OFF
+        winner = _winner(image[start:end])
         if winner != OFF:
             on = image[start:end] == winner
             images[event] = winner
@@ -91,6 +90,12 @@ def _image_of_row(image: IntArray, samples: Samples) -> IntArray:
     return of_row
 
 
+def _winner(image: IntArray) -> int:
+    """Return the image, or OFF, that most of these samples or rows are on."""
+    votes = np.bincount(image - UNKNOWN)[OFF - UNKNOWN :]
+    return int(np.argmax(votes)) + OFF if votes.any() else OFF
+
+
 def _split_fixations(spans: Spans, samples: Samples, image_of_row: IntArray) -> Spans:
     """Return the spans with fixations cut where the image of their rows changes."""
     end_ns = samples.end_ns
@@ -99,10 +104,15 @@ def _split_fixations(spans: Spans, samples: Samples, image_of_row: IntArray) -> 
     for (start, end), code in zip(spans.rows.tolist(), spans.codes.tolist(), strict=True):
         cuts = [start, end]
         if code == FIXATION:
-            own = image_of_row[start:end]
-            known = np.flatnonzero(own != UNKNOWN)
-            changes = known[1:][own[known[1:]] != own[known[:-1]]]
-            cuts = _without_short_parts([start, *(start + changes).tolist(), end], samples.t_ns, end_ns)
+            known = start + np.flatnonzero(image_of_row[start:end] != UNKNOWN)
+            changes = known[1:][image_of_row[known[1:]] != image_of_row[known[:-1]]]
+            cuts = _without_short_parts([start, *changes.tolist(), end], samples.t_ns, end_ns)
+            # Parts grown from flicker may turn out to be on one image.
+            winners = [_winner(image_of_row[a:b]) for a, b in itertools.pairwise(cuts)]
+            changed = [
+                cut for cut, (w, v) in zip(cuts[1:-1], itertools.pairwise(winners), strict=True) if w != v
+            ]
+            cuts = [start, *changed, end]
         rows += itertools.pairwise(cuts)
         codes += [code] * (len(cuts) - 1)
     return Spans(rows=np.array(rows, np.int64).reshape(-1, 2), codes=np.array(codes, np.int8))
