@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from curation.issues import ISSUE_SEVERITY, Severity
 from gazecapture.files import write_json_atomically
 from keyframes.errors import ConfigError
+from keyframes.regions.schemes import DEFAULT_SCHEME, packaged_schemes
 
 __all__ = [
     "CurationConfig",
@@ -101,9 +102,17 @@ class EventsConfig(_Section):
 class RegionsConfig(_Section):
     """[regions]: the anatomical regions and how gaze spreads over them."""
 
-    scheme: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] = "gazex-v1"
+    scheme: str = DEFAULT_SCHEME
+    """Name of a packaged scheme."""
     error_deg: Degrees = 1.0
     """Standard deviation of the tracker's error; a fixation spreads over the regions within it."""
+
+    @field_validator("scheme")
+    @classmethod
+    def _packaged(cls, name: str) -> str:
+        if name not in packaged_schemes():
+            raise ValueError(f"no scheme of that name (packaged: {', '.join(packaged_schemes())})")
+        return name
 
 
 class KeyframesConfig(_Section):

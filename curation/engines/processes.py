@@ -58,17 +58,25 @@ class ProcessEngine:
         queue = iter(items)
         while True:
             suspects: list[Item] = []
-            yield from self._pool(task, queue, suspects, jobs=self._jobs)
+            yield from self._pool(task, queue, suspects, jobs=self._jobs, window=self._jobs * WINDOW_PER_JOB)
             if not suspects:
                 return
-            for item in suspects:
-                lost: list[Item] = []
-                yield from self._pool(task, iter([item]), lost, jobs=1)
-                if lost:
-                    yield Finished(item=item, result=None)
+            one_by_one = iter(suspects)
+            while True:
+                guilty: list[Item] = []
+                yield from self._pool(task, one_by_one, guilty, jobs=1, window=1)
+                if not guilty:
+                    break
+                yield from (Finished(item=item, result=None) for item in guilty)
 
     def _pool(
-        self, task: Callable[[Item, StopAsked], Result], items: Iterator[Item], lost: list[Item], *, jobs: int
+        self,
+        task: Callable[[Item, StopAsked], Result],
+        items: Iterator[Item],
+        lost: list[Item],
+        *,
+        jobs: int,
+        window: int,
     ) -> Generator[Finished[Item, Result], None, None]:
         """Do items until they end or the pool breaks; what was under way then goes into ``lost``."""
         context = multiprocessing.get_context("spawn")
@@ -78,7 +86,7 @@ class ProcessEngine:
         try:
             while True:
                 try:
-                    while len(under_way) < jobs * WINDOW_PER_JOB:
+                    while len(under_way) < window:
                         item = next(items)
                         try:
                             with _interrupts_wait():
@@ -128,15 +136,25 @@ def default_jobs() -> int:
 
 @contextlib.contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Hold Ctrl-C back while a worker may be started, which inherits that: it would die of it while importing."""
-    if os.name == "nt":
+    """Hold Ctrl-C back while a worker may be started; it comes right after.
+
+    In here it would leave the worker without its instructions. In the worker it would strike while that imports, so
+    the worker inherits a mask; the mask alone does not help here, where any library's thread may take the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if os.name == "posix" else None
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _never() -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keyframes.trajectory import inspection_trajectory
-
 from curation.config import CurationConfig
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.reading import Reading
+from keyframes.trajectory import inspection_trajectory
 
 __all__ = ["TRAJECTORY_STAGE", "TrajectoryStage"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from gazecapture.session.journal import JournalWriter
+from gazecapture.session.schema import (
+    DISPLAY_JOURNAL,
+    OFFSETS,
+    STREAM_PREFIX,
+    WORDS_JOURNAL,
+    SessionInfo,
+    StreamChannel,
+    StreamInfo,
+    StudyImage,
+    StudyInfo,
+    write_session_info,
+    write_stream_info,
+)
 from gazecapture.store import Store
 from keyframes.geometry import Affine, Display, map_gaze
 from keyframes.reading import SCHEMAS, Reading, ReadingMeta, Tracker
@@ -23,6 +37,7 @@ SCALE = 3.0
 DEST = (600.0, 100.0, 600.0 + SCALE * WIDTH_PX, 100.0 + SCALE * HEIGHT_PX)
 PANEL = (0.0, 0.0, 300.0, 1080.0)
 FIXATION_S, SACCADE_S = 0.30, 0.04
+SECOND_NS = 1_000_000_000
 
 
 def picture(path: Path, seed: int = 0) -> Path:
@@ -134,6 +149,78 @@ def fill_store(root: Path, n_readings: int, *, duration_s: float = 6.0, rate_hz:
         path = picture(folder / f"{number}.png", seed=number)
         store.add(make_reading(number, duration_s=duration_s, rate_hz=rate_hz, picture_path=path), {0: path})
     return store
+
+
+def write_session(folder: Path, n_readings: int = 2, *, name: str = "s1", seed: int = 0) -> Path:
+    """Write a finished session of ``n_readings`` studies of one picture, 4 s each with 1 s between."""
+    session = folder / name
+    (session / "images").mkdir(parents=True)
+    path = picture(session / "images" / "new.png", seed)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.rename(path.with_name(f"{sha256}.png"))
+    image = StudyImage(
+        image_index=0, role="current", sha256=sha256, suffix=".png", width_px=WIDTH_PX, height_px=HEIGHT_PX,
+        spacing_x_mm=None, spacing_y_mm=None, spacing_kind="unknown", view_position="PA",
+    )  # fmt: skip
+    studies = tuple(
+        StudyInfo(reading_number=number, study_id=f"S{number}", images=(image,), synthetic=True)
+        for number in range(1, n_readings + 1)
+    )
+    write_session_info(
+        session,
+        SessionInfo(
+            session_id=name, reader_code="R01", created_unix_ns=1, tool_version="test", display=DISPLAY,
+            display_lag_ms=20.0, studies=studies, synthetic=True,
+        ),
+    )  # fmt: skip
+    _write_gaze(session, seed, duration_s=5.0 * n_readings + 1.0)
+    shown = _display_table().to_pylist()[0]
+    hidden = {**shown, "image_index": None, "affine": None, "panels": []}
+    display, words = [], []
+    for number in range(1, n_readings + 1):
+        on_ns = (5 * number - 4) * SECOND_NS
+        display.append({**shown, "reading_number": number, "event": "on", "t_ns": on_ns})
+        display.append({**hidden, "reading_number": number, "event": "off", "t_ns": on_ns + 4 * SECOND_NS})
+        for place, word in enumerate(("normal", "heart", ".")):
+            t_ns = on_ns + SECOND_NS + place * SECOND_NS // 2
+            words.append(
+                {"t_start_ns": t_ns, "t_end_ns": t_ns + 300_000_000, "word": word, "source": "simulated"}
+            )
+    _journal(session / "display", DISPLAY_JOURNAL, display)
+    _journal(session / "words", WORDS_JOURNAL, words)
+    return session
+
+
+def _write_gaze(session: Path, seed: int, duration_s: float) -> None:
+    t_ns, x, y = gaze_on_screen(seed, duration_s, 250.0)
+    channels = [("x", "ScreenX"), ("y", "ScreenY")]
+    schema = pa.schema([*STREAM_PREFIX, *(pa.field(column, pa.float64()) for column, _ in channels)])
+    columns = {
+        "sequence": np.arange(t_ns.size),
+        "t_remote_s": t_ns / 1e9,
+        "t_received_ns": t_ns + 1_000_000,
+        "x": x,
+        "y": y,
+    }
+    folder = session / "streams" / "eye"
+    with JournalWriter(folder, schema) as journal:
+        journal.append(pa.table(columns).cast(schema))
+    info = StreamInfo(
+        stream_id="eye", role="gaze", name="Synthetic", kind="Gaze", channel_format="double64",
+        nominal_rate_hz=250.0, tracker=Tracker(manufacturer="synthetic"),
+        channels=tuple(StreamChannel(column=c, label=c, kind=k, eye="both", unit="pixels") for c, k in channels),
+    )  # fmt: skip
+    write_stream_info(folder, info)
+    offsets = [
+        {"t_ns": s * SECOND_NS, "offset_s": 0.0, "uncertainty_s": 1e-4} for s in range(int(duration_s) + 1)
+    ]
+    _journal(session / "offsets" / "eye", OFFSETS, offsets)
+
+
+def _journal(folder: Path, schema: pa.Schema, rows: Sequence[Mapping[str, object]]) -> None:
+    with JournalWriter(folder, schema) as journal:
+        full = [{name: row.get(name) for name in schema.names} for row in rows]
+        journal.append(pa.Table.from_pylist(full, schema=schema))
 
 
 def with_meta(reading: Reading, **changes: object) -> Reading:

@@ -1,0 +1,358 @@
+"""The command as a user types it; in this process, except where a process of its own matters."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from curation.cli import cli
+from gazecapture.console import run_command
+from gazecapture.store import Store
+from keyframes.errors import ExitCode
+
+
+class Command:
+    """Runs ``gazecurate`` in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str | Path) -> ExitCode:
+        code = run_command(cli, [str(argument) for argument in arguments])
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def gazecurate(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+@pytest.fixture(scope="module")
+def filled(readings: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of three readings, never changed: tests copy it."""
+    return Path(readings.fill_store(tmp_path_factory.mktemp("filled") / "store", 3).root)
+
+
+@pytest.fixture
+def store(filled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(filled, tmp_path / "store"))
+
+
+def test_help_names_every_command_without_importing_them() -> None:
+    code = "import sys, curation.cli; curation.cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code, "--help"], capture_output=True, text=True, check=True
+    )
+    for name in ("ingest", "run", "qc", "status", "export", "verify", "report"):
+        assert f"  {name} " in done.stdout
+    assert "not for diagnosis" in " ".join(done.stdout.split())
+    assert "numba" not in done.stderr
+    assert "curation.cli.run" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["run", "--out", "x"],
+        ["run", "--store", "does-not-exist", "--out", "x"],
+        ["ingest", "does-not-exist", "--format", "session", "--store", "s"],
+        ["ingest", ".", "--format", "egd", "--store", "s"],
+        ["verify", "does-not-exist"],
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(
+    gazecurate: Command, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert gazecurate(*arguments) == ExitCode.USAGE
+    assert gazecurate.err.startswith("error: ")
+    assert gazecurate.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_from_sessions_to_a_verified_dataset(
+    gazecurate: Command, readings: ModuleType, tmp_path: Path
+) -> None:
+    readings.write_session(tmp_path / "sessions", 2)
+    store, out = tmp_path / "store", tmp_path / "dataset"
+    assert gazecurate("ingest", tmp_path / "sessions", "--format", "session", "--store", store, "--json") == 0
+    assert len(gazecurate.json()["added"]) == 2
+    assert gazecurate("run", "--store", store, "--out", out, "-j", "1", "--json") == 0
+    result = gazecurate.json()
+    assert len(result["kept"]) == result["export"]["n_readings"] == 2
+    assert result["failed"] == []
+    progress = [json.loads(line) for line in gazecurate.err.splitlines()]
+    assert {"stage": "curate", "done": 2, "total": 2, "failed": 0}.items() <= progress[1].items()
+    assert gazecurate("verify", out) == 0
+    assert "2 readings, intact" in gazecurate.out
+    shard = next((out / "readings").glob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    assert gazecurate("verify", out) == ExitCode.INTEGRITY
+    assert "GT-INTEGRITY" in gazecurate.err
+
+
+def test_a_second_run_does_nothing(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1") == 0
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1", "--json") == 0
+    result = gazecurate.json()
+    assert result["n_unchanged"] == 3
+    assert result["export"]["up_to_date"] is True
+
+
+def test_two_processes_give_the_same_as_one(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    twin = Path(shutil.copytree(store, tmp_path / "twin"))
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "out1", "-j", "1") == 0
+    assert gazecurate("run", "--store", twin, "--out", tmp_path / "out2", "-j", "2") == 0
+    for path in sorted((store).glob("*/stages/*/*")):
+        assert path.read_bytes() == (twin / path.relative_to(store)).read_bytes(), path.name
+    one, two = (sorted((tmp_path / name / "readings").iterdir()) for name in ("out1", "out2"))
+    assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
+
+
+def test_a_changed_setting_redoes_only_what_depends_on_it(
+    gazecurate: Command, store: Path, tmp_path: Path
+) -> None:
+    out, config = tmp_path / "out", tmp_path / "c.toml"
+    assert gazecurate("run", "--store", store, "--out", out, "-j", "1") == 0
+    config.write_text("[keyframes]\nlead_s = 1.0\n")
+    assert gazecurate("run", "--store", store, "--out", out, "-c", config, "--dry-run", "--json") == 0
+    for row in gazecurate.json()["plan"]:
+        assert row["todo"] == {"keyframes": "settings changed: lead_s"}
+    config.write_text('[events]\nmethod = "ivt"\n')
+    assert gazecurate("run", "--store", store, "--out", out, "-c", config, "--dry-run", "--json") == 0
+    for row in gazecurate.json()["plan"]:
+        assert row["todo"] == {
+            "events": "settings changed: method",
+            "regions": "builds on events",
+            "keyframes": "builds on events",
+            "trajectory": "builds on events, regions",
+        }
+
+
+def test_a_dry_run_changes_nothing(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    before = sorted(store.rglob("*"))
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "--dry-run") == 0
+    assert "quality: not done yet" in gazecurate.out
+    assert "3 of 3 readings would be worked on" in gazecurate.out
+    assert sorted(store.rglob("*")) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_restart_does_everything_again(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert gazecurate("run", "--store", store, "--out", out, "-j", "1") == 0
+    assert gazecurate("run", "--store", store, "--out", out, "--restart", "--dry-run", "--json") == 0
+    assert all(set(row["todo"].values()) == {"restart"} for row in gazecurate.json()["plan"])
+    assert gazecurate("run", "--store", store, "--out", out, "--restart", "-j", "1", "--json") == 0
+    assert gazecurate.json()["n_unchanged"] == 0
+
+
+def test_a_foreign_dataset_folder_is_refused_before_any_work(
+    gazecurate: Command, store: Path, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "thesis"
+    foreign.mkdir()
+    (foreign / "chapter.tex").write_text("precious")
+    before = sorted(store.rglob("*"))
+    for command in ("run", "export"):
+        assert gazecurate(command, "--store", store, "--out", foreign) == ExitCode.USAGE
+        assert "not empty" in gazecurate.err
+        assert gazecurate(command, "--store", store, "--out", store / "dataset") == ExitCode.USAGE
+        assert gazecurate(command, "--store", store, "--out", foreign / "chapter.tex") == ExitCode.USAGE
+        assert gazecurate(command, "--store", store, "--out", foreign / "chapter.tex" / "x") == ExitCode.USAGE
+    assert sorted(store.rglob("*")) == before
+    assert [p.name for p in foreign.iterdir()] == ["chapter.tex"]
+
+
+def test_a_bad_config_is_refused_before_any_work(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("[quality]\nloss = 1\n")
+    before = sorted(store.rglob("*"))
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-c", config) == ExitCode.USAGE
+    assert "quality.loss" in gazecurate.err
+    assert "GT-CONFIG" in gazecurate.err
+    assert sorted(store.rglob("*")) == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "corrupt", "other_size"])
+def test_a_bad_picture_fails_its_reading_only(
+    gazecurate: Command, readings: ModuleType, store: Path, tmp_path: Path, damage: str
+) -> None:
+    bad = Store.open(store).reading_ids()[1]
+    picture = Store.open(store).image_path(bad, 0)
+    assert picture is not None
+    if damage == "missing":
+        picture.unlink()
+    elif damage == "corrupt":
+        picture.write_bytes(picture.read_bytes()[:300])
+    else:
+        from PIL import Image
+
+        Image.new("L", (50, 60)).save(picture)
+    out = tmp_path / "out"
+    assert gazecurate("run", "--store", store, "--out", out, "-j", "1", "--json") == ExitCode.SOME_FAILED
+    result = gazecurate.json()
+    assert [(f["reading_id"], f["stage"], f["code"]) for f in result["failed"]] == [
+        (bad, "regions", "GT-IMAGE")
+    ]
+    assert result["failed"][0]["hint"]
+    assert len(result["kept"]) == result["export"]["n_readings"] == 2
+    assert gazecurate("status", "--store", store, "--json") == 0
+    status = gazecurate.json()
+    assert (status["curated"], len(status["failed"]), status["to_do"]) == (2, 1, 0)
+    assert status["stages_done"]["events"] == 3
+    assert status["stages_done"]["trajectory"] == 2
+
+
+def test_a_mended_reading_is_taken_up_again(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    bad = Store.open(store).reading_ids()[0]
+    picture = Store.open(store).image_path(bad, 0)
+    assert picture is not None
+    content = picture.read_bytes()
+    picture.write_bytes(b"nothing")
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1") == ExitCode.SOME_FAILED
+    picture.write_bytes(content)
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1", "--json") == 0
+    assert gazecurate.json()["n_unchanged"] == 2
+    assert gazecurate("status", "--store", store, "--json") == 0
+    assert gazecurate.json()["failed"] == []
+
+
+def test_fail_fast_leaves_no_dataset(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    for reading_id in Store.open(store).reading_ids():
+        picture = Store.open(store).image_path(reading_id, 0)
+        assert picture is not None
+        picture.write_bytes(b"")
+    out = tmp_path / "out"
+    code = gazecurate("run", "--store", store, "--out", out, "-j", "1", "--fail-fast", "--json")
+    assert code == ExitCode.SOME_FAILED
+    assert len(gazecurate.json()["failed"]) == 1
+    assert not out.exists()
+
+
+def test_where_all_fail_nothing_is_left(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    for table in store.glob("*/gaze.parquet"):
+        table.write_bytes(b"PAR1")
+    out = tmp_path / "out"
+    assert gazecurate("run", "--store", store, "--out", out, "-j", "1", "--json") == ExitCode.NOTHING_LEFT
+    result = gazecurate.json()
+    assert {f["code"] for f in result["failed"]} == {"GT-SCHEMA"}
+    assert {f["stage"] for f in result["failed"]} == {"load"}
+    assert result["dataset"] is None
+    assert not out.exists()
+
+
+def test_rejection_is_a_result(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "c.toml", tmp_path / "out"
+    config.write_text('[quality.severity]\nGQ-NO-VALIDATION = "error"\n')
+    assert gazecurate("qc", "--store", store, "-j", "1") == 0
+    assert "3 pass, 0 rejected" in gazecurate.out
+    assert gazecurate("qc", "--store", store, "-c", config, "-j", "1", "--json") == ExitCode.NOTHING_LEFT
+    assert {row["verdict"] for row in gazecurate.json()["readings"]} == {"rejected"}
+    code = gazecurate("run", "--store", store, "--out", out, "-c", config, "-j", "1", "--json")
+    assert code == ExitCode.NOTHING_LEFT
+    assert set(gazecurate.json()["rejected"].values()) == {"GQ-NO-VALIDATION"}
+    assert gazecurate("status", "--store", store, "--json") == 0
+    assert gazecurate.json()["rejected"] == 3
+
+
+def test_one_rejected_of_three_is_code_0(
+    gazecurate: Command, readings: ModuleType, store: Path, tmp_path: Path
+) -> None:
+    picture = readings.picture(tmp_path / "p.png")
+    lossy = readings.make_reading(9, lost=[(1.0, 5.0)], picture_path=picture)
+    Store.open(store).add(lossy, {0: picture})
+    out = tmp_path / "out"
+    assert gazecurate("run", "--store", store, "--out", out, "-j", "1", "--json") == 0
+    result = gazecurate.json()
+    assert list(result["rejected"]) == [lossy.meta.reading_id]
+    assert result["export"]["n_readings"] == 3
+
+
+def test_export_follows_the_last_run(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    out, config, listed = tmp_path / "out", tmp_path / "c.toml", tmp_path / "without.txt"
+    assert gazecurate("export", "--store", store, "--out", out) == ExitCode.NOTHING_LEFT
+    assert "3 unfinished" in gazecurate.err
+    assert not out.exists()
+    config.write_text("[keyframes]\nlead_s = 1.0\n")
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "first", "-c", config, "-j", "1") == 0
+    gone = Store.open(store).reading_ids()[0]
+    listed.write_text(f"# asked to be left out\n{gone}  # by letter\n\n")
+    arguments = ("export", "--store", store, "--out", out, "--exclude-list", listed, "--json")
+    assert gazecurate(*arguments) == 0
+    assert gazecurate.json()["left_out"] == {"excluded": 1, "unfinished": 0, "rejected": 0, "held_back": 0}
+    assert gazecurate.json()["export"]["n_readings"] == 2
+    assert gone not in "".join(p.name for p in out.rglob("*"))
+    listed.write_text("0123456789abcdef\n")
+    assert gazecurate(*arguments) == ExitCode.USAGE
+    assert "does not have" in gazecurate.err
+
+
+def test_export_without_images_lets_none_out(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "first", "-j", "1") == 0
+    out = tmp_path / "out"
+    assert gazecurate("export", "--store", store, "--out", out, "--without-images") == 0
+    for shard in (out / "readings").glob("*.parquet"):
+        for row in pq.read_table(shard).to_pylist():
+            assert not any(image["bytes"] for image in row["images"])
+            assert not any(k["picture"] and k["picture"]["bytes"] for k in row["keyframes"])
+    assert not list(out.glob("images/*"))
+
+
+def test_a_store_in_use_is_refused(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "import sys; from pathlib import Path; from curation.lock import store_lock\n"
+            "with store_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()",
+            str(store),
+        ],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert gazecurate("run", "--store", store, "--out", tmp_path / "out") == ExitCode.INTERNAL
+        assert "GT-BUSY" in gazecurate.err
+        assert str(holder.pid) in gazecurate.err
+        assert gazecurate("status", "--store", store, "--json") == 0
+        assert gazecurate.json()["in_use_by_process"] == holder.pid
+        holder.kill()
+    assert gazecurate("qc", "--store", store, "-j", "1") == 0, "a dead owner does not hold the store"
+    assert not (store / ".lock").exists()
+
+
+def test_a_store_that_cannot_be_written(filled: Path, readings: ModuleType, tmp_path: Path) -> None:
+    """Every write fails, whoever runs this, root included: the process may write files of no size."""
+    store = Path(shutil.copytree(filled, tmp_path / "store"))
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); from curation.cli import main; main()"
+        if os.name == "posix"
+        else "import os, sys; os.chmod(sys.argv[3], 0o444); from curation.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "--store", str(store), "--out", str(tmp_path / "out"), "-j", "1"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (ExitCode.INTERNAL, ExitCode.USAGE), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not list(store.glob("*/stages/*"))
+    assert not (tmp_path / "out").exists()
