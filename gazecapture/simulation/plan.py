@@ -13,7 +13,7 @@ from gazecapture.simulation.gestures import plan_gestures
 from gazecapture.simulation.oculomotor import EyePath
 from gazecapture.simulation.randomness import generator
 from gazecapture.simulation.scanpath import ScanpathWalker, idle_point
-from gazecapture.simulation.schedule import Schedule, make_schedule, n_sentences_for
+from gazecapture.simulation.schedule import Schedule, make_schedule, n_sentences_for, that_fit
 from gazecapture.simulation.style import ReaderStyle
 from gazecapture.simulation.targets import TargetSampler
 from gazecapture.viewer.model import ImageView, Panel
@@ -86,6 +86,7 @@ def plan_reading(
     rng = generator("reading", *name)
     scheme = load_scheme(DEFAULT_SCHEME)
     utterances = choose_utterances(content, style, scheme, rng, n_sentences=n_sentences_for(duration_s, rng))
+    utterances = that_fit(utterances, style, duration_s=duration_s)
     schedule = make_schedule(utterances, style, rng, duration_s=duration_s)
     display_plan = DisplayPlan(reading_number=reading_number, area=area, images=images, panels=panels)
     walker = ScanpathWalker(

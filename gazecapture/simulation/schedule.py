@@ -10,7 +10,7 @@ import numpy as np
 from gazecapture.simulation.dictation import SpokenSentence, Utterance, speak, speaking_time_s
 from gazecapture.simulation.style import ReaderStyle
 
-__all__ = ["Interval", "Schedule", "make_schedule", "n_sentences_for"]
+__all__ = ["Interval", "Schedule", "make_schedule", "n_sentences_for", "that_fit"]
 
 SEARCH_BEFORE_S = 1.6
 """s of silent search, at least, before the eyes turn to what the first sentence will be about."""
@@ -48,6 +48,19 @@ def n_sentences_for(duration_s: float, rng: np.random.Generator) -> int:
     return max(1, round(duration_s / SENTENCE_EVERY_S) + int(rng.integers(-1, 2)))
 
 
+def that_fit(
+    utterances: Sequence[Utterance], style: ReaderStyle, *, duration_s: float
+) -> tuple[Utterance, ...]:
+    """Return the utterances without as many of the last ones about no present lesion as the time does not allow."""
+    kept = list(utterances)
+    while _needed_s(kept, style) > duration_s and len(kept) > 1:
+        optional = [u for u in kept if u.lesion is None or not u.lesion.present]
+        if not optional:
+            break
+        kept.remove(optional[-1])
+    return tuple(kept)
+
+
 def make_schedule(
     utterances: Sequence[Utterance], style: ReaderStyle, rng: np.random.Generator, *, duration_s: float
 ) -> Schedule:
@@ -61,9 +74,9 @@ def make_schedule(
         style.lead_mean_s - 3 * style.lead_sd_s,
         style.lead_mean_s + 3 * style.lead_sd_s,
     )
-    first_s = SEARCH_BEFORE_S + style.lead_mean_s + 3 * style.lead_sd_s
+    first_s = _first_word_s(style)
     n_pauses = max(0, len(utterances) - 1)
-    needed = first_s + sum(lengths) + n_pauses * MIN_PAUSE_S + TAIL_S
+    needed = _needed_s(utterances, style)
     slack = max(0.0, duration_s - needed)
     shares = rng.dirichlet(np.full(n_pauses + 2, 0.8))
     sentences = []
@@ -77,6 +90,16 @@ def make_schedule(
         intervals=tuple(_intervals(sentences, leads.tolist(), duration_s)),
         duration_s=duration_s,
     )
+
+
+def _first_word_s(style: ReaderStyle) -> float:
+    return SEARCH_BEFORE_S + style.lead_mean_s + 3 * style.lead_sd_s
+
+
+def _needed_s(utterances: Sequence[Utterance], style: ReaderStyle) -> float:
+    """Return the shortest reading that all of this fits in, s."""
+    spoken = sum(speaking_time_s(u.text, style.words_per_s) for u in utterances)
+    return _first_word_s(style) + spoken + max(0, len(utterances) - 1) * MIN_PAUSE_S + TAIL_S
 
 
 def _intervals(
