@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 import uuid
 from pathlib import Path
@@ -13,6 +15,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 # Before anything imports pylsl or Qt: both read their surroundings once, on import.
 _lsl_folder = Path(tempfile.mkdtemp(prefix="lsl-test-"))
+atexit.register(shutil.rmtree, _lsl_folder, ignore_errors=True)
 _lsl_config = _lsl_folder / "lsl_api.cfg"
 _lsl_config.write_text(
     "[ports]\nIPv6 = disable\n"
