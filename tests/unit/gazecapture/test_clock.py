@@ -1,0 +1,119 @@
+"""The session clock and its relation to others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gazecapture.clock import (
+    ClockMap,
+    ClockTriples,
+    clock_steps,
+    monotonic_now_ns,
+    read_triple,
+    session_now_ns,
+)
+from gazecapture.session.journal import read_journal
+from gazecapture.session.schema import CLOCK
+from keyframes.errors import ClockError
+
+T0 = 5_000_000_000_000
+UNIX0 = 1_700_000_000_000_000_000
+
+
+def triples(*rows: tuple[int, int, int]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(CLOCK.names, row, strict=True)) for row in rows], schema=CLOCK)
+
+
+def test_the_session_clock_is_that_of_lsl_and_goes_on() -> None:
+    import pylsl
+
+    first, now, second = session_now_ns(), pylsl.local_clock(), session_now_ns()
+    assert first <= round(now * 1e9) <= second
+
+
+def test_a_triple_is_read_at_one_moment() -> None:
+    before, triple, after = monotonic_now_ns(), read_triple(), monotonic_now_ns()
+    assert before <= triple.monotonic_ns <= after
+    assert abs(triple.unix_ns - time.time_ns()) < 1_000_000_000
+
+
+def test_the_map_meets_every_triple_and_interpolates_between() -> None:
+    table = triples(
+        (T0, UNIX0, 700), (T0 + 10_000, UNIX0, 700 + 10_100), (T0 + 20_000, UNIX0, 700 + 10_100 + 10_000)
+    )
+    clock = ClockMap(table.take([2, 0, 1]))
+    times = [T0, T0 + 5_000, T0 + 10_000, T0 + 20_000]
+    assert clock.to_session_ns(times).tolist() == [700, 5_750, 10_800, 20_800]
+    assert clock.to_session_ns(T0 - 500) == 200, "before the first triple its difference stays"
+    assert clock.to_session_ns(T0 + 21_000) == 21_800
+
+
+@given(
+    drift_ppm=st.floats(-200, 200),
+    base=st.integers(-(2**62) // 4, 2**62 // 4),
+    asked=st.lists(st.integers(0, 60_000_000_000), min_size=1, max_size=20),
+)
+def test_the_map_back_is_the_map_back(drift_ppm: float, base: int, asked: list[int]) -> None:
+    steps = np.arange(0, 65_000_000_000, 5_000_000_000)
+    session = np.round(steps * (1 + drift_ppm * 1e-6)).astype(np.int64) + base
+    clock = ClockMap(
+        pa.table({"monotonic_ns": T0 + steps, "unix_ns": steps, "session_ns": session}, schema=CLOCK)
+    )
+    times = np.array(asked, np.int64) + T0
+    there = clock.to_session_ns(times)
+    assert np.abs(clock.to_monotonic_ns(there) - times).max() <= 2
+    expected = (times - T0) * (1 + drift_ppm * 1e-6) + float(0)
+    assert np.abs((there - base) - expected).max() <= 3
+
+
+def test_without_triples_there_is_no_map() -> None:
+    with pytest.raises(ClockError, match="empty"):
+        ClockMap(CLOCK.empty_table())
+
+
+def test_a_clock_that_was_set_is_noticed_and_a_slewed_one_is_not() -> None:
+    interval = 5_000_000_000
+    rows = [(T0 + n * interval, UNIX0 + n * interval + n * 2_500_000, T0 + n * interval) for n in range(6)]
+    assert clock_steps(triples(*rows)) == []
+    stepped = [(m, u + (3_600_000_000_000 if n >= 3 else 0), s) for n, (m, u, s) in enumerate(rows)]
+    (step,) = clock_steps(triples(*stepped))
+    assert (step.clock, step.session_ns) == ("unix", rows[3][2])
+    assert step.step_s == pytest.approx(3600, abs=0.01)
+    back = [(m, u, s - (100_000_000 if n >= 4 else 0)) for n, (m, u, s) in enumerate(rows)]
+    (step,) = clock_steps(triples(*back))
+    assert step.clock == "session"
+    assert step.step_s == pytest.approx(-0.1)
+
+
+def test_triples_are_written_at_the_start_when_due_and_at_the_end(tmp_path: Path) -> None:
+    clocks = ClockTriples(tmp_path / "clock" / "test", interval_s=0.02)
+    assert clocks.tick() == [], "not due yet"
+    time.sleep(0.03)
+    assert clocks.tick() == []
+    clocks.close()
+    table = read_journal(tmp_path / "clock" / "test", schema=CLOCK).table
+    assert table.num_rows == 3
+    now, session = monotonic_now_ns(), session_now_ns()
+    assert abs(int(ClockMap(table).to_session_ns(now)) - session) < 5_000_000
+
+
+def test_a_missing_library_is_one_clear_error() -> None:
+    code = (
+        "import sys; sys.modules['pylsl'] = None\n"
+        "from gazecapture.clock import session_now_ns\n"
+        "from keyframes.errors import DeviceUnavailableError\n"
+        "try:\n    session_now_ns()\n"
+        "except DeviceUnavailableError as error:\n    print(error.reason.name, error.one_line())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("LIBRARY_MISSING Lab Streaming Layer")
+    assert "pylsl 1.18.2" in done.stdout
