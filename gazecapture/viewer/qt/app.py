@@ -118,7 +118,8 @@ def read_worklist(
         raise
     window = ReadingWindow(model, screen, on_presented=controller.presented)
     controller.attach(window, journals)
-    controller.finished.connect(application.quit)
+    # Not `quit`: Qt asks every window before it quits, and this one never closes by itself.
+    controller.finished.connect(lambda: application.exit(0))
     _show(window, screen, options.size_px)
     QTimer.singleShot(0, controller.start)
     with _ending_on_signals(controller):

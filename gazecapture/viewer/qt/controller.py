@@ -62,6 +62,7 @@ class SessionController(QObject):
     """Everything is closed; `error` says whether it ended as it should."""
     _loaded = pyqtSignal(object)
     _failed = pyqtSignal(object)
+    _closed = pyqtSignal()
 
     def __init__(
         self,
@@ -93,6 +94,8 @@ class SessionController(QObject):
         self.driver_counts: dict[str, Any] = {}
         self._loaded.connect(self._study_ready)
         self._failed.connect(self.end)
+        # By way of a method of this object, so that `finished` comes in the GUI thread.
+        self._closed.connect(self._everything_closed)
         if driver is not None:
             driver.connected.connect(self._driver_connected)
             driver.action_asked.connect(self._driver_action)
@@ -302,8 +305,14 @@ class SessionController(QObject):
     # The end
 
     def end(self, error: BaseException | None = None) -> None:
-        """Close the session; a study on screen stays unread. Later calls do nothing."""
+        """Close the session; a study on screen stays unread.
+
+        Asked a second time by the user, it no longer waits for what hangs; whatever was written is kept.
+        """
         if self._state is _State.ENDING:
+            if isinstance(error, KeyboardInterrupt):
+                self.error = self.error or error
+                self.finished.emit()
             return
         self._state = _State.ENDING
         self.error = error if isinstance(error, BaseException) else None
@@ -329,6 +338,9 @@ class SessionController(QObject):
             if worker is not threading.current_thread():
                 worker.join()
         self._the_journals.close()
+        self._closed.emit()
+
+    def _everything_closed(self) -> None:
         self.finished.emit()
 
     def _in_background(self, work: Callable[[], None]) -> None:
