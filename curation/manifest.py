@@ -15,9 +15,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gazecapture.files import as_tool_error
-from keyframes.errors import ExitCode, GazeToolError
+from keyframes.errors import GazeToolError
 
-__all__ = ["MANIFEST_NAME", "Failure", "ManifestLine", "append_lines", "latest_lines", "read_lines"]
+__all__ = ["MANIFEST_NAME", "Failure", "ManifestLine", "append_lines", "last_lines", "read_lines"]
 
 MANIFEST_NAME = "manifest.jsonl"
 _NEWLINE = b"\n"
@@ -102,16 +102,9 @@ def read_lines(store_root: Path) -> Iterator[ManifestLine]:
                 continue
 
 
-def latest_lines(store_root: Path) -> dict[tuple[str, str], ManifestLine]:
-    """Return the newest line of each (reading id, stage)."""
-    return {(line.reading_id, line.stage): line for line in read_lines(store_root)}
-
-
-def exit_code_of(*, n_failed: int, n_left: int) -> ExitCode:
-    """Return the exit code of a batch: nothing left, some failed, or all well."""
-    if n_left == 0:
-        return ExitCode.NOTHING_LEFT
-    return ExitCode.SOME_FAILED if n_failed else ExitCode.OK
+def last_lines(store_root: Path) -> dict[str, ManifestLine]:
+    """Return the newest line of each reading: a failure, where there is one, as work stops there."""
+    return {line.reading_id: line for line in read_lines(store_root)}
 
 
 def _ends_whole(path: Path) -> bool:

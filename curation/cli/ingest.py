@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from curation.cli.options import as_json, hold_store, progress_shown, store_folder
+from curation.cli.options import as_json, hold_store, list_lines, progress_shown, store_folder
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.into_store import ingest as put_into_store
 from gazecapture.console import echo_result
@@ -35,8 +35,8 @@ def ingest(*, source: Path, source_format: str, store_root: Path, fail_fast: boo
     store = Store.create(store_root)
     with hold_store(store), progress_shown("ingest", as_json=as_json) as progress:
         summary = put_into_store(store, ingester, units, fail_fast=fail_fast, progress=progress)
-    for failure in summary.failed:
-        click.echo(f"failed: {failure.one_line()}", err=True)
+    if not as_json:
+        list_lines(f"failed: {failure.one_line()}" for failure in summary.failed)
     text = (
         f"{len(summary.added)} readings added, {len(summary.changed)} changed, "
         f"{len(summary.unchanged)} unchanged, {len(summary.failed)} failed; store {store_root}"

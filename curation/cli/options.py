@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -29,6 +29,7 @@ __all__ = [
     "config_file",
     "hold_store",
     "jobs_option",
+    "list_lines",
     "progress_shown",
     "store_folder",
 ]
@@ -37,6 +38,8 @@ DATASET_KIND = "dataset"
 """What the marker file of an output folder says."""
 _EVERY_S = 10.0
 """Time between progress lines where there is no terminal."""
+_LISTED = 50
+"""Readings of one kind that are listed on a terminal."""
 
 store_folder = click.option(
     "--store",
@@ -97,6 +100,15 @@ def check_dataset_folder(out: Path, store: Store) -> None:
         raise UsageError(f"{place} is a file, a folder is needed", path=place, code="GT-NOT-A-FOLDER")
     if not os.access(place, os.W_OK | os.X_OK):
         raise as_tool_error(PermissionError(), out, "making the folder")
+
+
+def list_lines(lines: Iterable[str]) -> None:
+    """Print lines to stderr; of many only the first ones, because --json and `status` have all."""
+    every = list(lines)
+    for line in every[:_LISTED]:
+        click.echo(line, err=True)
+    if len(every) > _LISTED:
+        click.echo(f"... and {len(every) - _LISTED} more", err=True)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,16 @@ from typing import Any
 
 import click
 
-from curation.cli.options import as_json, config_file, hold_store, jobs_option, progress_shown, store_folder
-from curation.config import load_config
+from curation.cli.options import (
+    as_json,
+    config_file,
+    hold_store,
+    jobs_option,
+    list_lines,
+    progress_shown,
+    store_folder,
+)
+from curation.config import load_config, remembered_config
 from curation.engines.processes import default_jobs
 from curation.run import BatchSummary, curate
 from curation.stages.quality import QUALITY_STAGE
@@ -40,9 +48,12 @@ _COLUMNS = {
 def qc(
     *, store_root: Path, config_path: Path | None, jobs: int | None, restart: bool, as_json: bool
 ) -> ExitCode:
-    """Measure and judge every reading of the store; exit code 4 where none passes."""
-    config = load_config(config_path)
+    """Measure and judge every reading of the store; exit code 4 where none passes.
+
+    By the settings of the last run unless -c names others.
+    """
     store = Store.open(store_root)
+    config = load_config(config_path) if config_path else remembered_config(store_root)
     with hold_store(store), progress_shown("quality", as_json=as_json) as progress:
         summary = curate(
             store,
@@ -54,8 +65,8 @@ def qc(
         )
         rows = [_row(store, reading_id, summary) for reading_id in [*summary.kept, *summary.rejected]]
     rows.sort(key=lambda row: str(row["reading_id"]))
-    for failure in summary.failed:
-        click.echo(f"failed: {failure.one_line()}", err=True)
+    if not as_json:
+        list_lines(f"failed: {failure.one_line()}" for failure in summary.failed)
     result = {"readings": rows, "failed": [failure.model_dump() for failure in summary.failed]}
     echo_result(result, as_json=as_json, text=_table(rows, summary))
     return summary.exit_code

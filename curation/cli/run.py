@@ -15,12 +15,13 @@ from curation.cli.options import (
     config_file,
     hold_store,
     jobs_option,
+    list_lines,
     progress_shown,
     store_folder,
 )
 from curation.config import CurationConfig, load_config, remember_config
 from curation.engines.processes import default_jobs
-from curation.export.dataset import ExportSummary, export_dataset
+from curation.export.dataset import MANIFEST, ExportSummary, export_dataset
 from curation.manifest import Failure
 from curation.plan import ReadingPlan
 from curation.run import BatchSummary, curate, plan_store
@@ -68,7 +69,8 @@ def run(
                 fail_fast=fail_fast,
                 progress=progress,
             )
-        _list_what_is_off(summary)
+        if not as_json:
+            _list_what_is_off(summary)
         if fail_fast and summary.failed:
             _echo(summary, None, out, as_json=as_json)
             return ExitCode.SOME_FAILED
@@ -91,12 +93,9 @@ def _export(
 
 
 def _list_what_is_off(summary: BatchSummary) -> None:
-    for failure in summary.failed:
-        click.echo(f"failed: {failure.one_line()}", err=True)
-    for reading_id, reason in summary.rejected.items():
-        click.echo(f"rejected: {reading_id} {reason}", err=True)
-    for reading_id, reason in summary.held_back.items():
-        click.echo(f"held back: {reading_id} {reason}", err=True)
+    list_lines(f"failed: {failure.one_line()}" for failure in summary.failed)
+    list_lines(f"rejected: {reading_id} {reason}" for reading_id, reason in summary.rejected.items())
+    list_lines(f"held back: {reading_id} {reason}" for reading_id, reason in summary.held_back.items())
 
 
 def _echo(summary: BatchSummary, exported: ExportSummary | None, out: Path, *, as_json: bool) -> None:
@@ -118,6 +117,8 @@ def _echo(summary: BatchSummary, exported: ExportSummary | None, out: Path, *, a
         )
     elif not summary.kept:
         lines.append("no reading is left, so no dataset was written")
+        if (out / MANIFEST).is_file():
+            lines.append(f"{out} still holds the dataset of an earlier run")
     echo_result(result, as_json=as_json, text="\n".join(lines))
 
 

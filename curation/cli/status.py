@@ -11,7 +11,7 @@ import click
 from curation.cli.options import as_json, config_file, store_folder
 from curation.config import load_config, remembered_config
 from curation.lock import lock_owner
-from curation.manifest import Failure, latest_lines
+from curation.manifest import Failure, last_lines
 from curation.run import plan_store
 from curation.stages import STAGES
 from gazecapture.console import echo_result
@@ -32,7 +32,7 @@ def status(*, store_root: Path, config_path: Path | None, as_json: bool) -> Exit
     done: Counter[str] = Counter()
     verdicts: Counter[str] = Counter()
     failed: list[Failure] = []
-    newest = latest_lines(store_root)
+    newest = last_lines(store_root)
     n_readings = 0
     for plan in plan_store(store, config):
         n_readings += 1
@@ -44,13 +44,12 @@ def status(*, store_root: Path, config_path: Path | None, as_json: bool) -> Exit
         if not plan.todo:
             verdicts[plan.verdict] += 1
             continue
-        errors = [
-            line.error
-            for step in plan.todo
-            if (line := newest.get((plan.reading_id, step.stage))) is not None and line.error is not None
-        ]
-        failed.extend(errors[:1])
-        verdicts["failed" if errors else "to_do"] += 1
+        line = newest.get(plan.reading_id)
+        if line is not None and line.error is not None:
+            failed.append(line.error)
+            verdicts["failed"] += 1
+        else:
+            verdicts["to_do"] += 1
     result: dict[str, Any] = {
         "store": str(store_root),
         "readings": n_readings,

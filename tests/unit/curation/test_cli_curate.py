@@ -254,6 +254,8 @@ def test_where_all_fail_nothing_is_left(gazecurate: Command, store: Path, tmp_pa
     assert {f["stage"] for f in result["failed"]} == {"load"}
     assert result["dataset"] is None
     assert not out.exists()
+    assert gazecurate("status", "--store", store, "--json") == 0
+    assert len(gazecurate.json()["failed"]) == 3
 
 
 def test_rejection_is_a_result(gazecurate: Command, store: Path, tmp_path: Path) -> None:

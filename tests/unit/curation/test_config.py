@@ -87,7 +87,7 @@ def test_a_missing_file_and_one_that_is_not_text(tmp_path: Path) -> None:
 
 def test_settings_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError):
-        CurationConfig().quality.loss_share_warn = 0.5  # type: ignore[misc]
+        CurationConfig().quality.loss_share_warn = 0.5
 
 
 def test_the_hash_follows_every_setting_and_no_order(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from curation.ingest.into_store import INGESTERS, ingest
 from curation.ingest.protocol import Ingester
 from curation.ingest.session import SessionIngester
-from curation.manifest import latest_lines
+from curation.manifest import last_lines
 from gazecapture.session.schema import SessionInfo, read_session_info, write_session_info
 from gazecapture.store import Store
 from keyframes.errors import GazeToolError, SchemaError, UsageError
@@ -54,7 +54,7 @@ def test_readings_land_in_the_store_with_their_pictures(readings: ModuleType, tm
     picture = store.image_path(summary.added[0], 0)
     assert picture is not None
     assert picture.read_bytes() == next((session / "images").iterdir()).read_bytes()
-    assert latest_lines(store.root)[summary.added[0], "ingest"].verdict == "ok"
+    assert last_lines(store.root)[summary.added[0]].stage == "ingest"
 
 
 def test_a_second_time_nothing_is_written(readings: ModuleType, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.manifest import MANIFEST_NAME, Failure, ManifestLine, append_lines, latest_lines, read_lines
+from curation.manifest import MANIFEST_NAME, Failure, ManifestLine, append_lines, last_lines, read_lines
 from keyframes.errors import DiskFullError, ImageError
 
 
@@ -19,7 +19,7 @@ def test_lines_come_back_in_order(tmp_path: Path) -> None:
     append_lines(tmp_path, lines[:1])
     append_lines(tmp_path, lines[1:])
     assert list(read_lines(tmp_path)) == lines
-    assert latest_lines(tmp_path)["aa", "quality"].key == "k2"
+    assert last_lines(tmp_path)["aa"].key == "k2"
 
 
 def test_no_manifest_is_an_empty_one(tmp_path: Path) -> None:
