@@ -1,0 +1,139 @@
+"""The fixations that lie on an image, each with the zoom and the part of the image that was shown at its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+__all__ = ["UNKNOWN_DEGREES_ACROSS", "Looks", "looks_on_images"]
+
+UNKNOWN_DEGREES_ACROSS = 25.0
+"""Degrees that the image's longer side is taken to span where a source knows no degrees: a radiograph of 27 cm on a
+screen at 60 cm."""
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """Fixations on images, in order of time; all arrays (n,)."""
+
+    event_index: IntArray
+    t_start_ns: IntArray
+    t_end_ns: IntArray
+    image_index: IntArray
+    x_image_px: FloatArray
+    y_image_px: FloatArray
+    px_per_deg_x: FloatArray
+    px_per_deg_y: FloatArray
+    shown_rects: FloatArray
+    """(n, 4), image px."""
+    dwell_s: FloatArray
+
+    def part(self, chosen: NDArray[np.bool_] | IntArray) -> Looks:
+        """Return some of them, by mask or place."""
+        return Looks(**{name: getattr(self, name)[chosen] for name in self.__slots__})
+
+    def within(self, t_start_ns: int, t_end_ns: int) -> Looks:
+        """Return those that overlap a stretch of time, cut at its bounds."""
+        start, end = np.maximum(self.t_start_ns, t_start_ns), np.minimum(self.t_end_ns, t_end_ns)
+        cut = replace(self, t_start_ns=start, t_end_ns=end, dwell_s=(end - start) / 1e9)
+        return cut.part(end > start)
+
+
+def looks_on_images(
+    events: pa.Table, gaze: pa.Table, display: pa.Table | None, sizes: Mapping[int, tuple[int, int]]
+) -> Looks:
+    """Return the fixations that lie on an image; those on none, or beyond its edge, do not count.
+
+    sizes   : width and height by image index, px; an image without is left out.
+    display : None: all of an image counts as shown.
+
+    Image px per degree are the median over a fixation's samples, or the nearest known value on the same image;
+    where the source knows no degrees, the image's longer side is taken as `UNKNOWN_DEGREES_ACROSS`.
+    """
+    fixations = events.filter(pc.equal(events.column("kind"), "fixation"))
+    x, y = (fixations.column(name).to_numpy() for name in ("x_image_px", "y_image_px"))
+    image = fixations.column("image_index").fill_null(-1).to_numpy().astype(np.int64)
+    width, height = (
+        np.array([sizes.get(i, (0, 0))[axis] for i in image.tolist()], np.float64) for axis in (0, 1)
+    )
+    with np.errstate(invalid="ignore"):
+        on_image = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    start, end = (fixations.column(name).to_numpy() for name in ("t_start_ns", "t_end_ns"))
+    counted = np.flatnonzero(on_image & (end > start))
+    counted = counted[np.lexsort((counted, start[counted]))]
+    start, end, image = start[counted], end[counted], image[counted]
+    per_deg_x, per_deg_y = _px_per_deg(gaze, start, end, image, sizes)
+    return Looks(
+        event_index=fixations.column("event_index").to_numpy()[counted].astype(np.int64),
+        t_start_ns=start,
+        t_end_ns=end,
+        image_index=image,
+        x_image_px=x[counted],
+        y_image_px=y[counted],
+        px_per_deg_x=per_deg_x,
+        px_per_deg_y=per_deg_y,
+        shown_rects=_shown_rects(display, (start + end) // 2, image, sizes),
+        dwell_s=(end - start) / 1e9,
+    )
+
+
+def _px_per_deg(
+    gaze: pa.Table, start: IntArray, end: IntArray, image: IntArray, sizes: Mapping[int, tuple[int, int]]
+) -> tuple[FloatArray, FloatArray]:
+    """Return image px per degree of each fixation: the median over its samples on its image, else the nearest."""
+    longest = np.array([max(sizes[i]) for i in image.tolist()], np.float64)
+    x, y = longest / UNKNOWN_DEGREES_ACROSS, longest / UNKNOWN_DEGREES_ACROSS
+    t_ns = gaze.column("t_ns").to_numpy()
+    shown = gaze.column("image_index").fill_null(-1).to_numpy()
+    all_x, all_y = (gaze.column(f"px_per_deg_{axis}").to_numpy() for axis in "xy")
+    known = np.isfinite(all_x) & np.isfinite(all_y) & (all_x > 0) & (all_y > 0)
+    for index in np.unique(image):
+        rows = np.flatnonzero(known & (shown == index))
+        if not rows.size:
+            continue
+        if np.any(np.diff(t_ns[rows]) < 0):
+            rows = rows[np.argsort(t_ns[rows], kind="stable")]
+        t_own, x_own, y_own = t_ns[rows], all_x[rows], all_y[rows]
+        mine = np.flatnonzero(image == index)
+        low, high = np.searchsorted(t_own, start[mine]), np.searchsorted(t_own, end[mine])
+        for own, a, b in zip(mine.tolist(), low.tolist(), high.tolist(), strict=True):
+            nearest = min(a, rows.size - 1)
+            part = slice(a, b) if b > a else slice(nearest, nearest + 1)
+            x[own], y[own] = np.median(x_own[part]), np.median(y_own[part])
+    return x, y
+
+
+def _shown_rects(
+    display: pa.Table | None, t_ns: IntArray, image: IntArray, sizes: Mapping[int, tuple[int, int]]
+) -> FloatArray:
+    """Return (n, 4) the part of its image that was shown at each time, cut at the image; unknown: all of it."""
+    rects = np.array([(0.0, 0.0, *sizes[i]) for i in image.tolist()], np.float64).reshape(-1, 4)
+    if display is None or not display.num_rows or not t_ns.size:
+        return rects
+    whole = rects.copy()
+    t_shown = display.column("t_ns").to_numpy()
+    viewport = display.column("viewport_id").to_numpy()
+    shown_image = display.column("image_index").fill_null(-1).to_numpy()
+    chosen = np.full(t_ns.size, -1, np.int64)
+    for one in np.unique(viewport):
+        own = np.flatnonzero(viewport == one)
+        own = own[np.argsort(t_shown[own], kind="stable")]
+        place = np.searchsorted(t_shown[own], t_ns, side="right") - 1
+        current = own[np.maximum(place, 0)]
+        # Where two viewports show the same image the one drawn later wins, as in `geometry.map_gaze`.
+        chosen = np.where((place >= 0) & (shown_image[current] == image), current, chosen)
+    rows = np.flatnonzero(chosen >= 0)
+    found = display.column("source_rect").take(chosen[rows]).to_pylist()
+    for i, rect in zip(rows.tolist(), found, strict=True):
+        if rect is not None:
+            rects[i, :2] = np.maximum(rect[:2], 0.0)
+            rects[i, 2:] = np.minimum(rect[2:], whole[i, 2:])
+    return rects
