@@ -19,6 +19,8 @@ from curation.issues import ISSUE_SEVERITY, Severity
 from gazecapture.files import write_json_atomically
 from keyframes.errors import ConfigError
 from keyframes.regions.schemes import DEFAULT_SCHEME, packaged_schemes
+from keyframes.sentences import PAUSE_S
+from keyframes.trajectory import MERGE_GAP_S, MIN_DWELL_S
 
 __all__ = [
     "CurationConfig",
@@ -88,7 +90,7 @@ class QualityConfig(_Section):
 class DictationConfig(_Section):
     """[dictation]: words to sentences."""
 
-    pause_s: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
+    pause_s: Annotated[float, Field(gt=0.0, le=60.0)] = PAUSE_S
     """A pause this long ends a sentence where nobody dictates a full stop."""
 
 
@@ -121,14 +123,24 @@ class KeyframesConfig(_Section):
     profile: Literal["toolkit"] = "toolkit"
     lead_s: Annotated[float, Field(ge=0.0, le=30.0)] = 2.0
     """Gaze leads the words by so much, where none was fitted for the reader."""
+    cluster_radius_deg: Degrees = 1.5
+    """Within it two fixations see the same."""
+    min_dwell_s: Seconds = 0.2
+    """Less dwell makes no key frame."""
+    box_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    """Share of the heat map's peak from which on an area is hot."""
+    silent_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 5.0
+    """Gaze in no sentence is cut into key frames of about this length."""
+    min_silent_s: Seconds = 0.6
+    """A shorter gap between sentences stays with the sentence before."""
 
 
 class TrajectoryConfig(_Section):
     """[trajectory]: visits to regions and letters."""
 
-    merge_gap_s: Annotated[float, Field(ge=0.0, le=60.0)] = 1.0
+    merge_gap_s: Annotated[float, Field(ge=0.0, le=60.0)] = MERGE_GAP_S
     """Fixations on one region farther apart in time are two visits."""
-    min_dwell_s: Annotated[float, Field(ge=0.0, le=60.0)] = 0.1
+    min_dwell_s: Annotated[float, Field(ge=0.0, le=60.0)] = MIN_DWELL_S
     """A shorter visit on the way back to the same region is a stray fixation."""
 
 

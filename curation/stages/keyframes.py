@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keyframes.frames import toolkit_keyframes
-
 from curation.config import CurationConfig
 from curation.stages.protocol import StageContext, StageOutput
+from keyframes.frames import toolkit_keyframes
 from keyframes.reading import Reading
 
 __all__ = ["KEYFRAMES_STAGE", "KeyframesStage"]
@@ -28,6 +27,7 @@ class KeyframesStage:
 
     def run(self, reading: Reading, context: StageContext) -> StageOutput:
         """Make the ``keyframes`` table."""
+        settings = context.config.keyframes
         made = toolkit_keyframes(
             reading.table("events"),
             reading.table("sentences"),
@@ -35,6 +35,11 @@ class KeyframesStage:
             reading.table("display"),
             reading.table("images"),
             lead_s=context.reader_lead_s,
+            cluster_radius_deg=settings.cluster_radius_deg,
+            min_dwell_s=settings.min_dwell_s,
+            box_share=settings.box_share,
+            silent_s=settings.silent_s,
+            min_silent_s=settings.min_silent_s,
         )
         return StageOutput(tables={"keyframes": made}, notes={"lead_s": context.reader_lead_s})
 

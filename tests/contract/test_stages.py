@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,12 @@ from curation.config import CurationConfig
 from curation.stages import STAGES, stage_named
 from curation.stages.protocol import Stage, StageContext, StageOutput
 from gazecapture.store import Store
-from keyframes.events import METHODS
+from keyframes.events import METHODS, detect
+from keyframes.frames import toolkit_keyframes
 from keyframes.reading import SCHEMAS, SOURCE_TABLES, Reading, conform
+from keyframes.regions.assignment import assign_regions
+from keyframes.sentences import split_sentences
+from keyframes.trajectory import inspection_trajectory
 
 READINGS = Path(__file__).parents[1] / "unit" / "curation" / "readings.py"
 
@@ -76,6 +81,24 @@ def test_every_table_has_one_writer() -> None:
 def test_the_configured_methods_are_those_of_the_library() -> None:
     for method in METHODS:
         assert CurationConfig.model_validate({"events": {"method": method}}).events.method == method
+
+
+def test_the_default_settings_are_the_defaults_of_the_library() -> None:
+    config = CurationConfig()
+    for function, section, not_settings in (
+        (toolkit_keyframes, config.keyframes, {"profile"}),
+        (inspection_trajectory, config.trajectory, set()),
+        (split_sentences, config.dictation, set()),
+        (detect, config.events, set()),
+        (assign_regions, config.regions, {"scheme"}),
+    ):
+        defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(function).parameters.items()
+            if parameter.default is not inspect.Parameter.empty
+        }
+        settings = section.model_dump(exclude=not_settings)
+        assert settings == {name: defaults[name] for name in settings}
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
