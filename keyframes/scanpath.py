@@ -20,7 +20,7 @@ __all__ = ["SEEN_RADIUS_DEG", "TransitionMatrix", "region_coverage", "transition
 SEEN_RADIUS_DEG = 2.5
 """What lies within this of a fixation counts as looked at: the useful field for a lung nodule, by convention 5
 degrees across (Kundel, Nodine and Carmody, Invest Radiol 13 (1978), 175-181)."""
-GRID_POINTS = 24
+GRID_POINTS = 40
 """Points across a region's box in each direction; coverage is good to about 1 %."""
 
 

@@ -24,7 +24,7 @@ SD_PER_ERROR = 0.5
 REACH_SD = 2.0
 """The Gaussian is cut at so many standard deviations: farther gaze is the tracker's failure, not its spread."""
 N_SPREAD = 64
-"""Points of equal mass that stand for the Gaussian: a weight at a straight border is within 0.03 of the exact one."""
+"""Points of equal mass that stand for the Gaussian: a weight at a straight border is within 0.05 of the exact one."""
 GOLDEN_ANGLE_RAD = np.pi * (3.0 - np.sqrt(5.0))
 """Between successive points of the spiral: no two lie in one direction, no row of them on a region's border."""
 

@@ -15,9 +15,9 @@ __all__ = ["FOUND_CONFIDENCE", "PROVIDER", "fit", "plain"]
 PROVIDER = "atlas"
 FOUND_CONFIDENCE = 0.3
 """A map with less is the plain template: no thorax was found."""
-FOUND_SCORE = 0.66
-"""Correlation from which a thorax counts as found. Frontal chests measured reach 0.70 to 0.85, knees, hips, hands,
-breasts, test pictures, inverted, rotated and halved chests at most 0.63."""
+FOUND_SCORE = 0.685
+"""Score from which a thorax counts as found. Frontal chests measured reach 0.71 to 0.86; knees, hips, hands, breasts,
+test pictures, and chests inverted, lying, upside down or halved at most 0.66."""
 FULL_SCORE = 0.85
 """Correlation of the clearest frontal films."""
 BEST_CONFIDENCE = 0.8

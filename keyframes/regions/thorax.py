@@ -28,6 +28,8 @@ MIN_GREY_SPREAD = 3.0
 """Grey levels between the 2nd and 98th percentile; less is a blank picture."""
 BLEND_U = 0.3
 """Between the lungs, up to so far from the midline, the base's height goes over from one side's to the other's."""
+MIDLINE_U = 0.12
+"""Half width of the spine."""
 OFF_PICTURE_COST = 0.35
 """Lost correlation if the whole template lay off the picture: cropped lungs are found, empty corners are not."""
 N_START = 10
@@ -118,7 +120,8 @@ class Thorax:
     heart_left: float
     """How much wider than usual the heart reaches to either side."""
     score: float
-    """Correlation of the picture with the template, -1 to 1; 0 for a plain one."""
+    """Correlation of the picture with the template, -1 to 1: the least of the whole and of either half, since half a
+    chest or a lying one may fit on one side. 0 for a plain one."""
 
 
 def plain_thorax(width_px: int, height_px: int) -> Thorax:
@@ -218,7 +221,7 @@ def _template() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     heart = ((u - 0.2) / 0.42) ** 2 + ((v - 0.72) / 0.24) ** 2 < 1
     heart |= ((u + 0.12) / 0.22) ** 2 + ((v - 0.75) / 0.18) ** 2 < 1
     expected[heart] = np.maximum(expected[heart], 0.75)
-    middle = side < 0.15
+    middle = side < MIDLINE_U + 0.03
     expected[middle] = np.clip(0.8 + 0.3 * v[middle], 0.8, 1.0)
     expected[(v > 0.9) & ~lung & (side < 1)] = 1.0
     expected[v < 0] = 0.75
@@ -234,9 +237,15 @@ def _template() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     return u[kept], v[kept], expected[kept], weight[kept]
 
 
-def _correlation(picture: FloatArray, parameters: FloatArray) -> FloatArray:
-    """Return the weighted correlation of picture and template for n frames; off the picture costs."""
+def _correlation(picture: FloatArray, parameters: FloatArray, side: int = 0) -> FloatArray:
+    """Return the weighted correlation of picture and template for n frames; off the picture costs.
+
+    ``side`` -1 or 1 takes the right or left half with the midline, and then what lies off the picture is free.
+    """
     u, v, expected, weight = _template()
+    if side:
+        kept = side * u > -MIDLINE_U
+        u, v, expected, weight = u[kept], v[kept], expected[kept], weight[kept]
     height, width = picture.shape
     x, y = _warp(parameters, u, v)
     on = (x >= 0) & (x < width) & (y >= 0) & (y < height)
@@ -247,7 +256,9 @@ def _correlation(picture: FloatArray, parameters: FloatArray) -> FloatArray:
     b = expected - (w * expected).sum(axis=1, keepdims=True) / total
     wa, wb = w * a, w * b
     spread = np.sqrt((wa * a).sum(axis=1) * (wb * b).sum(axis=1))
-    correlation = (wa * b).sum(axis=1) / np.maximum(spread, 1e-6)
+    correlation: FloatArray = (wa * b).sum(axis=1) / np.maximum(spread, 1e-6)
+    if side:
+        return correlation
     score: FloatArray = correlation - OFF_PICTURE_COST * (1 - total[:, 0] / weight.sum())
     return score
 
@@ -264,13 +275,13 @@ def _penalty(parameters: FloatArray) -> FloatArray:
         + 0.5 * np.clip(bases - 0.08, 0, None)
         + 2.0 * np.clip(shape - WIDTHS_ALLOWED[1], 0, None)
         + 2.0 * np.clip(WIDTHS_ALLOWED[0] - shape, 0, None)
-        + 0.3 * np.abs(tilt)
+        + 0.5 * tilt**2
     )
     return cost
 
 
 def _search(picture: FloatArray) -> tuple[FloatArray, float]:
-    """Return the seven parameters that fit best, in work px, and their correlation."""
+    """Return the seven parameters that fit best, in work px, and their score."""
     height, width = picture.shape
     grid = np.stack(
         np.meshgrid(
@@ -291,7 +302,7 @@ def _search(picture: FloatArray) -> tuple[FloatArray, float]:
     best = starts[np.argsort(-_correlation(picture, starts), kind="stable")[:N_START]]
     random = np.random.default_rng(SEED)
     step = np.array(
-        [0.03 * width, 0.03 * height, 0.05 * height, 0.05 * height, 0.03 * width, 0.03 * width, 0.04]
+        [0.03 * width, 0.03 * height, 0.05 * height, 0.05 * height, 0.03 * width, 0.03 * width, 0.08]
     )
     for _ in range(N_ROUNDS):
         tries = best[:, None] + random.normal(size=(len(best), N_TRIES, 7)) * step
@@ -303,7 +314,7 @@ def _search(picture: FloatArray) -> tuple[FloatArray, float]:
         value = _correlation(picture, pool) - _penalty(pool)
         best = pool[np.argsort(-value, kind="stable")[:N_START]]
         step = step * STEP_SHRINK
-    return best[0], float(_correlation(picture, best[:1])[0])
+    return best[0], min(float(_correlation(picture, best[:1], side)[0]) for side in (0, -1, 1))
 
 
 def _heart_width(picture: FloatArray, frame: ThoraxFrame, side: int) -> float:

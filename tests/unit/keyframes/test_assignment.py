@@ -136,7 +136,7 @@ def test_the_weights_are_the_gaussians_mass_on_both_sides_of_a_border(off_sd: fl
     sd_px = 0.5 * 1.5 * 40
     events = make_events([{"x_image_px": 500.0 + off_sd * sd_px, "y_image_px": 500.0}])
     weights = weights_of(assign_regions(events, make_gaze(40, 40), maps, SCHEME, error_deg=1.5))
-    assert weights["spine"] == pytest.approx(cut_gaussian_mass_below(off_sd), abs=0.03)
+    assert weights["spine"] == pytest.approx(cut_gaussian_mass_below(off_sd), abs=0.05)
 
 
 def test_each_axis_has_its_own_scale() -> None:
