@@ -79,7 +79,10 @@ PSO_PEAK_SHARE: Final = 0.8
 PSO_MAX_INTERVAL_S: Final = 0.010
 """s. An oscillation of 20 to 40 ms cannot be seen at less than 100 Hz."""
 
-MAX_SPEEDS = 200_000
+TIE: Final = 1.0 + 1e-9
+"""Steady motion has one speed everywhere, which is then its own threshold: rounding must not decide."""
+
+MAX_SPEEDS: Final = 200_000
 """Median and deviation of more speeds cost time and say nothing new."""
 
 
@@ -146,7 +149,8 @@ def _thresholds(speed: FloatArray) -> tuple[float, float]:
         before, peak = peak, max(PEAK_MIN_DEG_PER_S, median + PEAK_NOISE_MULTIPLE * deviation)
         if abs(peak - before) < 0.1:
             break
-    return peak, max(median + EDGE_NOISE_MULTIPLE * deviation, EDGE_SHARE_OF_THRESHOLD * peak)
+    edge = max(median + EDGE_NOISE_MULTIPLE * deviation, EDGE_SHARE_OF_THRESHOLD * peak)
+    return peak * TIE, edge * TIE
 
 
 def _movements(speed: FloatArray, peak: float, edge: float, smear: float) -> IntArray:
@@ -170,7 +174,7 @@ def _find_movements(speed: FloatArray, peak: float, edge: float, smear: float, f
             fastest = max(fastest, speed[b])
             b += 1
         # Down to the level of rest, or to where speed rises again: an oscillation or the next saccade.
-        while b < n and speed[b] > edge and speed[b] <= speed[b - 1]:
+        while b < n and speed[b] > edge and speed[b] <= speed[b - 1] * TIE:
             b += 1
         i = free_from = b
         while a < b - 1 and speed[a] < smear * fastest:

@@ -68,10 +68,12 @@ def noise_rms_s2s_deg(samples: Samples) -> float:
     From the median of the second differences, which neither drift and pursuit nor the few samples of saccades
     move; exact for white Gaussian noise, for which RMS-S2S is twice the noise of one axis.
     """
-    x, y = samples.x_px / samples.px_per_deg_x, samples.y_px / samples.px_per_deg_y
-    # Whole stretches rather than every k-th sample: differences need neighbours.
-    x, y = x[:MAX_SAMPLES_FOR_NOISE], y[:MAX_SAMPLES_FOR_NOISE]
-    squared = np.diff(x, 2) ** 2 + np.diff(y, 2) ** 2
+    # Whole stretches rather than every k-th sample: differences need neighbours. Each difference by its own scale:
+    # dividing positions would make movement of a scale that changes.
+    some = slice(0, MAX_SAMPLES_FOR_NOISE)
+    x_deg = np.diff(samples.x_px[some], 2) / samples.px_per_deg_x[some][1:-1]
+    y_deg = np.diff(samples.y_px[some], 2) / samples.px_per_deg_y[some][1:-1]
+    squared = x_deg**2 + y_deg**2
     squared = squared[np.isfinite(squared)]
     if not squared.size:
         return float("nan")
@@ -144,7 +146,9 @@ def _slopes(
                 if np.isnan(dx):
                     continue
                 dy = y[k] - y[a]
-                d = t[k] - t[i]
+                d = (
+                    t[k] - t[lo]
+                )  # not from the row itself: rows of one window get one slope, to the last digit
                 count += 1
                 s_t += d
                 s_x += dx
