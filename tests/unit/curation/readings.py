@@ -31,8 +31,8 @@ from keyframes.geometry import Affine, Display, map_gaze
 from keyframes.reading import SCHEMAS, Reading, ReadingMeta, Tracker
 
 DISPLAY = Display(width_px=1920, height_px=1080, width_mm=530.0, height_mm=298.0, distance_mm=650.0)
-WIDTH_PX, HEIGHT_PX = 240, 288
-SCALE = 3.0
+WIDTH_PX, HEIGHT_PX = 160, 192
+SCALE = 4.5
 """Screen px per image px."""
 DEST = (600.0, 100.0, 600.0 + SCALE * WIDTH_PX, 100.0 + SCALE * HEIGHT_PX)
 PANEL = (0.0, 0.0, 300.0, 1080.0)
@@ -42,7 +42,7 @@ SECOND_NS = 1_000_000_000
 
 def picture(path: Path, seed: int = 0) -> Path:
     """Write a grey picture with a bright body and two dark lungs."""
-    y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
+    y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX] * (240.0 / WIDTH_PX)
     grey = 60.0 + 110.0 * np.exp(-(((x - 120) / 95) ** 4) - ((y - 150) / 140) ** 4)
     for x_mid in (75, 165):
         grey -= 95.0 * np.exp(-(((x - x_mid) / 32) ** 4) - ((y - 130) / 75) ** 4)

@@ -11,9 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from curation.cli import cli
+from curation.config import CurationConfig, remember_config
 from gazecapture.console import run_command
 from gazecapture.store import Store
 from keyframes.errors import ExitCode
@@ -44,6 +47,22 @@ def gazecurate(capsys: pytest.CaptureFixture[str]) -> Command:
 def filled(readings: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of three readings, never changed: tests copy it."""
     return Path(readings.fill_store(tmp_path_factory.mktemp("filled") / "store", 3).root)
+
+
+@pytest.fixture(scope="module")
+def curated(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store after a run with the default settings, ``out`` beside it; never changed: tests copy both."""
+    store = Path(shutil.copytree(filled, tmp_path_factory.mktemp("curated") / "store"))
+    arguments = ["run", "--store", str(store), "--out", str(store.parent / "out"), "-j", "1"]
+    assert run_command(cli, arguments) == ExitCode.OK
+    return store
+
+
+@pytest.fixture
+def done(curated: Path, tmp_path: Path) -> Path:
+    """A copy of the curated store; its dataset is ``out`` beside it."""
+    shutil.copytree(curated.parent / "out", tmp_path / "out")
+    return Path(shutil.copytree(curated, tmp_path / "store"))
 
 
 @pytest.fixture
@@ -105,29 +124,27 @@ def test_from_sessions_to_a_verified_dataset(
     assert "GT-INTEGRITY" in gazecurate.err
 
 
-def test_a_second_run_does_nothing(gazecurate: Command, store: Path, tmp_path: Path) -> None:
-    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1") == 0
-    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1", "--json") == 0
+def test_a_second_run_does_nothing(gazecurate: Command, done: Path, tmp_path: Path) -> None:
+    assert gazecurate("run", "--store", done, "--out", tmp_path / "out", "-j", "1", "--json") == 0
     result = gazecurate.json()
     assert result["n_unchanged"] == 3
     assert result["export"]["up_to_date"] is True
 
 
-def test_two_processes_give_the_same_as_one(gazecurate: Command, store: Path, tmp_path: Path) -> None:
-    twin = Path(shutil.copytree(store, tmp_path / "twin"))
-    assert gazecurate("run", "--store", store, "--out", tmp_path / "out1", "-j", "1") == 0
-    assert gazecurate("run", "--store", twin, "--out", tmp_path / "out2", "-j", "2") == 0
-    for path in sorted((store).glob("*/stages/*/*")):
-        assert path.read_bytes() == (twin / path.relative_to(store)).read_bytes(), path.name
-    one, two = (sorted((tmp_path / name / "readings").iterdir()) for name in ("out1", "out2"))
+def test_two_processes_give_the_same_as_one(
+    gazecurate: Command, store: Path, curated: Path, tmp_path: Path
+) -> None:
+    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "2") == 0
+    for path in sorted(curated.glob("*/stages/*/*")):
+        assert path.read_bytes() == (store / path.relative_to(curated)).read_bytes(), path.name
+    one, two = (sorted((folder / "out" / "readings").iterdir()) for folder in (curated.parent, tmp_path))
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
 
 
 def test_a_changed_setting_redoes_only_what_depends_on_it(
-    gazecurate: Command, store: Path, tmp_path: Path
+    gazecurate: Command, curated: Path, tmp_path: Path
 ) -> None:
-    out, config = tmp_path / "out", tmp_path / "c.toml"
-    assert gazecurate("run", "--store", store, "--out", out, "-j", "1") == 0
+    store, out, config = curated, tmp_path / "out", tmp_path / "c.toml"
     config.write_text("[keyframes]\nlead_s = 1.0\n")
     assert gazecurate("run", "--store", store, "--out", out, "-c", config, "--dry-run", "--json") == 0
     for row in gazecurate.json()["plan"]:
@@ -152,9 +169,8 @@ def test_a_dry_run_changes_nothing(gazecurate: Command, store: Path, tmp_path: P
     assert not (tmp_path / "out").exists()
 
 
-def test_restart_does_everything_again(gazecurate: Command, store: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert gazecurate("run", "--store", store, "--out", out, "-j", "1") == 0
+def test_restart_does_everything_again(gazecurate: Command, done: Path, tmp_path: Path) -> None:
+    store, out = done, tmp_path / "out"
     assert gazecurate("run", "--store", store, "--out", out, "--restart", "--dry-run", "--json") == 0
     assert all(set(row["todo"].values()) == {"restart"} for row in gazecurate.json()["plan"])
     assert gazecurate("run", "--store", store, "--out", out, "--restart", "-j", "1", "--json") == 0
@@ -200,8 +216,6 @@ def test_a_bad_picture_fails_its_reading_only(
     elif damage == "corrupt":
         picture.write_bytes(picture.read_bytes()[:300])
     else:
-        from PIL import Image
-
         Image.new("L", (50, 60)).save(picture)
     out = tmp_path / "out"
     assert gazecurate("run", "--store", store, "--out", out, "-j", "1", "--json") == ExitCode.SOME_FAILED
@@ -219,7 +233,9 @@ def test_a_bad_picture_fails_its_reading_only(
 
 
 def test_a_mended_reading_is_taken_up_again(gazecurate: Command, store: Path, tmp_path: Path) -> None:
-    bad = Store.open(store).reading_ids()[0]
+    bad, *others = Store.open(store).reading_ids()
+    for other in others[1:]:
+        shutil.rmtree(store / other)
     picture = Store.open(store).image_path(bad, 0)
     assert picture is not None
     content = picture.read_bytes()
@@ -227,7 +243,7 @@ def test_a_mended_reading_is_taken_up_again(gazecurate: Command, store: Path, tm
     assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1") == ExitCode.SOME_FAILED
     picture.write_bytes(content)
     assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1", "--json") == 0
-    assert gazecurate.json()["n_unchanged"] == 2
+    assert gazecurate.json()["n_unchanged"] == 1
     assert gazecurate("status", "--store", store, "--json") == 0
     assert gazecurate.json()["failed"] == []
 
@@ -285,31 +301,38 @@ def test_one_rejected_of_three_is_code_0(
     assert result["export"]["n_readings"] == 3
 
 
-def test_export_follows_the_last_run(gazecurate: Command, store: Path, tmp_path: Path) -> None:
-    out, config, listed = tmp_path / "out", tmp_path / "c.toml", tmp_path / "without.txt"
-    assert gazecurate("export", "--store", store, "--out", out) == ExitCode.NOTHING_LEFT
+def test_export_before_any_run_has_nothing(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+    assert gazecurate("export", "--store", store, "--out", tmp_path / "out") == ExitCode.NOTHING_LEFT
     assert "3 unfinished" in gazecurate.err
-    assert not out.exists()
-    config.write_text("[keyframes]\nlead_s = 1.0\n")
-    assert gazecurate("run", "--store", store, "--out", tmp_path / "first", "-c", config, "-j", "1") == 0
-    gone = Store.open(store).reading_ids()[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_leaves_out_what_is_listed(gazecurate: Command, done: Path, tmp_path: Path) -> None:
+    out, listed = tmp_path / "other", tmp_path / "without.txt"
+    gone = Store.open(done).reading_ids()[0]
     listed.write_text(f"# asked to be left out\n{gone}  # by letter\n\n")
-    arguments = ("export", "--store", store, "--out", out, "--exclude-list", listed, "--json")
+    arguments = ("export", "--store", done, "--out", out, "--exclude-list", listed, "--json")
     assert gazecurate(*arguments) == 0
     assert gazecurate.json()["left_out"] == {"excluded": 1, "unfinished": 0, "rejected": 0, "held_back": 0}
     assert gazecurate.json()["export"]["n_readings"] == 2
-    assert gone not in "".join(p.name for p in out.rglob("*"))
+    rows = [row for shard in (out / "readings").iterdir() for row in pq.read_table(shard).to_pylist()]
+    assert gone not in {row["reading_id"] for row in rows}
     listed.write_text("0123456789abcdef\n")
     assert gazecurate(*arguments) == ExitCode.USAGE
     assert "does not have" in gazecurate.err
 
 
-def test_export_without_images_lets_none_out(gazecurate: Command, store: Path, tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
+def test_export_judges_by_the_settings_of_the_last_run(
+    gazecurate: Command, done: Path, tmp_path: Path
+) -> None:
+    remember_config(done, CurationConfig.model_validate({"keyframes": {"lead_s": 1.0}}))
+    assert gazecurate("export", "--store", done, "--out", tmp_path / "other") == ExitCode.NOTHING_LEFT
+    assert "3 unfinished" in gazecurate.err
 
-    assert gazecurate("run", "--store", store, "--out", tmp_path / "first", "-j", "1") == 0
-    out = tmp_path / "out"
-    assert gazecurate("export", "--store", store, "--out", out, "--without-images") == 0
+
+def test_export_without_images_lets_none_out(gazecurate: Command, done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "other"
+    assert gazecurate("export", "--store", done, "--out", out, "--without-images") == 0
     for shard in (out / "readings").glob("*.parquet"):
         for row in pq.read_table(shard).to_pylist():
             assert not any(image["bytes"] for image in row["images"])
