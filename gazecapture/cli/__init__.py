@@ -24,7 +24,6 @@ class _Entry:
     module: str
     attribute: str
     help: str
-    extra: str = ""
 
 
 _COMMANDS = {
@@ -32,7 +31,6 @@ _COMMANDS = {
         module="gazecapture.cli.demo",
         attribute="demo_command",
         help="Go the whole way, from a simulated reader to shards.",
-        extra="viewer",
     ),
     "doctor": _Entry(
         module="gazecapture.cli.doctor", attribute="doctor_command", help="Check this machine; name each fix."
@@ -41,7 +39,6 @@ _COMMANDS = {
         module="gazecapture.cli.read",
         attribute="read_command",
         help="Read a worklist in the viewer, recorded.",
-        extra="viewer",
     ),
     "record": _Entry(
         module="gazecapture.cli.record", attribute="record_command", help="Record streams into a session."
@@ -78,21 +75,24 @@ class _LazyGroup(click.Group):
         if cmd_name not in self.list_commands(ctx):
             return None
         entry = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(entry.module), entry.attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.module}.{entry.attribute} is no command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
         try:
-            command = getattr(importlib.import_module(entry.module), entry.attribute)
+            return super().invoke(ctx)
         except ModuleNotFoundError as error:
             missing = (error.name or "").split(".")[0]
             if missing not in _EXTRA_OF_MODULE:
                 raise
             extra = _EXTRA_OF_MODULE[missing]
             raise UsageError(
-                f"`gazecapture {cmd_name}` needs the {extra} extra, which is not installed ({missing} is missing)",
+                f"this command needs the {extra} extra, which is not installed ({missing} is missing)",
                 hint=f'pip install "gazecapture[{extra}]"',
                 code="GT-EXTRA-MISSING",
             ) from None
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{entry.module}.{entry.attribute} is no command")
-        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

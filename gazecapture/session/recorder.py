@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -196,6 +196,7 @@ class _Recorder:
             self._note("start", stream.info.stream_id, detail=info.kind)
             if late_s is not None:
                 self._note("late_start", stream.info.stream_id, duration_s=late_s, detail="appeared late")
+        self._collect(source, streams)  # the first words already need the offset
         return streams
 
     def _join_late(self, late: Connect, began: float) -> None:
@@ -234,13 +235,7 @@ class _Recorder:
     def _housekeeping(self, since_start_s: float = 0.0) -> None:
         """Write offsets, marks and clock triples; a full disk delays them and loses none but an offset."""
         for source, streams in tuple(self._sources):
-            for offset in source.offsets():
-                with suppress(DiskFullError):
-                    streams[offset.stream_id].add_offset(offset)
-            for mark in source.marks():
-                stream = streams[mark.stream_id]
-                stream.n_restarts += mark.kind == "restart"
-                self._noted.put(replace(mark, stream_id=stream.info.stream_id))
+            self._collect(source, streams)
         for stream in tuple(self._streams.values()):
             late_s = stream.late_by_s(since_start_s)
             if late_s is not None:
@@ -253,6 +248,16 @@ class _Recorder:
             for step in self._clock.tick():
                 self._note("clock_step", "", duration_s=step.step_s, detail=step.clock)
         self._write_marks()
+
+    def _collect(self, source: Source, streams: Mapping[str, RecordedStream]) -> None:
+        """Take a source's clock offsets and marks."""
+        for offset in source.offsets():
+            with suppress(DiskFullError):
+                streams[offset.stream_id].add_offset(offset)
+        for mark in source.marks():
+            stream = streams[mark.stream_id]
+            stream.n_restarts += mark.kind == "restart"
+            self._noted.put(replace(mark, stream_id=stream.info.stream_id))
 
     def _note(
         self,

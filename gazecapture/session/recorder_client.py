@@ -5,6 +5,7 @@ The recorder is detached: it goes on when whoever started it freezes or dies, an
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -24,7 +25,11 @@ __all__ = ["RecorderHandle", "adopt_recorder", "start_recorder"]
 LOG_NAME = "recorder.log"
 START_S = 20.0
 """s for an interpreter to start on a slow disk and to connect, on top of the time to look for streams."""
+EXIT_S = 5.0
+"""s for a recorder that has said its last word to end."""
 _POLL_S = 0.05
+_DETACHED: list[subprocess.Popen[bytes]] = []
+"""Recorders started by this process: they outlive their handles, and subprocess would warn of that."""
 
 
 class RecorderHandle:
@@ -66,6 +71,7 @@ class RecorderHandle:
             if status is not None and status.state in ("recording", "stopping", "stopped"):
                 return status
             if not alive or (status is not None and status.state == "failed"):
+                self._wait_for_exit()
                 raise self._died("the recorder did not start", status)
             if time.monotonic() >= end:
                 raise RecordingError(
@@ -100,6 +106,11 @@ class RecorderHandle:
                     code="GT-RECORDER-SLOW",
                 )
             time.sleep(_POLL_S)
+
+    def _wait_for_exit(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(EXIT_S)
 
     def _died(self, what: str, status: RecorderStatus | None) -> RecordingError:
         why = status.error if status is not None and status.error else self._last_log_line()
@@ -158,6 +169,8 @@ def start_recorder(session: Path, *, wait_s: float = 10.0, extra_args: Sequence[
             )
     except OSError as error:
         raise as_tool_error(error, session, "starting the recorder") from error
+    _DETACHED[:] = [started for started in _DETACHED if started.poll() is None]
+    _DETACHED.append(process)
     return RecorderHandle(session, since_ns=since_ns, process=process, adopted=None)
 
 

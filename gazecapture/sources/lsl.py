@@ -142,12 +142,12 @@ class LslSource:
 
     def read(self, timeout_s: float) -> SourceBatch | None:
         """Wait for the first sample and return all that are there, or None after ``timeout_s``."""
-        info = self._info
-        if info is None:
+        info, inlet = self._info, self._inlet
+        if info is None or inlet is None:
             raise StreamLostError("the stream is not open")
         text = info.channel_format == "string"
         try:
-            samples, stamps = self._inlet.pull_chunk(
+            samples, stamps = inlet.pull_chunk(
                 timeout=timeout_s, max_samples=CHUNK, min_samples=1, as_numpy=not text
             )
         except import_pylsl().util.LostError as error:

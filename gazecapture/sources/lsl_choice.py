@@ -26,36 +26,43 @@ def choose_sources(names: Sequence[str], *, wait_s: float) -> list[LslSource]:
     Raises DeviceUnavailableError where one does not appear within ``wait_s``, UsageError where a choice among
     several is left to nobody.
     """
+    seen: list[FoundStream] = []
     if names:
-        seen: list[FoundStream] = []
         chosen = wait_for_streams(lambda found: _all_named(names, found, seen), wait_s=wait_s)
         if chosen is None:
             present = {text for stream in seen for text in (stream.name, stream.source_id)}
             missing = [name for name in names if name not in present]
             raise _not_found(f"no stream named {', '.join(map(repr, missing))}", wait_s)
-        return [LslSource(stream) for stream in (*chosen, *_words_beside(chosen))]
-    first = wait_for_streams(lambda found: [s for s in found if _is_gaze(s)] or None, wait_s=wait_s)
-    if first is None:
+        return [LslSource(stream) for stream in (*chosen, *_words_beside(chosen, seen))]
+    if wait_for_streams(lambda found: _any_gaze(found, seen), wait_s=wait_s) is None:
         raise _not_found("no gaze stream", wait_s)
-    found = _settled() or first
-    gaze, words = [s for s in found if _is_gaze(s)] or first, [s for s in found if _is_words(s)]
-    return [LslSource(_only(group)) for group in (gaze, words) if group]
+    gaze = _only([stream for stream in _with_words(seen) if _is_gaze(stream)])
+    words = [stream for stream in seen if _is_words(stream)]
+    return [LslSource(stream) for stream in (gaze, *([_only(words)] if words else []))]
 
 
-def _settled() -> list[FoundStream]:
-    """Return what is on the network once every sender had the time to answer."""
-    end = time.monotonic() + SETTLE_S
-    return (
-        wait_for_streams(lambda found: found if time.monotonic() >= end else None, wait_s=2 * SETTLE_S) or []
-    )
+def _any_gaze(found: list[FoundStream], seen: list[FoundStream]) -> bool | None:
+    seen[:] = found
+    return any(_is_gaze(stream) for stream in found) or None
 
 
-def _words_beside(chosen: Sequence[FoundStream]) -> list[FoundStream]:
+def _with_words(seen: list[FoundStream]) -> list[FoundStream]:
+    """Give a words stream that did not answer yet, unlike the gaze, the time to; ``seen`` is brought up to date."""
+    if not any(_is_words(stream) for stream in seen):
+        end = time.monotonic() + SETTLE_S
+        later = wait_for_streams(
+            lambda found: found if time.monotonic() >= end else None, wait_s=2 * SETTLE_S
+        )
+        seen[:] = {stream.uid: stream for stream in (*seen, *(later or []))}.values()
+    return seen
+
+
+def _words_beside(chosen: Sequence[FoundStream], seen: list[FoundStream]) -> list[FoundStream]:
     """Return the words stream of the host that sends ``chosen``, if that has one and none was chosen."""
     if any(_is_words(stream) for stream in chosen):
         return []
     hosts = {stream.hostname for stream in chosen}
-    words = [stream for stream in _settled() if _is_words(stream) and stream.hostname in hosts]
+    words = [stream for stream in _with_words(seen) if _is_words(stream) and stream.hostname in hosts]
     if len({stream.source_id for stream in words}) > 1:
         logger.warning("several words streams answer and none was named; no words are recorded")
         return []

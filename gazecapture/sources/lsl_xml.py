@@ -79,7 +79,9 @@ def stream_info_from_xml(xml: str, *, stream_id: str = "") -> StreamInfo:
 
 
 def display_from_xml(xml: str) -> Display | None:
-    """Return the display that a gaze stream names in desc/setup/display, or None."""
+    """Return the display that a gaze stream names in desc/setup/display, or None; so too for no header at all."""
+    if not xml:
+        return None
     root = _parse(xml)
     values: dict[str, float | None] = {}
     for field in ("width_px", "height_px", "width_mm", "height_mm", "distance_mm"):

@@ -83,7 +83,7 @@ def test_binocular_gaze_is_the_mean_of_the_eyes_that_are_seen() -> None:
 @given(order=st.permutations(range(len(BINOCULAR))))
 def test_the_place_of_a_channel_means_nothing(order: list[int]) -> None:
     info = stream(*(BINOCULAR[place] for place in order))
-    columns = {BINOCULAR[place][0]: [float(place), place + 0.5] for place in order}
+    columns: dict[str, Any] = {BINOCULAR[place][0]: [float(place), place + 0.5] for place in order}
     gaze = normalised(info, **columns)
     assert gaze.left_x_screen_px.tolist() == [0.0, 0.5]
     assert gaze.right_y_screen_px.tolist() == [4.0, 4.5]

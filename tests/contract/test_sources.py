@@ -1,0 +1,145 @@
+"""What every source owes the recorder, checked on each of them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gazecapture.clock import session_now_ns
+from gazecapture.sources.lsl import LslSource, wait_for_streams
+from gazecapture.sources.protocol import Source, SourceBatch
+from gazecapture.sources.replay import Recording, ReplayOutlet, ReplaySource
+from keyframes.errors import SourceError
+
+N, RATE_HZ = 400, 500.0
+_NAMES = itertools.count()
+
+
+def recording() -> Recording:
+    t_s = np.arange(N) / RATE_HZ
+    x = np.where(np.arange(N) % 50 == 0, np.nan, np.arange(N) * 1.0)
+    name = f"contract {next(_NAMES)} {session_now_ns()}"
+    return Recording.from_points(t_s=t_s, x_screen_px=x, y_screen_px=x + 0.25, rate_hz=RATE_HZ, name=name)
+
+
+@pytest.fixture(params=["lsl", "replay"])
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Source]]:
+    """Give a function that makes a source of the N samples of `recording`, which begin once it is open."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def lsl() -> Source:
+        played = recording()
+        outlet = ReplayOutlet(played, source_id=played.info.name)
+        found = wait_for_streams(
+            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=10
+        )
+        assert found is not None
+        threads.append(threading.Thread(target=outlet.run, kwargs={"wait_for_consumer_s": 20, "stop": stop}))
+        threads[-1].start()
+        return LslSource(found[0])
+
+    yield {"lsl": lsl, "replay": lambda: ReplaySource(recording())}[request.param]
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+def drain(source: Source, n: int, *, limit_s: float = 15.0) -> list[SourceBatch]:
+    batches: list[SourceBatch] = []
+    end = time.monotonic() + limit_s
+    while sum(b.t_remote_s.size for b in batches) < n and time.monotonic() < end:
+        batch = source.read(0.2)
+        if batch is not None:
+            batches.append(batch)
+    return batches
+
+
+def test_every_sample_comes_once_in_order_with_its_values(make: Callable[[], Source]) -> None:
+    source = make()
+    assert isinstance(source, Source)
+    source.open()
+    try:
+        (info,) = source.info
+        began_ns = session_now_ns()
+        batches = drain(source, N)
+        frames = np.concatenate([b.columns["frame_number"] for b in batches])
+        assert frames.tolist() == list(range(N))
+        for batch in batches:
+            assert batch.stream_id == info.stream_id
+            assert set(batch.columns) == {channel.column for channel in info.channels}
+            n = batch.t_remote_s.size
+            assert n >= 1
+            assert batch.t_remote_s.dtype == np.float64
+            assert batch.t_received_ns.dtype == np.int64
+            assert batch.t_received_ns.shape == (n,)
+            assert all(values.shape == (n,) for values in batch.columns.values())
+        x = np.concatenate([b.columns["x"] for b in batches])
+        assert np.isnan(x[::50]).all()
+        assert np.isfinite(x).sum() == N - N // 50
+        t_s = np.concatenate([b.t_remote_s for b in batches])
+        np.testing.assert_allclose(np.diff(t_s), 1 / RATE_HZ, atol=1e-6)
+        received = np.concatenate([b.t_received_ns for b in batches])
+        assert (np.diff(received) >= 0).all()
+        assert began_ns - 5_000_000_000 < received[0] <= received[-1] <= session_now_ns()
+        assert source.read(0.05) is None, "nothing comes after the last sample"
+    finally:
+        source.close()
+
+
+def test_a_reader_that_stalls_loses_nothing(make: Callable[[], Source]) -> None:
+    source = make()
+    source.open()
+    try:
+        first = drain(source, 1)
+        time.sleep(N / RATE_HZ + 0.3)
+        rest = drain(source, N - sum(b.t_remote_s.size for b in first))
+        frames = np.concatenate([b.columns["frame_number"] for b in first + rest])
+        assert frames.tolist() == list(range(N))
+    finally:
+        source.close()
+
+
+def test_its_clock_is_measured_when_it_opens_and_told_once(make: Callable[[], Source]) -> None:
+    source = make()
+    source.open()
+    try:
+        (offset,) = source.offsets()
+        assert offset.stream_id == source.info[0].stream_id
+        assert abs(offset.offset_s) < 0.05, "both ends are this host"
+        assert 0 <= offset.uncertainty_s < 0.05
+        assert abs(offset.t_ns - session_now_ns()) < 5_000_000_000
+        assert source.offsets() == []
+        assert source.marks() == []
+        (batch, *_) = drain(source, 1)
+        age_s = session_now_ns() / 1e9 - (batch.t_remote_s[-1] + offset.offset_s)
+        assert -0.05 < age_s < 10
+    finally:
+        source.close()
+
+
+def test_it_describes_gaze_that_a_profile_reads(make: Callable[[], Source]) -> None:
+    source = make()
+    source.open()
+    try:
+        (info,) = source.info
+        assert info.role == "gaze"
+        assert {channel.kind for channel in info.channels} >= {"ScreenX", "ScreenY", "FrameNumber"}
+        assert info == replace(info, channels=tuple(info.channels))
+    finally:
+        source.close()
+
+
+def test_closing_ends_it_and_twice_is_once(make: Callable[[], Source]) -> None:
+    source = make()
+    source.open()
+    source.close()
+    source.close()
+    with pytest.raises(SourceError):
+        source.read(0.05)

@@ -1,0 +1,120 @@
+"""`gazecapture doctor`, and the command group around it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gazecapture.doctor import Check, _folder, _why_no_screens, run_checks
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Check]:
+    folder = tmp_path_factory.mktemp("doctor") / "not" / "yet"
+    return {check.name: check for check in run_checks(folder)}
+
+
+def gazecapture(*arguments: str, without: str = "") -> subprocess.CompletedProcess[str]:
+    block = f"import sys; sys.modules[{without!r}] = None; " if without else ""
+    code = f"{block}from gazecapture.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["python", "library pylsl", "LSL library", "LSL discovery", "LSL transfer", "write rights", "disk sync"],
+)
+def test_what_works_here_is_found_fine(checks: dict[str, Check], name: str) -> None:
+    assert checks[name].ok, checks[name]
+    assert checks[name].found
+    assert checks[name].fix == ""
+
+
+def test_whatever_fails_names_its_fix(checks: dict[str, Check]) -> None:
+    assert all(check.fix for check in checks.values() if not check.ok)
+    assert any(name.startswith("display") for name in checks)
+    assert "microphone" in checks
+
+
+def test_the_probe_leaves_nothing_behind(tmp_path: Path) -> None:
+    list(_folder(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (rights, *_) = _folder(tmp_path / "file")
+    assert (rights.name, rights.ok) == ("write rights", False)
+    assert "--out" in rights.fix
+
+
+def test_the_command_prints_what_the_checks_say_and_its_exit_code_sums_up(tmp_path: Path) -> None:
+    done = gazecapture("doctor", "--out", str(tmp_path), "--json")
+    found = json.loads(done.stdout)
+    assert {"name", "ok", "found", "fix"} == set(found[0])
+    assert done.returncode == (0 if all(check["ok"] for check in found) else 1)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        (b"ModuleNotFoundError: No module named 'PyQt6'", "the viewer extra is not installed"),
+        (b"qt.qpa.plugin: no plugin\nabort\n", "Qt cannot start: abort"),
+        (b"", "Qt cannot start"),
+    ],
+)
+def test_a_qt_that_cannot_start_is_explained(stderr: bytes, said: str) -> None:
+    assert _why_no_screens(stderr) == said
+
+
+def test_without_the_viewer_extra_reading_says_what_to_install_and_the_rest_works(tmp_path: Path) -> None:
+    Image.new("L", (64, 64), 7).save(tmp_path / "a.png")
+    done = gazecapture("read", str(tmp_path), "--out", str(tmp_path / "s"), without="PyQt6")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "gazecapture[viewer]" in done.stderr
+    assert gazecapture("streams", "--wait-s", "0.1", without="PyQt6").returncode == 0
+
+
+def test_help_lists_only_commands_that_exist_and_imports_none_of_them() -> None:
+    code = (
+        "import sys\nfrom gazecapture.console import run_command\nfrom gazecapture.cli import cli\n"
+        "run_command(cli, ['--help'])\n"
+        "heavy = {'PyQt6', 'numba', 'scipy', 'pylsl', 'matplotlib'} & {m.split('.')[0] for m in sys.modules}\n"
+        "print('HEAVY', sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout
+    for command in ("doctor", "record", "recover", "replay", "streams"):
+        assert f"  {command} " in done.stdout
+        assert gazecapture(command, "-h").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nonsense"], "No such command"),
+        (["record"], "--out"),
+        (["record", "--out", "x", "--seconds", "-1"], "--seconds"),
+        (["replay", "/no/such/folder"], "does not exist"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments: list[str], said: str) -> None:
+    done = gazecapture(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_streams_finds_nothing_on_an_empty_network_and_version_is_told() -> None:
+    done = gazecapture("streams", "--json", "--wait-s", "0.3")
+    assert done.returncode == 0
+    assert isinstance(json.loads(done.stdout), list)
+    assert gazecapture("--version").stdout.startswith("gazecapture, version ")
