@@ -123,6 +123,7 @@ class DriverServer:
         finally:
             self._listener.close()
             self._save()
+            self._outlets.close()
         return self._counts()
 
     def _accept(self) -> socket.socket:

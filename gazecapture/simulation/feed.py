@@ -23,6 +23,9 @@ MIN_RATE_HZ, MAX_RATE_HZ = 30.0, 2000.0
 MAX_DUE = 20_000
 """Samples given at once at most; after a long stall (a suspended laptop) the rest comes with the next call."""
 
+AHEAD_S = 0.25
+"""s of samples made at once: what comes is known, and making 250 costs little more than making one."""
+
 CHANNELS: tuple[StreamChannel, ...] = (
     StreamChannel(column="left_x", label="left_x", kind="ScreenX", eye="left", unit="pixels"),
     StreamChannel(column="left_y", label="left_y", kind="ScreenY", eye="left", unit="pixels"),
@@ -52,6 +55,15 @@ class _Active:
     image_on_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """Samples made in advance, valid as long as the path is the same."""
+
+    first: int
+    active: _Active | None
+    samples: DueSamples
+
+
 class GazeFeed:
     """Gives the samples of a simulated tracker in order, each once; one thread takes, another may switch paths.
 
@@ -69,6 +81,7 @@ class GazeFeed:
         self._seed = reader_seed
         self._idle = _idle_path(display, reader_seed)
         self._active: _Active | None = None
+        self._block: _Block | None = None
         self._guard = threading.Lock()
 
     @property
@@ -95,10 +108,20 @@ class GazeFeed:
             return None
         with self._guard:
             active = self._active
-        index = np.arange(self.n_given, self.n_given + n, dtype=np.int64)
-        due = self._samples(index, active)
+        block = self._block
+        if (
+            block is None
+            or block.active is not active
+            or self.n_given + n > block.first + block.samples.t_s.size
+        ):
+            ahead = max(n, math.ceil(AHEAD_S * self.rate_hz))
+            index = np.arange(self.n_given, self.n_given + ahead, dtype=np.int64)
+            block = self._block = _Block(
+                first=self.n_given, active=active, samples=self._samples(index, active)
+            )
+        part = slice(self.n_given - block.first, self.n_given - block.first + n)
         self.n_given += n
-        return due
+        return DueSamples(t_s=block.samples.t_s[part], values=block.samples.values[part])
 
     def n_given_between(self, start_s: float, end_s: float) -> int:
         """Return how many given samples have ``start_s <= t < end_s``."""

@@ -66,8 +66,12 @@ class Outlets:
                 setup.append_child_value(name, f"{value:g}")
         setup.append_child_value("origin", "top-left")
         words = self._info(words_stream_info(), f"{self.gaze_source_id}-words")
-        self._gaze = self._pylsl.StreamOutlet(gaze, max_buffered=BUFFER_S)
-        self._words = self._pylsl.StreamOutlet(words, max_buffered=BUFFER_S)
+        self._gaze: Any = self._pylsl.StreamOutlet(gaze, max_buffered=BUFFER_S)
+        self._words: Any = self._pylsl.StreamOutlet(words, max_buffered=BUFFER_S)
+
+    def close(self) -> None:
+        """Take both outlets off the network; nothing can be sent any more."""
+        self._gaze = self._words = None
 
     def have_consumers(self) -> bool:
         """Say whether somebody receives both streams."""

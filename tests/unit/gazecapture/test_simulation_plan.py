@@ -48,7 +48,12 @@ def content(name: str = "S1", n_images: int = 1, lesions: tuple[TruthLesion, ...
 
 
 def plan(
-    seed: int, *, name: str = "S1", n_images: int = 1, panels: tuple[Panel, ...] = (), duration_s: float = 25.0
+    seed: int,
+    *,
+    name: str = "S1",
+    n_images: int = 1,
+    panels: tuple[Panel, ...] = (),
+    duration_s: float = 25.0,
 ) -> ReadingPlan:
     return plan_reading(
         ReaderStyle.from_seed(seed),
@@ -246,7 +251,7 @@ def test_fixation_durations_and_saccades_are_those_of_people() -> None:
     amplitudes = [s.amplitude_deg for r in readings for s in r.path.saccades]
     assert 1.5 < np.median(amplitudes) < 6.0
     blinks = [b.t_end_s - b.t_start_s for r in readings for b in r.path.blinks]
-    assert 0.1 <= min(blinks)
+    assert min(blinks) >= 0.1
     assert max(blinks) <= 0.25
     assert 3.0 < 30 * 25.0 / len(blinks) < 10.0
 
@@ -279,9 +284,7 @@ def test_a_display_without_a_size_is_refused() -> None:
 
 def test_a_content_without_regions_is_searched_all_the_same() -> None:
     bare = content()
-    empty = dataclasses.replace(
-        bare, maps={0: dataclasses.replace(bare.maps[0], regions={})}, lesions=()
-    )
+    empty = dataclasses.replace(bare, maps={0: dataclasses.replace(bare.maps[0], regions={})}, lesions=())
     reading = plan_reading(
         ReaderStyle.from_seed(1), empty, reading_number=1, display=VIRTUAL_DISPLAY, area=AREA, images=images()
     )
