@@ -203,8 +203,7 @@ class _Rules:
         drawn = _heat(looks, size, self.sigma_deg)
         hot = drawn.heat >= self.box_share * drawn.heat.max()
         if kind == "cluster":
-            areas = ndimage.label(hot, structure=np.ones((3, 3)))[0]
-            hot = areas == areas.flat[int(np.argmax(drawn.heat))]
+            hot = _area_of_peak(hot, int(np.argmax(drawn.heat)))
         box = drawn.box_of(hot, *size)
         return {
             "sentence_id": sentence_id,
@@ -220,6 +219,15 @@ class _Rules:
             "fixation_dwell_s": looks.dwell_s.tolist(),
             "shown_rects": looks.shown_rects.tolist(),
         }
+
+
+def _area_of_peak(hot: NDArray[np.bool_], peak: int) -> NDArray[np.bool_]:
+    """Return the connected area of hot cells (corners connect) that holds the peak, a place in the flat map."""
+    rows, columns = np.flatnonzero(hot.any(axis=1)), np.flatnonzero(hot.any(axis=0))
+    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    areas = np.zeros(hot.shape, np.int32)
+    areas[part] = ndimage.label(hot[part], structure=np.ones((3, 3)))[0]
+    return np.asarray(areas == areas.flat[peak])
 
 
 def _without_gaze(window: Window) -> dict[str, Any]:
