@@ -24,6 +24,10 @@ __all__ = ["Canvas", "DrawnBox"]
 
 WHEEL_NOTCH = 120
 """Eighths of a degree per wheel notch, as Qt counts them."""
+LABEL_GAP = 5.0
+LABEL_HEIGHT = 16.0
+"""Logical px of a finding's label."""
+
 DragKind = Literal["pan", "window_drag", "box"]
 
 
@@ -34,6 +38,15 @@ class DrawnBox:
     viewport_id: int
     image_index: int
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A finding's box and its viewport, in the widget's logical px."""
+
+    viewport: QRectF
+    rect: QRectF
+    label: str
 
 
 @dataclass(slots=True)
@@ -78,7 +91,7 @@ class Canvas(QWidget):
         self._findings: tuple[Finding, ...] = ()
         self._pixels = np.zeros((1, 1), np.uint8)
         self._image = QImage()
-        self._marks: list[tuple[QRectF, str]] = []
+        self._marks: list[_Mark] = []
         self._fresh = False
         self._blank = True
         self._drag: _Drag | None = None
@@ -199,23 +212,33 @@ class Canvas(QWidget):
             renderer.draw(state, self._pixels, x0, y0)
             self._marks += self._marks_of(state)
 
-    def _marks_of(self, state: ViewportState) -> list[tuple[QRectF, str]]:
+    def _marks_of(self, state: ViewportState) -> list[_Mark]:
         to_screen = state.image_to_screen()
+        x0, y0, x1, y1 = state.rect
+        viewport = QRectF(self._to_widget(x0, y0), self._to_widget(x1, y1))
         marks = []
         for finding in self._findings:
             if finding.box is None or finding.image_index != state.image.image_index:
                 continue
             xs, ys = to_screen.apply(finding.box[0::2], finding.box[1::2])
             corners = self._to_widget(xs[0], ys[0]), self._to_widget(xs[1], ys[1])
-            marks.append((QRectF(*corners).normalized(), finding.label))
+            marks.append(_Mark(viewport, QRectF(*corners).normalized(), finding.label))
         return marks
 
     def _paint_marks(self, painter: QPainter) -> None:
         painter.setFont(theme.font(12))
         painter.setPen(QPen(theme.FINDING, 1.0))
-        for rect, label in self._marks:
-            painter.drawRect(rect)
-            painter.drawText(rect.topLeft() + QPointF(0.0, -5.0), label)
+        for mark in self._marks:
+            painter.setClipRect(mark.viewport)
+            painter.drawRect(mark.rect)
+            # Above the box; inside it where the viewport ends there.
+            top = mark.rect.top() - LABEL_GAP
+            if top - LABEL_HEIGHT < mark.viewport.top():
+                top = max(mark.rect.top(), mark.viewport.top()) + LABEL_HEIGHT
+            painter.drawText(
+                QPointF(max(mark.rect.left(), mark.viewport.left()) + LABEL_GAP, top), mark.label
+            )
+        painter.setClipping(False)
         if self._drag is not None and self._drag.kind == "box" and self._drag.moved:
             painter.setPen(QPen(theme.FINDING, 1.0, Qt.PenStyle.DashLine))
             painter.drawRect(QRectF(self._drag.start, self._drag.last).normalized())
