@@ -154,8 +154,8 @@ def _thresholds(speed: FloatArray) -> tuple[float, float]:
 
 
 def _movements(speed: FloatArray, peak: float, edge: float, smear: float) -> IntArray:
-    """Return (k, 2) rows of the movements, in order and disjoint."""
-    found = np.empty((speed.size // 2 + 1, 2), np.int64)
+    """Return (k, 3) rows of the movements, in order and disjoint: start, end, and end with the smear."""
+    found = np.empty((speed.size // 2 + 1, 3), np.int64)
     return found[: _find_movements(speed, peak, edge, smear, found)]
 
 
@@ -181,7 +181,7 @@ def _find_movements(speed: FloatArray, peak: float, edge: float, smear: float, f
             a += 1
         while b > a + 1 and speed[b - 1] < smear * fastest:
             b -= 1
-        found[count, 0], found[count, 1] = a, b
+        found[count, 0], found[count, 1], found[count, 2] = a, b, i
         count += 1
     return count
 
@@ -220,15 +220,16 @@ def _label_saccades(
         if interval > PSO_MAX_INTERVAL_S or b == n:
             continue
         fastest, end, limit = np.max(speed[a:b]), b, t[b] + PSO_MAX_S + slack
+        smeared_to = moves[k - 1, 2]
         while k < n_moves:
             c, d = moves[k, 0], moves[k, 1]
             late = t[c] - t[min(end, n - 1)] > PSO_GAP_S + slack or t_end[d - 1] > limit
             if late or np.max(speed[c:d]) >= PSO_PEAK_SHARE * fastest or np.any(labels[c:d] != NONE):
                 break
-            end = d
+            end, smeared_to = d, moves[k, 2]
             k += 1
         # The rest of the swing, too slow for a movement of its own.
-        row, stop = end, moves[k, 0] if k < n_moves else n
+        row, stop = max(end, smeared_to), moves[k, 0] if k < n_moves else n
         while row < stop and t_end[row] <= limit and labels[row] == NONE and not np.isnan(speed[row]):
             if speed[row] > edge:
                 end = row + 1

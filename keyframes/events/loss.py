@@ -73,7 +73,7 @@ def loss_parameters() -> dict[str, float]:
 def label_blinks(samples: Samples, moves: IntArray) -> Labels:
     """Return (m,) labels in which blinks, flanks included, are BLINK and the flanks of longer losses MASKED.
 
-    moves : (k, 2) rows of the fast movements found, in order; those that touch a loss become its flanks.
+    moves : (k, 2 or more) start and end rows of the fast movements, in order; those at a loss become its flanks.
     """
     labels = np.zeros(samples.n, np.int8)
     lost = runs_of(~samples.valid)

@@ -64,7 +64,8 @@ def event_table(samples: Samples, speed_deg_per_s: FloatArray, spans: Spans) -> 
 
     A blink or loss has no position and no velocity. A movement (saccade, PSO, pursuit) has amplitude and direction
     (0 right, 90 up, in (-180, 180]), from its first sample to the one that its end falls on. Dispersion, range in x
-    plus range in y, and RMS-S2S are those of fixations and pursuits. valid_share is by time.
+    plus range in y, and RMS-S2S are those of fixations and pursuits. valid_share is by time. Velocities are those of
+    the detector's window, which beside a saccade holds a part of it: a fixation's peak is mostly its neighbours'.
     """
     k = spans.codes.size
     measures = np.full((len(_MEASURES), k), np.nan)

@@ -83,8 +83,10 @@ def event_f1(pairs: list[tuple[Labels, Labels]], code: int) -> float:
         for a, b in events[0]:
             for c, d in events[1]:
                 shared = min(b, d) - max(a, c)
-                # At one half or more at most one pair per event can match, so no assignment is needed.
-                hits += shared > 0 and shared / (max(b, d) - min(a, c)) >= MIN_IOU
+                if shared > 0 and shared / (max(b, d) - min(a, c)) >= MIN_IOU:
+                    hits += 1
+                    events[1].remove((c, d))
+                    break
     return 2 * hits / total
 
 
