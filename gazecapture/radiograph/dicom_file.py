@@ -38,6 +38,11 @@ MAX_LABEL_LETTERS = 32
 META_LENGTH_END = 144
 """Byte after preamble, mark and the element that gives the file meta group's length (PS3.10 section 7.1)."""
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+_VIEW_OF_CODE = {
+    "399348003": "AP", "R-10206": "AP", "272479007": "PA", "R-10214": "PA", "399173006": "LL", "R-10236": "LL",
+    "399198007": "RL", "R-10232": "RL",
+}  # fmt: skip
+"""SNOMED CT and RT codes of context group 4010."""
 _PLACE_NAMES = (
     "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName", "RequestingService",
     "IssuerOfPatientID", "ResponsibleOrganization",
@@ -62,7 +67,7 @@ def decode(content: bytes) -> Radiograph:
         spacing_x_mm=spacing_x,
         spacing_y_mm=spacing_y,
         spacing_kind=kind,
-        view_position=_text(header, "ViewPosition").upper(),
+        view_position=_view(header),
         burned_in=_text(header, "BurnedInAnnotation").upper() == "YES",
         patient_id=_text(header, "PatientID"),
         study_uid=_text(header, "StudyInstanceUID"),
@@ -263,6 +268,13 @@ def _positive_pair(header: Dataset, name: str) -> tuple[float, float] | None:
     if len(values) != 2 or not all(math.isfinite(v) and v > 0 for v in values):
         return None
     return values[0], values[1]
+
+
+def _view(header: Dataset) -> str:
+    """Return the view position, or what the view's code stands for."""
+    view = _text(header, "ViewPosition").upper()
+    codes = [_text(item, "CodeValue") for item in header.get("ViewCodeSequence") or []]
+    return view or next((_VIEW_OF_CODE[code] for code in codes if code in _VIEW_OF_CODE), "")
 
 
 def _names(header: Dataset) -> Iterator[str]:
