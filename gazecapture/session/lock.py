@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import time
-import uuid
 from pathlib import Path
 
 import psutil
@@ -22,7 +21,11 @@ _START_TOLERANCE_S = 5.0
 after far longer."""
 _HALF_WRITTEN_S = 2.0
 """s; a lock without content is being written right now, unless it is older than this."""
-_ATTEMPTS = 50
+_GUARD_S = 10.0
+"""s; the guard is held for microseconds, so that one this old was left by a process that died in them."""
+_PAUSE_S = 0.02
+_ATTEMPTS = 1000
+"""With the pause 20 s: longer than a guard can be in the way."""
 
 
 def process_start_s() -> float:
@@ -55,22 +58,10 @@ class FolderLock:
         """Take the lock. Raises RecordingError (GT-BUSY) where a live process, this one included, holds it."""
         content = json.dumps({"pid": os.getpid(), "start_s": process_start_s()}).encode()
         for _ in range(_ATTEMPTS):
-            try:
-                descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                self._set_aside_if_stale()
-                continue
-            except OSError as error:
-                raise as_tool_error(error, self._path, "taking the folder's lock") from error
-            try:
-                os.write(descriptor, content)
-            except OSError as error:
-                self._path.unlink(missing_ok=True)
-                raise as_tool_error(error, self._path, "taking the folder's lock") from error
-            finally:
-                os.close(descriptor)
-            self._held = True
-            return
+            if _create(self._path, content):
+                self._held = True
+                return
+            self._remove_if_stale()
         raise self._busy("other processes keep taking the lock")
 
     def release(self) -> None:
@@ -80,29 +71,41 @@ class FolderLock:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
-    def _set_aside_if_stale(self) -> None:
-        try:
-            content = self._path.read_bytes()
-            age_s = time.time() - self._path.stat().st_mtime
-        except (FileNotFoundError, PermissionError):
-            time.sleep(0.01)  # Windows refuses to open a file that is being removed
+    def _remove_if_stale(self) -> None:
+        """Remove the lock of a dead owner. Raises RecordingError where the owner lives.
+
+        Only who holds the guard file removes a lock, and looks again first: else two that saw the same dead owner
+        would each remove a lock, the second one the fresh lock of the first.
+        """
+        if not self._is_stale():
+            time.sleep(_PAUSE_S)
             return
+        guard = self._path.with_name(f"{LOCK_NAME}.guard")
+        if not _create(guard, b""):
+            if _age_s(guard) > _GUARD_S:
+                guard.unlink(missing_ok=True)
+            time.sleep(_PAUSE_S)
+            return
+        try:
+            if self._is_stale():
+                self._path.unlink(missing_ok=True)
+        finally:
+            guard.unlink(missing_ok=True)
+
+    def _is_stale(self) -> bool:
+        """Say whether the lock's owner is dead. Raises RecordingError where it lives."""
+        try:
+            content, age_s = self._path.read_bytes(), _age_s(self._path)
+        except (FileNotFoundError, PermissionError):
+            return False  # gone, or (on Windows) going
         try:
             owner = json.loads(content)
             pid, start_s = int(owner["pid"]), float(owner["start_s"])
         except (ValueError, KeyError, TypeError):
-            if age_s < _HALF_WRITTEN_S:
-                time.sleep(0.05)
-                return
-        else:
-            if same_process(pid, start_s):
-                raise self._busy(f"process {pid} writes here")
-        aside = self._path.with_name(f"{LOCK_NAME}.{uuid.uuid4().hex}")
-        with contextlib.suppress(OSError):
-            self._path.rename(aside)
-            if aside.read_bytes() != content and not self._path.exists():
-                aside.rename(self._path)  # another process was quicker and this is its fresh lock
-            aside.unlink(missing_ok=True)
+            return age_s > _HALF_WRITTEN_S
+        if same_process(pid, start_s):
+            raise self._busy(f"process {pid} writes here")
+        return True
 
     def _busy(self, why: str) -> RecordingError:
         return RecordingError(
@@ -111,3 +114,28 @@ class FolderLock:
             path=self._path.parent,
             code="GT-BUSY",
         )
+
+
+def _create(path: Path, content: bytes) -> bool:
+    """Make a file that must not exist yet; say whether this process made it."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise as_tool_error(error, path, "taking the folder's lock") from error
+    try:
+        os.write(descriptor, content)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise as_tool_error(error, path, "taking the folder's lock") from error
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0

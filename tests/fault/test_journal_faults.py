@@ -123,13 +123,13 @@ while True:
 
 def test_kill_9_loses_nothing_that_append_returned_from(tmp_path: Path) -> None:
     acknowledged = 0
-    for run in range(6):
+    for run in range(4):
         with subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE
         ) as writer:
             assert writer.stdout is not None
             lines = [writer.stdout.readline()]
-            end = time.monotonic() + 0.05 + 0.04 * run
+            end = time.monotonic() + 0.02 + 0.05 * run
             while time.monotonic() < end:
                 lines.append(writer.stdout.readline())
             writer.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)

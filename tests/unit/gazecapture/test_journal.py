@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gazecapture.session.journal import JournalWriter, read_journal, read_last_row
+from gazecapture.session.lock import FolderLock
 from keyframes.errors import RecordingError, SchemaError
 
 SCHEMA = pa.schema(
@@ -151,42 +153,61 @@ def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> Non
 def test_a_lock_that_nobody_holds_is_set_aside(tmp_path: Path, content: bytes) -> None:
     lock = tmp_path / ".lock"
     lock.write_bytes(content)
-    if not content.endswith(b"}"):
-        import os
-
-        os.utime(lock, (1.0, 1.0))  # half written, and long ago
+    os.utime(lock, (1.0, 1.0))  # what is half written counts as being written, unless it is old
     with JournalWriter(tmp_path, SCHEMA) as journal:
         journal.append_rows(rows(0, 1))
     assert not list(tmp_path.glob(".lock*"))
 
 
 def test_a_lock_of_a_reused_process_id_is_set_aside(tmp_path: Path) -> None:
-    import os
-
     (tmp_path / ".lock").write_text(f'{{"pid": {os.getpid()}, "start_s": 1000.0}}')
     JournalWriter(tmp_path, SCHEMA).close()
 
 
-def test_only_one_of_many_writers_at_once_gets_the_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [None, b"", b'{"pid": 4000000, "start_s": 1.0}'])
+def test_only_one_of_many_writers_at_once_gets_the_folder(tmp_path: Path, left: bytes | None) -> None:
+    for turn in range(8):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        if left is not None:
+            (folder / ".lock").write_bytes(left)
+            os.utime(folder / ".lock", (1.0, 1.0))
+        got: list[FolderLock] = []
+        refused: list[RecordingError] = []
+        gate = threading.Barrier(12)
+
+        def take(
+            folder: Path = folder,
+            gate: threading.Barrier = gate,
+            got: list[FolderLock] = got,
+            refused: list[RecordingError] = refused,
+        ) -> None:
+            lock = FolderLock(folder)
+            gate.wait()
+            try:
+                lock.acquire()
+                got.append(lock)
+            except RecordingError as error:
+                refused.append(error)
+
+        threads = [threading.Thread(target=take) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(got), len(refused)) == (1, 11)
+        got[0].release()
+        assert list(folder.iterdir()) == []
+
+
+def test_a_guard_that_a_dead_process_left_is_in_the_way_for_seconds_only(tmp_path: Path) -> None:
     (tmp_path / ".lock").write_text('{"pid": 4000000, "start_s": 1.0}')
-    got: list[JournalWriter] = []
-    refused: list[RecordingError] = []
-    gate = threading.Barrier(8)
-
-    def take() -> None:
-        gate.wait()
-        try:
-            got.append(JournalWriter(tmp_path, SCHEMA))
-        except RecordingError as error:
-            refused.append(error)
-
-    threads = [threading.Thread(target=take) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(got), len(refused)) == (1, 7)
-    got[0].close()
+    (tmp_path / ".lock.guard").write_text("")
+    os.utime(tmp_path / ".lock.guard", (1.0, 1.0))
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_appends_go_on_while_another_thread_syncs(tmp_path: Path) -> None:
@@ -210,8 +231,6 @@ def test_appends_go_on_while_another_thread_syncs(tmp_path: Path) -> None:
 
 
 def test_sync_works_without_fdatasync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     monkeypatch.delattr(os, "fdatasync", raising=False)
     with JournalWriter(tmp_path, SCHEMA) as journal:
         journal.append_rows(rows(0, 1))
