@@ -86,15 +86,21 @@ def write_demo_studies(
     seed: int = 7,
     size_px: tuple[int, int] = DEFAULT_SIZE_PX,
     findings: Sequence[Sequence[str]] | None = None,
+    with_findings: bool = True,
     progress: Progress | None = None,
 ) -> Path:
     """Write phantom studies with worklist and ground truth; return the worklist's path.
 
-    findings : per study, in place of the built-in plan. progress : called with (pictures done, pictures in all).
+    findings : per study, in place of the built-in plan. with_findings : False leaves them out of current and
+    prior; the bodies stay the same. progress : called with (pictures done, pictures in all).
 
     The same arguments give the same bytes. Raises UsageError for no study or an unknown label.
     """
     plan = _plan(n_studies, findings)
+    if not with_findings:
+        plan = [
+            replace(s, findings=(), prior_findings=() if s.prior_findings else s.prior_findings) for s in plan
+        ]
     make_private_folder(folder)
     total = sum(1 + (study.prior_findings is not None) for study in plan)
     done = 0

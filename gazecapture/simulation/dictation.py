@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gazecapture.radiograph.phantom_findings import CATALOGUE
+from gazecapture.radiograph.phantom_findings import CATALOGUE, NO_FINDING
 from gazecapture.session.schema import TruthLesion
 from gazecapture.simulation.content import StudyContent
 from gazecapture.simulation.style import ReaderStyle
@@ -111,14 +111,14 @@ def choose_utterances(
     to ``n_sentences``. A map without any known region gives fewer.
     """
     found = [le for le in content.lesions if le.present and rng.random() >= style.miss_share]
-    absent = [le for le in content.lesions if not le.present]
+    absent = [le for le in content.lesions if not le.present and le.label != NO_FINDING]
     chosen = [u for le in found if (u := _positive(content, le, scheme, rng)) is not None]
     room = max(0, n_sentences - len(chosen))
     negatives = [u for le in absent if (u := _negative(content, le, scheme)) is not None]
     rng.shuffle(negatives)
     # Half of the room at most for negatives: a normal study is dictated by steps, not by what it lacks.
     chosen += negatives[: room - room // 2]
-    ill = {_letter(le, scheme) for le in content.lesions if le.present}
+    ill = {_letter(le, scheme) for le in content.lesions if le.present and le.label != NO_FINDING}
     chosen += _normal(content, style, scheme, rng, without=ill, room=n_sentences - len(chosen))
     order = rng.permutation(len(chosen))
     mixed = [chosen[i] for i in order]

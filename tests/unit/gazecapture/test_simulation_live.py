@@ -98,7 +98,7 @@ class Viewer:
         self.say(type="hello", display=display, refresh_hz=60.0, n_studies=1)
 
     def show(self, number: int, study_id: str) -> int:
-        t_ns = round(pylsl.local_clock() * 1e9)
+        t_ns: int = round(pylsl.local_clock() * 1e9)
         self.say(
             type="image_on", reading_number=number, study_id=study_id, t_ns=t_ns, area=AREA,
             images=[dataclasses.asdict(VIEW)], panels=[{"name": "caption", "rect": [0.0, 0.0, 1920.0, 30.0]}],
@@ -106,7 +106,7 @@ class Viewer:
         return t_ns
 
     def hide(self, number: int) -> int:
-        t_ns = round(pylsl.local_clock() * 1e9)
+        t_ns: int = round(pylsl.local_clock() * 1e9)
         self.say(type="image_off", reading_number=number, t_ns=t_ns)
         return t_ns
 

@@ -72,10 +72,10 @@ def plan(
 def test_events_follow_each_other_without_gap_or_overlap(seed: int, n_images: int) -> None:
     path = plan(seed, n_images=n_images).path
     starts = {p.t_end_s: p.t_start_s for p in path.psos}
-    spans = sorted(
-        [(starts.get(f.t_start_s, f.t_start_s), f.t_end_s) for f in path.fixations]
-        + [(s.t_start_s, s.t_end_s) for s in (*path.saccades, *path.blinks)]
-    )
+    spans = [(starts.get(f.t_start_s, f.t_start_s), f.t_end_s) for f in path.fixations]
+    spans += [(s.t_start_s, s.t_end_s) for s in path.saccades]
+    spans += [(b.t_start_s, b.t_end_s) for b in path.blinks]
+    spans.sort()
     assert spans[0][0] == 0.0
     for (_, end), (start, _) in pairwise(spans):
         assert start == pytest.approx(end, abs=1e-9)

@@ -1,0 +1,106 @@
+"""`gazecapture simulate --offline`: phantoms once, a session per reader."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gazecapture.cli.simulate import simulate_command
+from gazecapture.console import run_command
+from gazecapture.radiograph.decode import load_radiograph
+from gazecapture.session.schema import read_session_info
+from gazecapture.session.to_readings import to_readings
+from gazecapture.simulation.batch import simulate_batch
+from gazecapture.simulation.truth import load_truth
+from gazecapture.worklist import load_worklist
+from keyframes.errors import ExitCode, UsageError
+
+SMALL = (220, 268)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("batch") / "out"
+    simulate_batch(out, n_studies=2, n_readers=2, seed=3, rate_hz=60.0, size_px=SMALL, ambiguous_share=0.5)
+    return out
+
+
+def test_every_reader_reads_every_study(made: Path) -> None:
+    seen = []
+    for code in ("R01", "R02"):
+        session = made / "sessions" / code
+        readings = [r.reading for r in to_readings(session, key=b"1" * 32) if r.reading is not None]
+        assert len(readings) == 2
+        assert {r.meta.reader_code for r in readings} == {code}
+        seen.append({r.meta.study_key for r in readings})
+        assert {r.meta.study_arm for r in readings} == {"plain", "ambiguous"}
+        truth = load_truth(made / "ground_truth" / code)
+        assert sorted(r.study_id for r in truth.readings) == ["S001", "S002"]
+    assert seen[0] == seen[1]
+
+
+def test_the_phantoms_findings_are_dictated_and_travel_as_truth(made: Path) -> None:
+    info = read_session_info(made / "sessions" / "R01")
+    truth = load_truth(made / "ground_truth" / "R01")
+    for study, reading in zip(info.studies, truth.readings, strict=True):
+        assert study.study_id == reading.study_id
+        marked = set(reading.tables["findings"]["lesion_id"].to_pylist())
+        assert marked
+        assert marked <= {lesion.finding_id for lesion in study.truth}
+        assert study.synthetic
+
+
+def test_the_ambiguous_arm_has_fainter_findings_and_nothing_else(made: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    simulate_batch(plain, n_studies=2, n_readers=1, seed=3, rate_hz=60.0, size_px=SMALL)
+    healthy = tmp_path / "healthy"
+    simulate_batch(healthy, n_studies=2, n_readers=1, seed=3, rate_hz=60.0, size_px=SMALL, with_lesions=False)
+    for study in load_worklist(made / "studies" / "worklist.csv"):
+        name = f"studies/{study.study_id}/current.dcm"
+        faint, full, none = (
+            load_radiograph(root / name).stored.astype(np.float64) for root in (made, plain, healthy)
+        )
+        if study.arm == "plain":
+            assert np.array_equal(faint, full)
+            assert not np.array_equal(full, none)
+        else:
+            assert 0.2 < np.abs(faint - none).sum() / np.abs(full - none).sum() < 0.5
+    lesions = [
+        le for s in load_worklist(healthy / "studies" / "worklist.csv") for le in s.truth if le.present
+    ]
+    assert {le.label for le in lesions} == {"No Finding"}
+
+
+def test_the_same_call_goes_on_and_another_is_refused(made: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in made.rglob("*.arrows")}
+    done = simulate_batch(
+        made, n_studies=2, n_readers=2, seed=3, rate_hz=60.0, size_px=SMALL, ambiguous_share=0.5
+    )
+    assert [d.n_readings for d in done] == [2, 2]
+    assert {p: p.stat().st_mtime_ns for p in made.rglob("*.arrows")} == before
+    with pytest.raises(UsageError):
+        simulate_batch(
+            made, n_studies=2, n_readers=2, seed=4, rate_hz=60.0, size_px=SMALL, ambiguous_share=0.5
+        )
+
+
+def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    arguments = ["--offline", "--out", str(tmp_path), "--studies", "1", "--readers", "1"]
+    assert run_command(simulate_command, arguments) == ExitCode.USAGE
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_the_command_prints_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "--offline", "--out", str(tmp_path / "o"), "--studies", "1", "--readers", "1", "--seed", "2",
+        "--size", "220x268", "--rate-hz", "60", "--json",
+    ]  # fmt: skip
+    assert run_command(simulate_command, arguments) == ExitCode.OK
+    (session,) = json.loads(capsys.readouterr().out)["sessions"]
+    assert session["n_readings"] == 1
+    assert session["n_gaze"] > 25 * 60
+    assert session["n_words"] > 10
