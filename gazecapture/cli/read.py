@@ -66,6 +66,13 @@ def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="For --order shuffled.")
 @click.option("--stream", help="Name of the gaze stream, where there are several.")
+@click.option(
+    "--wait-s",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    help="How long to look for the gaze stream.",
+)
 @click.option("--fullscreen", is_flag=True, help="Fill the screen; the default unless --size is given.")
 @click.option(
     "--size",
@@ -103,6 +110,7 @@ def read_command(
     order: str,
     seed: int,
     stream: str | None,
+    wait_s: float,
     fullscreen: bool,
     size_px: tuple[int, int] | None,
     screen_index: int,
@@ -153,6 +161,7 @@ def read_command(
         size_px=size_px,
         screen_index=screen_index,
         stream=stream,
+        wait_s=wait_s,
         seed=seed if order == "shuffled" else None,
     )
     summary = read_worklist(studies, options, lambda line: click.echo(line, err=True))

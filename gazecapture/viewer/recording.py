@@ -15,6 +15,9 @@ from keyframes.geometry import Display
 
 __all__ = ["SessionRecorder"]
 
+START_S = 20.0
+"""s for the recorder's process to start and to connect, on top of the time to look for its stream."""
+
 
 class SessionRecorder:
     """Holds the one recorder process of a session; it outlives the viewer, so that a killed window loses nothing.
@@ -23,11 +26,13 @@ class SessionRecorder:
     ----------
     session : folder of the session, with its session.json.
     stream  : name of the gaze stream, where there are several.
+    wait_s  : s that a started recorder looks for it.
     """
 
-    def __init__(self, session: Path, *, stream: str | None = None) -> None:
+    def __init__(self, session: Path, *, stream: str | None = None, wait_s: float = 10.0) -> None:
         self._session = session
         self._stream = stream
+        self._wait_s = wait_s
         self._handle: RecorderHandle | None = None
         self._guard = threading.Lock()
 
@@ -44,7 +49,7 @@ class SessionRecorder:
             handle = self._started()
         with self._guard:
             self._handle = handle
-        status = handle.wait_until_recording()
+        status = handle.wait_until_recording(START_S + self._wait_s)
         names = ", ".join(f"{s.name} ({s.nominal_rate_hz:g} Hz)" for s in status.streams)
         say(f"recording {names}")
 
@@ -57,12 +62,12 @@ class SessionRecorder:
             if self._handle is None or self._handle.is_alive():
                 return False
             self._handle = self._started()
-            self._handle.wait_until_recording()
+            self._handle.wait_until_recording(START_S + self._wait_s)
             return True
 
     def _started(self) -> RecorderHandle:
         extra = () if self._stream is None else ("--stream", self._stream)
-        return start_recorder(self._session, extra_args=extra)
+        return start_recorder(self._session, wait_s=self._wait_s, extra_args=extra)
 
     def stop(self) -> None:
         """Let the recorder drain its streams and end; does nothing where there is none."""

@@ -26,7 +26,7 @@ from gazecapture.viewer.qt.window import ReadingWindow
 from gazecapture.viewer.recording import SessionRecorder
 from gazecapture.viewer.session import ReadingSession, SessionSetup
 from gazecapture.worklist import WorklistStudy
-from keyframes.errors import UsageError
+from keyframes.errors import GazeToolError, UsageError
 
 __all__ = ["ReadOptions", "ReadSummary", "read_worklist"]
 
@@ -50,6 +50,8 @@ class ReadOptions:
     """Of the window; None: the whole screen."""
     screen_index: int = 0
     stream: str | None = None
+    wait_s: float = 10.0
+    """s to look for the gaze stream."""
     seed: int | None = None
 
 
@@ -102,7 +104,7 @@ def read_worklist(
         say(f"{n_before} of {session.n_studies} studies are read already")
     if not session.unread():
         return ReadSummary(session=options.out, n_studies=session.n_studies, n_read=n_before, n_read_now=0)
-    recorder = SessionRecorder(options.out, stream=options.stream)
+    recorder = SessionRecorder(options.out, stream=options.stream, wait_s=options.wait_s)
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
     driver = None if options.driver is None else DriverClient(*options.driver)
     controller = SessionController(
@@ -113,7 +115,8 @@ def read_worklist(
         recorder.start(say)
         session.complete_display(recorder.display_of_streams())
     except BaseException:
-        recorder.stop()
+        with contextlib.suppress(GazeToolError):  # the first error is the one to tell
+            recorder.stop()
         journals.close()
         raise
     window = ReadingWindow(model, screen, on_presented=controller.presented)

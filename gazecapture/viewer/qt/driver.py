@@ -129,8 +129,9 @@ class DriverClient(QObject):
         if not self._over:
             self._fail("closed the connection before the session was over")
 
-    def _on_error(self, _error: QAbstractSocket.SocketError) -> None:
-        if not self._over:
+    def _on_error(self, error: QAbstractSocket.SocketError) -> None:
+        # Qt calls a connection that the other end closed an error too; `disconnected` tells that one.
+        if not self._over and error != QAbstractSocket.SocketError.RemoteHostClosedError:
             self._fail(f"cannot be reached ({self._socket.errorString()})")
 
     def _on_silence(self) -> None:

@@ -1,0 +1,273 @@
+"""A session in the window, in this process: studies follow each other, whoever drives, whatever goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtGui import QKeyEvent
+from PyQt6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from gazecapture.session.journal import read_journal
+from gazecapture.viewer.journals import ViewerJournals
+from gazecapture.viewer.model import ViewerModel
+from gazecapture.viewer.qt.controller import SessionController
+from gazecapture.viewer.qt.driver import DriverClient, parse_action
+from gazecapture.viewer.qt.screens import display_of
+from gazecapture.viewer.qt.window import ReadingWindow
+from gazecapture.viewer.recording import SessionRecorder
+from gazecapture.viewer.session import ReadingSession, SessionSetup
+from gazecapture.worklist import load_worklist
+from keyframes.errors import DataError, DiskFullError, StreamLostError
+
+
+class Sitting:
+    """Everything but the recorder: that one is never started here, so that stopping it is nothing to do."""
+
+    def __init__(self, folder: Path, bot: QtBot, driver: DriverClient | None = None) -> None:
+        films = folder / "films"
+        films.mkdir()
+        for number in range(4):
+            Image.fromarray(np.full((300, 200), 60 * number, np.uint8)).save(films / f"{number}.png")
+        (films / "1.png").write_bytes(b"this is no picture")
+        listed = films / "list.csv"
+        listed.write_text("study_id,current,prior\nS1,0.png,\nS2,1.png,\nS3,2.png,3.png\n")
+        screen = QApplication.primaryScreen()
+        assert screen is not None
+        self.bot = bot
+        self.folder = folder / "session"
+        setup = SessionSetup(
+            reader_code="R1", display=display_of(screen, size_mm=None, distance_mm=None), synthetic=True
+        )
+        self.session = ReadingSession.open(self.folder, load_worklist(listed), setup)
+        self.model = ViewerModel((0.0, 0.0, 1.0, 1.0))
+        self.controller = SessionController(
+            self.session,
+            self.model,
+            recorder=SessionRecorder(self.folder),
+            driver=driver,
+            screenshots=folder / "shots",
+        )
+        self.journals = ViewerJournals(self.folder, on_error=self.controller.fail_later)
+        self.window = ReadingWindow(self.model, screen, on_presented=self.controller.presented)
+        self.controller.attach(self.window, self.journals)
+        self.window.setGeometry(10, 20, 640, 480)
+        self.over = False
+        self.controller.finished.connect(self._ended)
+        self.window.show()
+
+    def _ended(self) -> None:
+        self.over = True
+
+    def wait_until_over(self) -> None:
+        self.bot.waitUntil(lambda: self.over, timeout=20_000)
+        self.window.hide()
+
+    def wait_for_reading(self, number: int) -> None:
+        self.bot.waitUntil(lambda: (number, "on") in self.rows(), timeout=20_000)
+
+    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        QApplication.sendEvent(self.window, QKeyEvent(QEvent.Type.KeyPress, key, modifier))
+
+    def rows(self) -> list[tuple[int, str]]:
+        table = read_journal(self.folder / "display").table
+        return [(r["reading_number"], r["event"]) for r in table.to_pylist()]
+
+
+@pytest.fixture
+def sit(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., Sitting]]:
+    made: list[Sitting] = []
+
+    def make(driver: DriverClient | None = None) -> Sitting:
+        made.append(Sitting(tmp_path, qtbot, driver))
+        return made[-1]
+
+    yield make
+    for sitting in made:
+        if not sitting.over:
+            sitting.controller.end()
+            sitting.wait_until_over()
+        sitting.window.deleteLater()
+
+
+class Server:
+    """The other end of the driver's line, driven step by step by the test."""
+
+    def __init__(self, bot: QtBot) -> None:
+        self._bot = bot
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._received = b""
+
+    def accept(self) -> None:
+        self._server.settimeout(20)
+        self.connection, _ = self._server.accept()
+        self.connection.setblocking(False)
+
+    def receive(self) -> dict[str, Any]:
+        self._bot.waitUntil(self._has_line, timeout=20_000)
+        line, self._received = self._received.split(b"\n", 1)
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def send(self, **message: Any) -> None:
+        self.connection.sendall(json.dumps(message).encode() + b"\n")
+
+    def close(self) -> None:
+        self.connection.close()
+        self._server.close()
+
+    def _has_line(self) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            self._received += self.connection.recv(1 << 16)
+        return b"\n" in self._received
+
+
+@pytest.fixture
+def server(qtbot: QtBot) -> Iterator[Server]:
+    made = Server(qtbot)
+    yield made
+    made.close()
+
+
+def test_a_person_reads_past_an_unreadable_study(sit: Callable[..., Sitting]) -> None:
+    sitting = sit()
+    sitting.controller.start()
+    sitting.wait_for_reading(1)
+    sitting.key(Qt.Key.Key_N)
+    sitting.bot.waitUntil(sitting.window.message.isVisible)
+    assert sitting.controller.unreadable[0][0] == "S2"
+    assert sitting.window.canvas.is_blank
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_reading(3)
+    assert not sitting.window.message.isVisible()
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_until_over()
+    assert sitting.controller.error is None
+    assert sitting.rows() == [(1, "on"), (1, "off"), (3, "on"), (3, "on"), (3, "off"), (3, "off")]
+    assert sitting.session.unread() == [2]
+    times = read_journal(sitting.folder / "display").table.column("t_ns").to_pylist()
+    assert times == sorted(times)
+
+
+def test_leaving_in_the_middle_keeps_the_study_unread(sit: Callable[..., Sitting]) -> None:
+    sitting = sit()
+    sitting.controller.start()
+    sitting.wait_for_reading(1)
+    sitting.key(Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
+    sitting.wait_until_over()
+    assert sitting.controller.error is None
+    assert sitting.rows() == [(1, "on")]
+    assert sitting.session.unread() == [1, 2, 3]
+
+
+def test_a_full_disk_ends_the_session_with_its_error(sit: Callable[..., Sitting]) -> None:
+    sitting = sit()
+    sitting.controller.start()
+    sitting.wait_for_reading(1)
+    error = DiskFullError("no room left")
+    sitting.controller.fail_later(error)
+    sitting.wait_until_over()
+    assert sitting.controller.error is error
+    assert sitting.rows() == [(1, "on")]
+
+
+def test_a_driver_reads_the_list(sit: Callable[..., Sitting], server: Server, tmp_path: Path) -> None:
+    sitting = sit(DriverClient("127.0.0.1", server.port))
+    sitting.controller.start()
+    server.accept()
+    hello = server.receive()
+    assert (hello["type"], hello["n_studies"]) == ("hello", 3)
+    assert hello["display"]["width_px"] > 0
+    on = server.receive()
+    assert (on["type"], on["reading_number"], on["study_id"]) == ("image_on", 1, "S1")
+    assert on["area"] == [10.0, 76.0, 650.0, 500.0]
+    assert (on["images"][0]["width_px"], on["images"][0]["presets"][0]["voi"]) == (200, "LINEAR")
+    assert on["panels"] == [{"name": "caption", "rect": [10.0, 20.0, 650.0, 76.0]}]
+    server.send(type="action", kind="zoom", x=320, y=240, amount=2)
+    server.send(type="action", kind="preset", amount=77)  # impossible: refused, and the session goes on
+    server.send(type="something new")
+    server.send(
+        type="finding", finding_id="f1", label="Edema", image_index=0, box=[1, 2, 30, 40], certainty=0.5
+    )
+    server.send(type="screenshot", name="../one film")
+    server.send(type="next")
+    off = server.receive()
+    assert (off["type"], off["reading_number"]) == ("image_off", 1)
+    on = server.receive()  # the unreadable study is passed by itself
+    assert (on["reading_number"], len(on["images"])) == (3, 2)
+    server.send(type="next")
+    assert server.receive()["reading_number"] == 3
+    assert server.receive() == {"type": "session_end"}
+    assert not sitting.over
+    server.send(type="done", n_gaze_sent=12, n_words_sent=3)
+    sitting.wait_until_over()
+    assert sitting.controller.error is None
+    assert sitting.controller.driver_counts == {"n_gaze_sent": 12, "n_words_sent": 3}
+    (shot,) = (tmp_path / "shots").iterdir()
+    assert [shot.name] == sitting.controller.screenshot_files == [".._one_film.png"]
+    assert Image.open(shot).size == (640, 480)
+    table = read_journal(sitting.folder / "display").table
+    change = table.to_pylist()[1]
+    assert (change["event"], change["affine"][0]) == (
+        "change",
+        pytest.approx(table["affine"][0][0].as_py() / 2**0.5),
+    )
+    assert table["t_ns"][0].as_py() <= off["t_ns"]
+    (finding,) = read_journal(sitting.folder / "annotations").table.to_pylist()
+    assert (finding["label"], finding["box"], finding["certainty"]) == ("Edema", [1, 2, 30, 40], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        (b"no message\n", "sent a line that is no message"),
+        (b'{"type":"action","kind":"zoom","x":"left"}\n', "cannot be carried out"),
+        (b'{"type":"finding"}\n', "cannot be carried out"),
+        (b"x" * (2 << 20), "more than 1 MiB"),
+        (b"", "closed the connection before the session was over"),
+    ],
+)
+def test_a_driver_that_fails_ends_the_session_cleanly(
+    sit: Callable[..., Sitting], server: Server, what: bytes, told: str
+) -> None:
+    sitting = sit(DriverClient("127.0.0.1", server.port))
+    sitting.controller.start()
+    server.accept()
+    server.receive()
+    server.receive()
+    server.connection.setblocking(True)
+    if what:
+        with contextlib.suppress(OSError):  # the viewer may hang up before the end
+            server.connection.sendall(what)
+    else:
+        server.connection.close()
+    sitting.wait_until_over()
+    assert isinstance(sitting.controller.error, StreamLostError)
+    assert told in sitting.controller.error.message
+    assert sitting.rows() == [(1, "on")]
+
+
+def test_a_driver_that_is_not_there_is_told(sit: Callable[..., Sitting]) -> None:
+    free = socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    sitting = sit(DriverClient("127.0.0.1", port))
+    sitting.controller.start()
+    sitting.wait_until_over()
+    assert "cannot be reached" in str(sitting.controller.error)
+    assert sitting.rows() == []
+
+
+def test_an_action_without_kind_is_refused() -> None:
+    with pytest.raises(DataError, match="lacks or has an impossible field"):
+        parse_action({"x": 1.0})
