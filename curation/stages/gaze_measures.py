@@ -140,7 +140,7 @@ def _longest_gap_ns(seen_from: IntArray, seen_to: IntArray, duration_ns: int) ->
 def _places(reading: Reading, gaze: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Say which samples lie on no image, and which on a panel."""
     size = {row["image_index"]: row for row in reading.table("images").to_pylist()}
-    index = gaze.column("image_index").to_pandas().to_numpy(np.float64, na_value=np.nan)
+    index = gaze.column("image_index").fill_null(-1).to_numpy()
     x, y = (gaze.column(name).to_numpy() for name in ("x_image_px", "y_image_px"))
     on_image = np.zeros(gaze.num_rows, np.bool_)
     for image_index, row in size.items():
