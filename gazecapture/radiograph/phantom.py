@@ -108,8 +108,7 @@ def make_phantom(
     draw_vessels(canvas, layers, anatomy, vessel_rng)
     drawn = draw_findings(canvas, layers, anatomy, wanted, finding_rng)
     dense = attenuation(layers, lung_texture(canvas, film_rng))
-    lungs = layers.lung > 0.5 * float(layers.lung.max())
-    pixels = expose(canvas, dense, lungs, (height, width), film_rng, noise=1.6 if view == "AP" else 1.0)
+    pixels = expose(canvas, dense, (height, width), film_rng, noise=1.6 if view == "AP" else 1.0)
     _mark_and_collimate(pixels, film, film_rng)
     pixels.setflags(write=False)
     boxes = {d.label: _in_film(d, canvas, film) for d in drawn}

@@ -109,6 +109,12 @@ class Anatomy:
         apex = np.exp(-((share / 0.05) ** 2))
         return np.asarray(11.0 + 0.12 * self.half_width_mm * apex, np.float64)
 
+    def vault_mm(self, x_mm: ArrayLike) -> Array:
+        """Return the height of the apex' vault at distance ``x_mm`` from the midline."""
+        across = np.asarray(x_mm, np.float64) - 0.34 * self.half_width_mm
+        across = np.where(across < 0, across / 34, across / 62)
+        return np.asarray(self.apex_y_mm + 22 * across**2, np.float64)
+
     def cavity_half_depth_mm(self, y_mm: ArrayLike) -> Array:
         """Return half of the chest's depth inside the ribs."""
         return np.asarray(self._depth(self.height_share(y_mm)) * self.half_depth_mm, np.float64)

@@ -135,7 +135,7 @@ def _whole_lung(anatomy: Anatomy, x: Map, y: Map, side: Side) -> Map:
     inner = np.clip((out - medial + 7) / EDGE_MM, 0, 1)
     inner = inner * (2 - inner)
     # The apex is a vault, not a shelf.
-    top = anatomy.apex_y_mm + 22 * ((out - 0.34 * anatomy.half_width_mm) / 34) ** 2
+    top = anatomy.vault_mm(out).astype(np.float32)
     vault = np.sqrt(np.clip((y - top) / 34, 0, 1))
     return np.asarray(chord * inner * rows * vault * (out > 0), np.float32)
 

@@ -96,11 +96,12 @@ class Canvas:
         total *= self.pose.scale**2 / self.spacing_mm**2
         return total.reshape(self.height_px, self.width_px).astype(np.float32)
 
-    def tubes(self, x_mm: Line, y_mm: Line, radius_mm: Line) -> Map:
+    def tubes(self, x_mm: Line, y_mm: Line, radius_mm: Line, density: ArrayLike = 1.0) -> Map:
         """Return the path length, mm, through straight round tubes.
 
-        x_mm, y_mm : (n, 2) ends of each piece. radius_mm : (n,).
+        x_mm, y_mm : (n, 2) ends of each piece. radius_mm : (n,). density : (n,), multiplies the path.
         """
+        dense = np.broadcast_to(np.asarray(density, np.float64), radius_mm.shape)
         dx, dy = np.diff(x_mm)[:, 0], np.diff(y_mm)[:, 0]
         length = np.maximum(np.hypot(dx, dy), 1e-6)
         step = self.spacing_mm / self.pose.scale * 0.7
@@ -119,7 +120,7 @@ class Canvas:
             py = y_mm[group, 0][:, None] + along * dy[group][:, None]
             xs.append((px[:, :, None] + across * (nx * r)[:, None, None]).ravel())
             ys.append((py[:, :, None] + across * (ny * r)[:, None, None]).ravel())
-            cell = (length[group] / n_along * (2 * r / n) * r)[:, None, None]
+            cell = (dense[group] * length[group] / n_along * (2 * r / n) * r)[:, None, None]
             weights.append(np.broadcast_to(cell * chord, (group.size, n_along, n)).ravel())
         return self.splat(np.concatenate(xs), np.concatenate(ys), np.concatenate(weights))
 
@@ -178,10 +179,13 @@ def _between(n_small: int, n_large: int) -> tuple[NDArray[np.int64], Map]:
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cell_px: float) -> Map:
-    """Return noise of mean 0 and standard deviation about 1 whose grains are ``cell_px`` wide."""
-    small = rng.standard_normal(
-        (max(3, math.ceil(shape[0] / cell_px) + 2), max(3, math.ceil(shape[1] / cell_px) + 2)), np.float32
+    """Return noise of mean 0 and standard deviation 1 whose grains are about ``cell_px`` wide."""
+    # Half a cell of blur on white noise; wide grains are drawn coarse and enlarged.
+    step = max(1, int(cell_px / 4))
+    small_shape = (math.ceil(shape[0] / step) + 1, math.ceil(shape[1] / step) + 1)
+    small = ndimage.gaussian_filter(
+        rng.standard_normal(small_shape, np.float32), cell_px / step / 2.5, truncate=3.0
     )
-    grains = enlarged(small, shape)
+    grains = enlarged(small, (small_shape[0] * step, small_shape[1] * step))[: shape[0], : shape[1]]
     spread = float(grains.std())
     return np.asarray((grains - grains.mean()) / (spread if spread > 0 else 1.0), np.float32)

@@ -22,17 +22,17 @@ SCATTER = 0.006
 """Scattered share of the direct beam that passes the grid."""
 RANGE_MM = 26.0
 """Blur of the large-scale contrast that processing takes down, so that lungs and mediastinum fit one window."""
-RANGE_SHARE = 0.34
-EDGE_MM = 1.6
+RANGE_SHARE = 0.28
+EDGE_MM = 2.2
 """Blur of the detail that processing lifts."""
-EDGE_GAIN = 0.35
-LUNG_LEVEL = 2.25
-"""Processed attenuation at which the middle of the lungs is put, as automatic exposure does."""
+EDGE_GAIN = 0.75
+DENSE_PERCENTILE, DENSE_LEVEL = 90, 3.6
+"""Processed attenuation at which the denser part of the body is put, as automatic exposure does."""
 VALUE_PER_UNIT = 900.0
 """Stored values per unit of processed attenuation."""
 QUANTUM_NOISE = 0.0085
 """Relative noise of the direct beam in a detector element of 0.2 mm."""
-WINDOW = (2350.0, 2300.0)
+WINDOW = (2450.0, 2400.0)
 """Centre and width under which the stored values look like a film."""
 
 
@@ -50,7 +50,7 @@ def lung_texture(canvas: Canvas, rng: np.random.Generator) -> Map:
     """Return the unevenness of aerated lung, as share of its path."""
     shape = (canvas.height_px, canvas.width_px)
     texture = np.zeros(shape, np.float32)
-    for grain_mm, amount in ((18.0, 0.012), (5.0, 0.009), (1.8, 0.008), (0.9, 0.006)):
+    for grain_mm, amount in ((18.0, 0.012), (5.0, 0.010), (2.2, 0.012), (1.1, 0.012)):
         texture = texture + amount * smooth_noise(rng, shape, max(1.0, grain_mm / canvas.spacing_mm))
     return texture
 
@@ -58,7 +58,6 @@ def lung_texture(canvas: Canvas, rng: np.random.Generator) -> Map:
 def expose(
     canvas: Canvas,
     dense: Map,
-    lungs: NDArray[np.bool_],
     shape: tuple[int, int],
     rng: np.random.Generator,
     *,
@@ -66,7 +65,6 @@ def expose(
 ) -> NDArray[np.uint16]:
     """Return stored values of ``shape`` for an attenuation map on a canvas of the same field.
 
-    lungs : where the console looks to set the film's brightness.
     noise : 1 for a usual exposure; more for a bedside film.
     """
     wide = canvas.blurred(dense, RANGE_MM)
@@ -74,8 +72,9 @@ def expose(
     middle = float(wide[covered].mean()) if covered.any() else 0.0
     processed = dense - RANGE_SHARE * (wide - middle) * np.clip(dense / 0.8, 0, 1)
     processed += EDGE_GAIN * (dense - canvas.blurred(dense, EDGE_MM))
-    if lungs.any():
-        processed += np.float32(LUNG_LEVEL - np.median(processed[lungs])) * np.clip(dense / 0.8, 0, 1)
+    if covered.any():
+        lift = DENSE_LEVEL - np.percentile(processed[covered][::7], DENSE_PERCENTILE)
+        processed += np.float32(lift) * np.clip(dense / 0.8, 0, 1)
     fine = enlarged(processed, shape) if processed.shape != shape else processed
     spread = (
         enlarged(np.exp(0.5 * np.minimum(dense, 6)), shape) if dense.shape != shape else np.exp(0.5 * dense)

@@ -124,7 +124,7 @@ def _pneumothorax(
     gap = widest * np.clip(1 - height / end, 0, 1) ** 0.7
     rows = np.arange(-80.0, 700.0)
     lateral = np.interp(layers.y, rows, anatomy.lateral_mm(rows))
-    vault = anatomy.apex_y_mm + 22 * ((out - 0.34 * anatomy.half_width_mm) / 34) ** 2
+    vault = anatomy.vault_mm(out).astype(np.float32)
     from_wall = np.minimum(lateral - out, (layers.y - vault) * 0.9)
     free = (from_wall > 0) & (from_wall < gap) & (layers.full_lung > 4) & (out > 0)
     line = np.exp(-(((from_wall - gap) / 0.75) ** 2)) * (gap > 1.5) * (layers.full_lung > 4) * (out > 0)
@@ -151,9 +151,9 @@ def _consolidation(
     center = _in_lung(anatomy, side, float(rng.uniform(0.38, 0.55)), float(rng.uniform(0.68, 0.8)))
     axes = (float(rng.uniform(26, 36)), float(rng.uniform(22, 30)))
     shape = layers.x.shape
-    rough = 0.28 * smooth_noise(rng, shape, 14 / canvas.spacing_mm)
-    rough += 0.14 * smooth_noise(rng, shape, 4 / canvas.spacing_mm)
-    share = _blob(layers, center, axes, rough, 0.75) * 0.62
+    rough = 0.3 * smooth_noise(rng, shape, 16 / canvas.spacing_mm)
+    rough += 0.05 * smooth_noise(rng, shape, 5 / canvas.spacing_mm)
+    share = _blob(layers, center, axes, rough, 1.05) * 0.82
     hilum = anatomy.hilum_mm(side)
     for _ in range(4):
         turn = float(rng.normal(0, 0.3))
@@ -161,8 +161,8 @@ def _consolidation(
         dx, dy = center[0] - hilum[0], center[1] - hilum[1]
         line_x = hilum[0] + along * (dx * math.cos(turn) - dy * math.sin(turn)) * 1.15
         line_y = hilum[1] + along * (dx * math.sin(turn) + dy * math.cos(turn)) * 1.15
-        tube = canvas.line(np.stack([line_x, line_y], axis=1), np.linspace(2.4, 1.1, 23))
-        share = share * (1 - np.clip(canvas.blurred(tube, 0.6) / 4.5, 0, 0.62))
+        tube = canvas.line(np.stack([line_x, line_y], axis=1), np.linspace(1.7, 0.8, 23))
+        share = share * (1 - np.clip(canvas.blurred(tube, 0.6) / 4.5, 0, 0.5))
     change = (layers.lung - np.minimum(layers.tissue, layers.lung)) * share
     layers.tissue += change
     return Drawn(label="Consolidation", side=side, box=_box(canvas, share * (layers.lung > 5)))
@@ -172,12 +172,12 @@ def _pneumonia(
     canvas: Canvas, layers: Layers, anatomy: Anatomy, side: Side, rng: np.random.Generator
 ) -> Drawn:
     center = _in_lung(anatomy, side, float(rng.uniform(0.42, 0.6)), float(rng.uniform(0.55, 0.75)))
-    rough = 0.35 * smooth_noise(rng, layers.x.shape, 5 / canvas.spacing_mm)
+    rough = 0.25 * smooth_noise(rng, layers.x.shape, 7 / canvas.spacing_mm)
     clear = layers.zeros() + 1
     for _ in range(int(rng.integers(7, 12))):
         at = (center[0] + float(rng.normal(0, 15)), center[1] + float(rng.normal(0, 15)))
-        size = float(rng.uniform(6, 14))
-        clear = clear * (1 - 0.32 * _blob(layers, at, (size * 1.15, size), rough, 0.9))
+        size = float(rng.uniform(9, 17))
+        clear = clear * (1 - 0.32 * _blob(layers, at, (size * 1.15, size), rough, 1.2))
     share = 1 - clear
     layers.tissue += (layers.lung - np.minimum(layers.tissue, layers.lung)) * share
     return Drawn(label="Pneumonia", side=side, box=_box(canvas, share * (layers.lung > 5)))
@@ -209,7 +209,7 @@ def _nodule(canvas: Canvas, layers: Layers, anatomy: Anatomy, side: Side, rng: n
 
 def _edema(canvas: Canvas, layers: Layers, anatomy: Anatomy, side: Side, rng: np.random.Generator) -> Drawn:
     haze = layers.zeros()
-    patchy = 1 + 0.35 * smooth_noise(rng, layers.x.shape, 7 / canvas.spacing_mm)
+    patchy = 1 + 0.16 * smooth_noise(rng, layers.x.shape, 9 / canvas.spacing_mm)
     lines: list[tuple[float, float, float, float]] = []
     for each in SIDES:
         hilum = anatomy.hilum_mm(each)
@@ -221,12 +221,12 @@ def _edema(canvas: Canvas, layers: Layers, anatomy: Anatomy, side: Side, rng: np
             x = float(anatomy.lateral_mm(y)) - 4
             length = float(rng.uniform(9, 16))
             lines.append((sign * x, y, sign * (x - length), y - float(rng.uniform(0, 3))))
-    share = np.clip(0.4 * haze * patchy, 0, 0.75).astype(np.float32)
+    share = np.clip(0.55 * haze * patchy, 0, 0.8).astype(np.float32)
     layers.tissue += (layers.lung - np.minimum(layers.tissue, layers.lung)) * share
     table = np.asarray(lines)
     septa = canvas.tubes(table[:, [0, 2]], table[:, [1, 3]], np.full(len(table), 0.6))
     layers.tissue += 4.0 * canvas.blurred(septa, 0.3)
-    return Drawn(label="Edema", side=None, box=_box(canvas, share * (layers.lung > 20) * (share > 0.14)))
+    return Drawn(label="Edema", side=None, box=_box(canvas, share * (layers.lung > 20) * (share > 0.17)))
 
 
 def _atelectasis(
@@ -299,7 +299,7 @@ def _device(canvas: Canvas, layers: Layers, anatomy: Anatomy, side: Side, rng: n
         header = np.clip(
             (1 - ((layers.x - x + sign * 4) / 15) ** 4 - ((layers.y - y + 21) / 6) ** 4) * 5, 0, 1
         )
-        metal = 1.3 * can + 1.5 * inner * _circuit(layers, x, y) + 0.5 * header
+        metal = 1.2 * can + 0.5 * inner * _circuit(layers, x, y) + 0.4 * header
         box = (x - 24, y - 28, x + 24, y + 21)
     else:
         r = np.hypot(layers.x - x, layers.y - y)

@@ -86,6 +86,7 @@ def _of_a_side(anatomy: Anatomy, side: Side) -> Iterator[tuple[str, Points]]:
             at = np.linspace(float(wall[-1, 0]), float(back[0, 0]), 24)
             bottom = np.column_stack([at, np.minimum(anatomy.dome_mm(side, at), y1)])
         table = np.concatenate([wall, bottom, back])
+        table[:, 1] = np.maximum(table[:, 1], np.minimum(anatomy.vault_mm(table[:, 0]), y1))
         return [(sign * float(x), float(y)) for x, y in table]
 
     yield f"{side} lung", between(apex, tip_y)

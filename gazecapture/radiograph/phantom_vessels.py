@@ -20,9 +20,14 @@ TAPER_PER_MM = 0.0115
 """Share of its radius that a vessel loses per mm."""
 PLEURA_MM = 6.0
 """Vessels end so far from the chest wall."""
-TRUNK_SCALE = 1.75
+TRUNK_SCALE = 1.35
 """Of the radii in the plan of trunks; makes vessels as plain as on real films."""
-MAX_PIECES = 9000
+THICK_MM = 2.5
+"""Pieces of thicker vessels are blurred more, which hides the joints between them."""
+THIN_MM = 1.6
+THIN_GAIN = 2.0
+"""Thin vessels run with a bronchus and a vein, and those in front and behind add up; one tree has them once."""
+MAX_PIECES = 14000
 """Per lung."""
 
 
@@ -30,7 +35,11 @@ def draw_vessels(canvas: Canvas, layers: Layers, anatomy: Anatomy, rng: np.rando
     """Add both vessel trees to ``layers.tissue``, mm of blood in the place of lung."""
     for side in SIDES:
         x, y, radius = _tree(anatomy, side, rng)
-        layers.tissue += canvas.blurred(canvas.tubes(x, y, radius), 0.25)
+        density = 1 + THIN_GAIN * np.exp(-((radius / THIN_MM) ** 2))
+        thick = radius > THICK_MM
+        for group, blur_mm in ((~thick, 0.15), (thick, 0.7)):
+            tubes = canvas.tubes(x[group], y[group], radius[group], density[group])
+            layers.tissue += canvas.blurred(tubes, blur_mm)
         layers.tissue += canvas.blurred(_hilum(canvas, layers, anatomy, side, rng), 1.2)
 
 
