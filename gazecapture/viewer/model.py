@@ -43,7 +43,7 @@ class Action:
 
     zoom: ``amount`` notches (positive enlarges) about screen point ``x, y``. pan: the image moves by ``x, y``
     screen px. window: centre ``x``, width ``y``, in modality units. window_drag: ``x`` to the right widens,
-    ``y`` downwards lowers the centre, in screen px. preset: number ``amount``, from 0. Others take nothing.
+    ``y`` downwards raises the centre (darkens), in screen px. preset: number ``amount``, from 0. Others take nothing.
     """
 
     kind: ActionKind

@@ -214,8 +214,9 @@ def test_a_driver_reads_the_list(sit: Callable[..., Sitting], server: Server, tm
     assert sitting.controller.error is None
     assert sitting.controller.driver_counts == {"n_gaze_sent": 12, "n_words_sent": 3}
     (shot,) = (tmp_path / "shots").iterdir()
-    assert [shot.name] == sitting.controller.screenshot_files == [".._one_film.png"]
-    assert Image.open(shot).size == (640, 480)
+    assert [shot.name] == sitting.controller.screenshot_files == ["one_film.png"]
+    with Image.open(shot) as picture:
+        assert picture.size == (640, 480)
     table = read_journal(sitting.folder / "display").table
     change = table.to_pylist()[1]
     assert (change["event"], change["affine"][0]) == (

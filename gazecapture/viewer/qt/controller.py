@@ -169,7 +169,7 @@ class SessionController(QObject):
         if outcome.error is not None:
             self._state = _State.CARD
             self.unreadable.append((study.study_id, outcome.error.message))
-            _LOGGER.warning("a study cannot be shown: %s", outcome.error.one_line())
+            _LOGGER.warning("a study cannot be shown: %s", outcome.error.message)
             self._the_window.say(
                 "This study cannot be shown", outcome.error.message, "N goes on with the next study."
             )
@@ -297,7 +297,8 @@ class SessionController(QObject):
             return
         self._the_window.canvas.present_now()
         picture = self._the_window.grab().toImage()
-        file = f"{re.sub(r'[^A-Za-z0-9._-]', '_', name).removesuffix('.png') or 'screenshot'}.png"
+        stem = re.sub(r"[^A-Za-z0-9._-]", "_", name.removesuffix(".png")).strip("._")
+        file = f"{stem or 'screenshot'}.png"
         self.screenshot_files.append(file)
         path = self._screenshots / file
         self._in_background(lambda: _save(picture, path))

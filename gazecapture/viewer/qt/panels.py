@@ -21,7 +21,7 @@ RADIUS = 8.0
 KEYS = (
     ("Wheel,  +  -", "zoom at the cursor"),
     ("Middle drag,  Space + drag,  arrows", "pan"),
-    ("Right drag", "window:  →  wider,  ↓  darker centre"),
+    ("Right drag", "window:  →  wider,  ↓  darker"),
     ("1 … 9", "the file's own windows and look-up tables"),
     ("F   /   Z", "fit   /   one image pixel per screen pixel"),
     ("I", "invert"),

@@ -235,9 +235,11 @@ class Canvas(QWidget):
             top = mark.rect.top() - LABEL_GAP
             if top - LABEL_HEIGHT < mark.viewport.top():
                 top = max(mark.rect.top(), mark.viewport.top()) + LABEL_HEIGHT
-            painter.drawText(
-                QPointF(max(mark.rect.left(), mark.viewport.left()) + LABEL_GAP, top), mark.label
-            )
+            place = QPointF(max(mark.rect.left(), mark.viewport.left()) + LABEL_GAP, top)
+            # A shadow keeps it legible on bright bone.
+            for offset, colour in ((QPointF(1.0, 1.0), theme.SURROUND), (QPointF(), theme.FINDING)):
+                painter.setPen(QPen(colour, 1.0))
+                painter.drawText(place + offset, mark.label)
         painter.setClipping(False)
         if self._drag is not None and self._drag.kind == "box" and self._drag.moved:
             painter.setPen(QPen(theme.FINDING, 1.0, Qt.PenStyle.DashLine))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PyQt6.QtCore import QPoint, QPointF, Qt, pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeyEvent, QMoveEvent, QPalette, QResizeEvent, QScreen
 from PyQt6.QtWidgets import QWidget
 
@@ -134,8 +134,8 @@ class ReadingWindow(QWidget):
         """Lay out header, radiographs and panels."""
         self.header.setGeometry(0, 0, self.width(), HEADER_HEIGHT)
         self.canvas.setGeometry(0, HEADER_HEIGHT, self.width(), max(1, self.height() - HEADER_HEIGHT))
-        self._arrange_panels()
         self._follow_geometry()
+        self._arrange_panels()
 
     def moveEvent(self, _event: QMoveEvent | None) -> None:  # noqa: N802 - Qt's name
         """Journal that the radiographs are elsewhere on the screen, though Qt need not draw them anew."""
@@ -162,6 +162,8 @@ class ReadingWindow(QWidget):
         room = self.canvas.geometry()
         self.keys.place_in_middle(room)
         self.message.place_in_middle(room)
+        if self._box is not None and self.model.viewports:
+            self._place_finding_menu(self._box)
 
     def _after_frame(self) -> None:
         self._presented()
@@ -246,8 +248,13 @@ class ReadingWindow(QWidget):
     # Findings
 
     def _ask_for_label(self, box: DrawnBox) -> None:
-        """Open the menu beside the box, on the side that has more room."""
         self._box = box
+        self._place_finding_menu(box)
+        self.finding_menu.ask()
+        self.show_findings(self._findings)
+
+    def _place_finding_menu(self, box: DrawnBox) -> None:
+        """Put the menu beside the box, on the side that has more room."""
         state = self.model.viewports[box.viewport_id]
         xs, _ = state.image_to_screen().apply(box.box[0::2], box.box[1::2])
         ratio = self.canvas.devicePixelRatioF()
@@ -256,9 +263,7 @@ class ReadingWindow(QWidget):
         x = right + PANEL_GAP if right + left < room.width() else left - PANEL_GAP - self.finding_menu.width()
         x = min(max(PANEL_GAP, x), room.width() - PANEL_GAP - self.finding_menu.width())
         y = room.top() + max(PANEL_GAP, (room.height() - self.finding_menu.height()) // 2)
-        self.finding_menu.move(QPointF(x, y).toPoint() + QPoint(room.left(), 0))
-        self.finding_menu.ask()
-        self.show_findings(self._findings)
+        self.finding_menu.move(room.left() + round(x), round(y))
 
     def _finding_chosen(self, label: str, certainty: float) -> None:
         box, self._box = self._box, None
