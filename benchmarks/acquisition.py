@@ -110,7 +110,7 @@ def receive_with_recorder(name: str, seconds: float) -> dict[str, Any]:
         if journal.folder.parent.name == "streams":
             written.append((session_now_ns(), rows))
 
-    JournalWriter.append = noting  # type: ignore[method-assign]
+    JournalWriter.append = noting  # type: ignore[method-assign, assignment]
     cpu: list[float] = []
     with tempfile.TemporaryDirectory() as scratch:
         found = wait_for_streams(lambda all_: [s for s in all_ if s.name == name] or None, wait_s=20)

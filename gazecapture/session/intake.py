@@ -6,6 +6,7 @@ nothing is dropped here.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -16,7 +17,7 @@ import pyarrow as pa
 
 from gazecapture.clock import session_now_ns
 from gazecapture.session.journal import JournalWriter
-from gazecapture.session.recorded_stream import RecordedStream
+from gazecapture.session.recorded_stream import RecordedStream, merged
 from gazecapture.sources.protocol import Source, SourceBatch, SourceMark
 from keyframes.errors import DiskFullError, GazeToolError, RecordingError
 
@@ -109,27 +110,22 @@ class Intake:
         self.high_water = max(self.high_water, self._queue.qsize())
 
     def _write(self) -> None:
+        """Body of the writing thread, which sleeps while a batch grows: a wake-up per sample would cost most."""
         pending: dict[RecordedStream, list[SourceBatch]] = {}
-        due: float | None = None
         try:
             while True:
-                try:
-                    item = self._queue.get(timeout=None if due is None else max(0.0, due - time.monotonic()))
-                except queue.Empty:
-                    self._flush(pending)
-                    due = None
-                    continue
+                item = self._queue.get()
+                if item is not None:
+                    waited_s = (session_now_ns() - int(item[1].t_received_ns[0])) / 1e9
+                    self._end.wait(max(0.0, COALESCE_S - waited_s))
+                with contextlib.suppress(queue.Empty):
+                    while item is not None:
+                        stream, batch = item
+                        pending.setdefault(stream, []).append(batch)
+                        item = self._queue.get_nowait()
+                self._flush(pending)
                 if item is None:
-                    self._flush(pending)
                     return
-                stream, batch = item
-                pending.setdefault(stream, []).append(batch)
-                if due is None:
-                    waited_s = (session_now_ns() - int(batch.t_received_ns[0])) / 1e9
-                    due = time.monotonic() + COALESCE_S - waited_s
-                if time.monotonic() >= due:
-                    self._flush(pending)
-                    due = None
         except GazeToolError as error:
             self.failure = error
         except Exception as error:
@@ -141,11 +137,12 @@ class Intake:
     def _flush(self, pending: dict[RecordedStream, list[SourceBatch]]) -> None:
         while pending:
             stream, batches = pending.popitem()
-            table, words = stream.rows(batches), stream.words(batches)
+            batch = merged(batches)
+            table, words = stream.rows(batch), stream.words(batch)
             self._append(stream.journal, table)
             if words and self.words is not None:
                 self._append(self.words, self.words.table(words))
-            for mark in stream.written(batches):
+            for mark in stream.written(batch):
                 self._note(mark)
 
     def _append(self, journal: JournalWriter, table: pa.Table) -> None:

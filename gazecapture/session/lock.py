@@ -13,7 +13,7 @@ import psutil
 from gazecapture.files import as_tool_error
 from keyframes.errors import RecordingError
 
-__all__ = ["FolderLock", "process_start_s", "same_process"]
+__all__ = ["LOCK_NAME", "FolderLock", "process_start_s", "same_process"]
 
 LOCK_NAME = ".lock"
 _START_TOLERANCE_S = 5.0

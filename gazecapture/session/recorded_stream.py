@@ -28,7 +28,7 @@ from gazecapture.session.status import StreamStatus
 from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
 from keyframes.errors import SchemaError
 
-__all__ = ["RecordedStream", "stream_schema"]
+__all__ = ["RecordedStream", "merged", "stream_schema"]
 
 logger = logging.getLogger(__name__)
 
@@ -112,37 +112,34 @@ class RecordedStream:
         row = {"t_ns": offset.t_ns, "offset_s": offset.offset_s, "uncertainty_s": offset.uncertainty_s}
         self.offsets.append_rows([row])
 
-    def rows(self, batches: Sequence[SourceBatch]) -> pa.Table:
-        """Return batches as one table of the journal's schema; sequence numbers count on with `written`."""
-        n = sum(batch.t_remote_s.size for batch in batches)
+    def rows(self, batch: SourceBatch) -> pa.Table:
+        """Return a batch as a table of the journal's schema; sequence numbers count on with `written`."""
+        n = batch.t_remote_s.size
         columns: dict[str, Any] = {
             "sequence": np.arange(self._sequence, self._sequence + n, dtype=np.int64),
-            "t_remote_s": np.concatenate([batch.t_remote_s for batch in batches]),
-            "t_received_ns": np.concatenate([batch.t_received_ns for batch in batches]),
+            "t_remote_s": batch.t_remote_s,
+            "t_received_ns": batch.t_received_ns,
+            **batch.columns,
         }
-        for channel in self.info.channels:
-            columns[channel.column] = np.concatenate([batch.columns[channel.column] for batch in batches])
-        return pa.table(columns, schema=self.journal.schema)
+        return pa.table(
+            {name: columns[name] for name in self.journal.schema.names}, schema=self.journal.schema
+        )
 
-    def written(self, batches: Sequence[SourceBatch]) -> list[SourceMark]:
-        """Count batches that are in the journal; return the gaps that they show."""
-        marks = []
-        for batch in batches:
-            self._sequence += batch.t_remote_s.size
-            marks += self.monitor.take(batch)
-        return marks
+    def written(self, batch: SourceBatch) -> list[SourceMark]:
+        """Count a batch that is in the journal; return the gaps that it shows."""
+        self._sequence += batch.t_remote_s.size
+        return self.monitor.take(batch)
 
-    def words(self, batches: Sequence[SourceBatch]) -> list[dict[str, Any]]:
+    def words(self, batch: SourceBatch) -> list[dict[str, Any]]:
         """Return rows of the words journal, on the session clock; none for a stream of another role.
 
         A sample that is no word is left to the stream's own journal.
         """
         if self.info.role != "words":
             return []
-        column = self.info.channels[0].column
         source = "simulated" if self.info.tracker.manufacturer == "synthetic" else "dictated"
         rows = []
-        for text in (text for batch in batches for text in batch.columns[column]):
+        for text in batch.columns[self.info.channels[0].column]:
             row = _word(text, self.offset_s, source)
             if row is None:
                 logger.warning(
@@ -185,6 +182,20 @@ class RecordedStream:
             self.journal.close()
         finally:
             self.offsets.close()
+
+
+def merged(batches: Sequence[SourceBatch]) -> SourceBatch:
+    """Return batches of one stream, at least one, as one."""
+    if len(batches) == 1:
+        return batches[0]
+    return SourceBatch(
+        stream_id=batches[0].stream_id,
+        t_remote_s=np.concatenate([batch.t_remote_s for batch in batches]),
+        t_received_ns=np.concatenate([batch.t_received_ns for batch in batches]),
+        columns={
+            name: np.concatenate([batch.columns[name] for batch in batches]) for name in batches[0].columns
+        },
+    )
 
 
 def _is_same(folder: Path, info: StreamInfo) -> bool:
