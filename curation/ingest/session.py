@@ -12,6 +12,8 @@ from keyframes.errors import GazeToolError, UsageError
 __all__ = ["SessionIngester"]
 
 _INFO = "session.json"
+_JOURNALS = ("display", "streams", "images")
+"""A folder found below SOURCE must have one of them: other files of a study may be called session.json too."""
 
 
 class SessionIngester:
@@ -24,10 +26,12 @@ class SessionIngester:
         if not source.is_dir():
             what = "is a file, a session folder is needed" if source.exists() else "does not exist"
             raise UsageError(f"{source} {what}", path=source, code="GT-NOT-A-SESSION")
-        for pattern in (_INFO, f"*/{_INFO}", f"*/*/{_INFO}"):
-            found = sorted(path.parent for path in source.glob(pattern))
-            if found:
-                return found
+        if (source / _INFO).is_file():
+            return [source]
+        candidates = sorted(path.parent for depth in ("*", "*/*") for path in source.glob(f"{depth}/{_INFO}"))
+        found = [folder for folder in candidates if any((folder / name).is_dir() for name in _JOURNALS)]
+        if found:
+            return found
         raise UsageError(
             f"{source} holds no session (no {_INFO} in it or in its sub-folders)",
             hint="Give the folder that `gazecapture read` or `gazecapture simulate --offline` wrote.",

@@ -33,6 +33,16 @@ def test_one_session_a_folder_of_them_and_two_levels(readings: ModuleType, tmp_p
         SESSION.find(tmp_path)
 
 
+def test_another_file_of_that_name_is_no_session(readings: ModuleType, tmp_path: Path) -> None:
+    session = readings.write_session(tmp_path / "sessions", name="s1")
+    truth = tmp_path / "ground_truth" / "s1"
+    truth.mkdir(parents=True)
+    (truth / "session.json").write_text("{}")
+    assert SESSION.find(tmp_path) == [session]
+    with pytest.raises(UsageError, match="holds no session"):
+        SESSION.find(tmp_path / "ground_truth")
+
+
 def test_no_folder_and_a_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         SESSION.find(tmp_path / "none")
