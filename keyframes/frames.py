@@ -36,10 +36,10 @@ __all__ = [
     "toolkit_keyframes",
 ]
 
-CLUSTER_RADIUS_DEG = 1.5
-"""Degrees. Within it two fixations see the same: the fovea's radius (1) plus a tracker's usual error (0.5)."""
-MIN_DWELL_S = 0.2
-"""s. Less dwell makes no key frame: it is a passing glance, shorter than most single fixations."""
+CLUSTER_RADIUS_DEG = 2.0
+"""Degrees. The foveas (radius 1 degree) of two fixations nearer than that overlap: they see the same."""
+MIN_DWELL_S = 0.3
+"""s. Less dwell makes no key frame: fixations on radiographs mostly last 0.2 to 0.35 s, so a passing one is none."""
 SIGMA_DEG = 1.0
 """Degrees. SD of the Gaussian of a fixation: the fovea's radius, and the usual bound of a tracker's error."""
 BOX_SHARE = 0.3

@@ -16,8 +16,9 @@ LONGEST_CELLS = 256
 35 degrees, far below the width of a Gaussian, and the time to draw does not depend on the image's size."""
 MIN_SIGMA_CELLS = 0.6
 """A narrower Gaussian would fall between the cells."""
-CUT_SIGMAS = 3.0
-"""A Gaussian ends there, as in the published maps."""
+CUT_SIGMAS = 4.5
+"""A Gaussian ends there, where a fixation of 1 s is below the weight of a single sample of 1 ms; an edge at 3, as in
+the published maps, shows as a square once the heat is taken logarithmically."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,12 +46,15 @@ _COLOURS = {"A": "#0072B2", "B": "#E69F00", "C": "#D55E00", "D": "#009E73", "E":
 _OTHER_COLOURS = ("#56B4E9", "#8C6D31", "#7570B3", "#66A61E", "#A6761D", "#999999")
 _INK, _FAINT, _LINE = "#1F2933", "#6B7785", "#D5DAE0"
 _TIME_MAP, _HEAT_MAP = "viridis", "inferno"
-_LONGEST_IN = 8.0
+_LONGEST_IN = 6.0
 """Inches of a picture's longer side; text is in points, so the picture must not be larger than it is read."""
+_BAR_IN, _TITLE_IN = 0.85, 0.35
+"""Inches: room for a colour bar with its numbers, and for a title."""
 _CIRCLE_IN = (0.075, 0.30)
 """Inches: radius of a fixation's circle, least and most."""
 _DWELL_OF_LARGEST_S = 1.0
-_ONE_LANE_IN = 0.34
+_TIMELINE_IN, _LANE_NAMES_IN, _LANE_IN, _SENTENCE_IN = 10.0, 1.45, 0.34, 0.25
+"""Inches of the timeline: its width, the lanes' names, a lane's height, a sentence's."""
 _BOX_COLOUR = "#56B4E9"
 
 _Side = Literal["left", "center", "right"]
@@ -80,8 +83,8 @@ def scanpath(
     Circles are numbered in time order where a number finds room.
     """
     t_s, dwell_s, x, y = _fixations(fixations, grey8, image_size_px)
-    figure, axes, inch_px = _picture_axes(grey8, title, with_bar=t_s.size > 0)
-    if not t_s.size:
+    figure, axes, beside, inch_px = _picture_axes(grey8, title, with_bar=t_s.size > 0)
+    if beside is None:
         return figure
     norm = Normalize(float(t_s.min()), float(max(t_s.max(), t_s.min() + 1e-3)))
     points = np.stack([x, y], axis=1)
@@ -104,7 +107,7 @@ def scanpath(
     for i in _with_room(x, y, dwell_s, 0.21 * inch_px):
         number = _text(axes, x[i], y[i], str(i + 1), size=7, color="white", ha="center")
         number.set_path_effects([withStroke(linewidth=1.6, foreground="#10202C")])
-    bar = figure.colorbar(lines, ax=axes, fraction=0.04, pad=0.015)
+    bar = figure.colorbar(lines, cax=beside)
     _tidy_bar(bar, "time since image on, s")
     return figure
 
@@ -123,8 +126,8 @@ def heat_map(
     picture's longer side is taken as 25 degrees.
     """
     t_s, dwell_s, x, y = _fixations(fixations, grey8, image_size_px)
-    figure, axes, _ = _picture_axes(grey8, title, with_bar=t_s.size > 0)
-    if not t_s.size:
+    figure, axes, beside, _ = _picture_axes(grey8, title, with_bar=t_s.size > 0)
+    if beside is None:
         return figure
     height, width = grey8.shape
     per_deg = _per_degree(fixations, grey8, image_size_px)
@@ -142,7 +145,7 @@ def heat_map(
     )
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
-    bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.015)
+    bar = figure.colorbar(shown, cax=beside)
     if bar.solids is not None:
         bar.solids.set_alpha(1.0)
     _tidy_bar(bar, f"dwell within about {sigma_deg:g} degree, s")
@@ -210,10 +213,7 @@ def letter_timeline(
     said = [] if sentences is None else sentences.sort_by("t_start_ns").to_pylist()
     ends = [row["t_end_ns"] / 1e9 for row in (*visits, *said)]
     length_s = max(duration_s or 0.0, *ends, 1.0)
-    n_text = len(said)
-    figure = Figure(figsize=(10.0, _ONE_LANE_IN * (len(lanes) + 0.72 * n_text) + 1.35), layout="constrained")
-    ratios = [len(lanes), max(0.72 * n_text, 0.01)]
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+    figure, above, below = _stacked_axes(len(lanes), len(said), title is not None)
     if title:
         above.set_title(title, fontsize=12, fontweight="bold", color=_INK, loc="left")
     colours = letter_colours(lanes)
@@ -316,20 +316,34 @@ def _column(table: pa.Table | pd.DataFrame, name: str) -> NDArray[np.float64]:
 
 def _picture_axes(
     grey8: NDArray[np.uint8], title: str | None, *, with_bar: bool
-) -> tuple[Figure, Axes, float]:
-    """Return a figure that shows the picture, its axes, and how many picture px are an inch in it."""
+) -> tuple[Figure, Axes, Axes | None, float]:
+    """Return a figure that shows the picture, its axes, those of a colour bar, and how many picture px are an inch.
+
+    Everything has its place by arithmetic: a layout engine takes longer than all the drawing.
+    """
     height, width = grey8.shape
     inch_px = max(height, width) / _LONGEST_IN
-    extra = (0.95 if with_bar else 0.0, 0.4 if title else 0.1)
-    figure = Figure(figsize=(width / inch_px + extra[0], height / inch_px + extra[1]), layout="constrained")
-    axes = figure.subplots()
+    wide, high = width / inch_px, height / inch_px
+    right, top = (_BAR_IN if with_bar else 0.0), (_TITLE_IN if title else 0.0)
+    figure = Figure(figsize=(wide + right, high + top))
+    axes = figure.add_axes((0.0, 0.0, wide / (wide + right), high / (high + top)))
     axes.imshow(grey8, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
     if title:
-        axes.set_title(title, fontsize=12, fontweight="bold", color=_INK, loc="left")
-    return figure, axes, inch_px
+        axes.set_title(title, fontsize=12, fontweight="bold", color=_INK, loc="left", parse_math=False)
+    if not with_bar:
+        return figure, axes, None, inch_px
+    beside = figure.add_axes(
+        (
+            (wide + 0.12) / (wide + right),
+            0.15 * high / (high + top),
+            0.16 / (wide + right),
+            0.7 * high / (high + top),
+        )
+    )
+    return figure, axes, beside, inch_px
 
 
 def _with_room(
@@ -349,6 +363,18 @@ def _draw_box(axes: Axes, row: Mapping[str, Any]) -> None:
     axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=_BOX_COLOUR, linewidth=1.4))
     if row["centroid"] is not None:
         axes.plot(*row["centroid"], marker="+", color=_BOX_COLOUR, markersize=8, markeredgewidth=1.4)
+
+
+def _stacked_axes(n_lanes: int, n_sentences: int, with_title: bool) -> tuple[Figure, Axes, Axes]:
+    """Return a figure with the axes of the lanes and, below on the same time axis, of the sentences."""
+    lanes_in, said_in = _LANE_IN * n_lanes, _SENTENCE_IN * n_sentences
+    top, gap, bottom = (_TITLE_IN if with_title else 0.08), (0.12 if n_sentences else 0.0), 0.55
+    high = top + lanes_in + gap + said_in + bottom
+    figure = Figure(figsize=(_TIMELINE_IN, high))
+    left, wide = _LANE_NAMES_IN / _TIMELINE_IN, (_TIMELINE_IN - _LANE_NAMES_IN - 0.15) / _TIMELINE_IN
+    above = figure.add_axes((left, (bottom + said_in + gap) / high, wide, lanes_in / high))
+    below = figure.add_axes((left, bottom / high, wide, max(said_in, 0.01) / high), sharex=above)
+    return figure, above, below
 
 
 def _draw_sentences(axes: Axes, said: Sequence[Mapping[str, Any]], length_s: float) -> None:

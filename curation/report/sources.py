@@ -1,0 +1,177 @@
+"""Where a report's readings come from: a dataset's shards or a store. Both give rows of the shard schema."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from curation.export.rows import RowOptions, build_row
+from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
+from gazecapture.radiograph.decode import load_radiograph
+from gazecapture.store import Store
+from keyframes.errors import ExportError, ImageError, SchemaError, UsageError
+from keyframes.reading import SCHEMAS, Reading, empty_table
+
+__all__ = ["DatasetSource", "ReportSource", "Row", "StoreSource"]
+
+Row = Mapping[str, Any]
+"""A row of `curation.export.schema.SHARD` as Python values."""
+
+PICTURE_PX = 1024
+KEYFRAME_PX = 384
+"""Longer side of a key frame's picture: a card is 190 CSS px wide, twice that on a dense screen."""
+_HEAVY = ("images", "keyframes", "words", "saccades", "regions", "truth", "qa")
+"""Columns that the table of all readings does without; of the key frames it needs their number."""
+
+
+class ReportSource(Protocol):
+    """What a report is made from."""
+
+    @property
+    def kind(self) -> str:
+        """``dataset`` or ``store``."""
+        ...
+
+    def summaries(self) -> Iterator[Row]:
+        """Give every reading's row without pictures; of ``keyframes`` at least ``kind`` is there."""
+        ...
+
+    def rows(self, reading_ids: Sequence[str]) -> Iterator[Row]:
+        """Give the whole rows of these readings, in the source's own order."""
+        ...
+
+
+class DatasetSource:
+    """The Parquet shards of a dataset folder.
+
+    Raises UsageError where ``root`` has no shards, and, while reading, ExportError for a damaged one and
+    SchemaError for one of a newer major version.
+    """
+
+    kind = "dataset"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files = sorted((root / "readings").glob("*.parquet"))
+        if not self.files:
+            raise UsageError(
+                f"{root} holds no shards (readings/*.parquet)",
+                hint="`gazecurate run --store STORE --out DATASET` writes some.",
+                path=root,
+                code="GT-NOT-A-DATASET",
+            )
+
+    def summaries(self) -> Iterator[Row]:
+        """See `ReportSource.summaries`."""
+        light = [name for name in SHARD.names if name not in _HEAVY]
+        for path in self.files:
+            with _opened(path) as file:
+                present = [*light, *_leaf(file, "keyframes", "kind")]
+                for group in range(file.num_row_groups):
+                    yield from file.read_row_group(group, columns=present).to_pylist()
+
+    def rows(self, reading_ids: Sequence[str]) -> Iterator[Row]:
+        """See `ReportSource.rows`; memory holds one row group."""
+        wanted = set(reading_ids)
+        for path in self.files:
+            with _opened(path) as file:
+                for group in range(file.num_row_groups):
+                    ids = file.read_row_group(group, columns=["reading_id"]).column(0).to_pylist()
+                    places = [place for place, one in enumerate(ids) if one in wanted]
+                    table = file.read_row_group(group) if places else None
+                    for place in places:
+                        assert table is not None  # noqa: S101 - there are places
+                        yield from table.slice(place, 1).to_pylist()
+
+
+class StoreSource:
+    """The readings of a store, as far as their stages are done. Nothing is redacted: the report stays in the store."""
+
+    kind = "store"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = Store.open(root)
+
+    def summaries(self) -> Iterator[Row]:
+        """See `ReportSource.summaries`."""
+        for reading_id in self.store.reading_ids():
+            yield build_row(_complete(self.store.load(reading_id)), {}, _options(with_images=False))
+
+    def rows(self, reading_ids: Sequence[str]) -> Iterator[Row]:
+        """See `ReportSource.rows`; a picture that cannot be decoded is left out."""
+        for reading_id in reading_ids:
+            reading = _complete(self.store.load(reading_id))
+            yield build_row(reading, self._pictures(reading), _options(with_images=True))
+
+    def _pictures(self, reading: Reading) -> dict[int, NDArray[np.uint8]]:
+        found = {}
+        for index in reading.table("images").column("image_index").to_pylist():
+            path = self.store.image_path(reading.meta.reading_id, index)
+            if path is None:
+                continue
+            try:
+                found[index] = load_radiograph(path).grey8()
+            except ImageError:
+                continue
+        return found
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a shard; what pyarrow raises over a damaged one becomes ExportError."""
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_version(file, path)
+            yield file
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ExportError(
+            "a shard cannot be read", hint="`gazecurate verify` says what is damaged.", path=path
+        ) from error
+
+
+def _complete(reading: Reading) -> Reading:
+    """Return the reading with empty tables for the stages that have not run."""
+    missing = {name: empty_table(name) for name in SCHEMAS if name not in reading.tables}
+    return reading.with_tables(**missing) if missing else reading
+
+
+def _options(*, with_images: bool) -> RowOptions:
+    return RowOptions(
+        split="",
+        config_hash="",
+        with_images=with_images,
+        with_keyframe_pictures=with_images,
+        picture_max_side_px=PICTURE_PX,
+        keyframe_max_side_px=KEYFRAME_PX,
+        redact=str,
+    )
+
+
+def _leaf(file: pq.ParquetFile, column: str, field: str) -> list[str]:
+    """Return the paths of one field of a list of structs, however the writer named the levels between."""
+    schema = file.schema
+    paths = (schema.column(i).path for i in range(len(schema)))
+    return [path for path in paths if path.startswith(f"{column}.") and path.endswith(f".{field}")]
+
+
+def _check_version(file: pq.ParquetFile, path: Path) -> None:
+    lacking = [name for name in ("reading_id", "schema_version") if name not in file.schema_arrow.names]
+    if lacking:
+        raise SchemaError(f"a shard lacks column {lacking[0]!r}", path=path)
+    if not file.metadata.num_rows:
+        return
+    version = str(file.read_row_group(0, columns=["schema_version"]).column(0)[0].as_py())
+    if version.split(".")[0] != SHARD_SCHEMA_VERSION.split(".")[0]:
+        raise SchemaError(
+            f"shard format {version}, this tool reads {SHARD_SCHEMA_VERSION}",
+            hint="Use the version of the tool that wrote it, or a newer one.",
+            path=path,
+        )
