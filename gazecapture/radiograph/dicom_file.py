@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
+from pydicom.filereader import read_partial
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -31,10 +31,16 @@ __all__ = ["decode"]
 
 MAX_BITS = 16
 """Of a stored value; a table of more would be as large as the picture."""
-MAX_INFLATED_BYTES = 1 << 30
+MAX_INFLATED_BYTES = 1 << 29
 """Of a deflated data set; a few kB can claim to unpack to any size."""
+MAX_ELEMENTS = 20_000
+"""Attributes on the top level; radiographs have some hundred."""
+META_BYTES = 4096
+"""File meta lies within so many bytes."""
 MAX_LABEL_LETTERS = 32
 """Of a preset's name, from free text in the header."""
+MARK_END = 132
+META_LENGTH_TAG = b"\x02\x00\x00\x00"
 META_LENGTH_END = 144
 """Byte after preamble, mark and the element that gives the file meta group's length (PS3.10 section 7.1)."""
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -51,8 +57,9 @@ _PLACE_NAMES = (
 
 def decode(content: bytes) -> Radiograph:
     """Decode a DICOM file's content. Raises ImageError, or whatever the decoders raise on damaged input."""
-    _refuse_inflation(content)
-    header = pydicom.dcmread(io.BytesIO(content), force=True)
+    start = _data_set_start(content)
+    _refuse_inflation(content, start)
+    header = _read(content, start)
     if "TransferSyntaxUID" not in header.file_meta:
         header.file_meta.TransferSyntaxUID = _guessed_syntax(header)
     bits, signed = _refuse_unreadable(header)
@@ -75,11 +82,36 @@ def decode(content: bytes) -> Radiograph:
     )
 
 
-def _refuse_inflation(content: bytes) -> None:
+def _data_set_start(content: bytes) -> int:
+    """Return the byte after preamble and file meta; 0 for a file without them."""
+    if content[MARK_END - 4 : MARK_END] != b"DICM":
+        return 0
+    if content[MARK_END : MARK_END + 4] != META_LENGTH_TAG:
+        return MARK_END
+    return META_LENGTH_END + int.from_bytes(content[META_LENGTH_END - 4 : META_LENGTH_END], "little")
+
+
+def _read(content: bytes, start: int) -> Dataset:
+    """Parse the data set; a file of many empty elements is given up early."""
+    if content[start : start + 2] == b"\0\0":
+        # Group 0 is for network commands; zeros would be parsed as an endless row of them.
+        raise ImageError("its header is damaged", hint="Copy it again from its source.")
+    n_elements = 0
+
+    def too_many(*_: object) -> bool:
+        nonlocal n_elements
+        n_elements += 1
+        if n_elements > MAX_ELEMENTS:
+            raise ImageError(f"has more than {MAX_ELEMENTS} attributes", hint="Is it a radiograph?")
+        return False
+
+    return read_partial(io.BytesIO(content), stop_when=too_many, force=True)
+
+
+def _refuse_inflation(content: bytes, start: int) -> None:
     """Raise ImageError where a deflated data set would unpack to more than any radiograph has."""
-    if DeflatedExplicitVRLittleEndian.encode() + b"\0" not in content[:4096]:
+    if DeflatedExplicitVRLittleEndian.encode() not in content[:META_BYTES]:
         return
-    start = META_LENGTH_END + int.from_bytes(content[META_LENGTH_END - 4 : META_LENGTH_END], "little")
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     piece, left = content[start:], MAX_INFLATED_BYTES
     while piece and left > 0:
