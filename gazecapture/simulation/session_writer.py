@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from gazecapture import profiles
 from gazecapture.files import make_private_folder, write_json_atomically
 from gazecapture.session.journal import JournalWriter
-from gazecapture.session.recorded_stream import RecordedStream
+from gazecapture.session.recorded_stream import stream_schema
 from gazecapture.session.schema import (
     ANNOTATIONS,
     CLOCK,
     DISPLAY_JOURNAL,
     MARKS,
+    OFFSETS,
     WORDS_JOURNAL,
     SessionInfo,
     StreamInfo,
     write_session_info,
+    write_stream_info,
 )
 from gazecapture.session.status import RecorderStatus, StreamStatus, write_status
 from gazecapture.simulation.feed import CHANNELS, DueSamples, GazeFeed
@@ -31,7 +35,6 @@ from gazecapture.simulation.outlets import gaze_stream_info, words_stream_info
 from gazecapture.simulation.performer import Performer
 from gazecapture.simulation.plan import ReadingPlan
 from gazecapture.simulation.truth import TruthWriter
-from gazecapture.sources.protocol import ClockOffset, SourceBatch
 from gazecapture.viewer.model import ImageView, Panel, ViewerModel
 from gazecapture.viewer.session import ReadingSession
 from gazecapture.worklist import WorklistStudy, fingerprint
@@ -43,14 +46,38 @@ START_S = 1000.0
 REFRESH_HZ = 60.0
 BEFORE_FIRST_S, BETWEEN_S, AFTER_LAST_S = 1.5, 1.0, 1.0
 """s of idling before, between and after the readings."""
-OFF_LATENCY_S = 0.03
-"""s from the reader's wish for the next study to image off, as in the live viewer."""
+OFF_LATENCY_S = 0.005
+"""s from the wish for the next study to image off, which comes with the next frame; as measured live."""
 RECEIPT_NS = 500_000
 """ns from a sample's time to its receipt; half a millisecond is usual on loopback."""
 EVERY_S = 5.0
 """s between clock offsets and clock triples, as the recorder measures them."""
+OFFSET_SD_S = 2e-5
+"""s of uncertainty of a clock offset, as liblsl gives it on one host."""
 PIECE_S = 1.0
 """s of samples per journal message."""
+
+
+class _Stream:
+    """The journals of one stream."""
+
+    def __init__(self, session: Path, stack: ExitStack, info: StreamInfo) -> None:
+        self.info = info
+        folder = session / "streams" / info.stream_id
+        self.journal = stack.enter_context(JournalWriter(folder, stream_schema(info)))
+        self.offsets = stack.enter_context(JournalWriter(session / "offsets" / info.stream_id, OFFSETS))
+        write_stream_info(folder, info)
+
+    def write(self, t_s: NDArray[np.float64], columns: Mapping[str, Any]) -> None:
+        """Append samples."""
+        first = self.journal.n_rows
+        rows = {
+            "sequence": np.arange(first, first + t_s.size, dtype=np.int64),
+            "t_remote_s": t_s,
+            "t_received_ns": np.round(t_s * 1e9).astype(np.int64) + RECEIPT_NS,
+            **columns,
+        }
+        self.journal.append(pa.table(rows, schema=self.journal.schema))
 
 
 class SessionWriter:
@@ -96,9 +123,8 @@ class SessionWriter:
         gaze = gaze_stream_info(feed.rate_hz)
         matched = profiles.match(gaze)
         gaze = gaze_stream_info(feed.rate_hz, profile="" if matched is None else matched.name)
-        self._gaze = self._begin_stream(stack, gaze)
-        self._words = self._begin_stream(stack, words_stream_info())
-        self._n_written = {self._gaze.info.stream_id: 0, self._words.info.stream_id: 0}
+        self._gaze = _Stream(folder, stack, gaze)
+        self._words = _Stream(folder, stack, words_stream_info())
         self._now_s = START_S
         self._created_unix_ns = info.created_unix_ns
         feed.start(START_S)
@@ -140,7 +166,7 @@ class SessionWriter:
         """Write what ends a recording."""
         self._run_until(self._now_s + AFTER_LAST_S)
         for stream in (self._gaze, self._words):
-            self._mark("stop", stream.info, n_samples=self._n_written[stream.info.stream_id])
+            self._mark("stop", stream.info, n_samples=stream.journal.n_rows)
         self._journal_clocks()
         truth.n_gaze_sent, truth.n_words_sent = self._performer.feed.n_given, self._performer.n_words
         truth.save()
@@ -155,7 +181,7 @@ class SessionWriter:
                         stream_id=stream.info.stream_id,
                         role=stream.info.role,
                         name=stream.info.name,
-                        n_samples=self._n_written[stream.info.stream_id],
+                        n_samples=stream.journal.n_rows,
                         rate_hz=stream.info.nominal_rate_hz or None,
                         nominal_rate_hz=stream.info.nominal_rate_hz,
                         offset_s=0.0,
@@ -169,28 +195,17 @@ class SessionWriter:
     def push_gaze(self, due: DueSamples) -> None:
         """Journal samples."""
         columns = {channel.column: due.values[:, place] for place, channel in enumerate(CHANNELS)}
-        self._write(self._gaze, due.t_s, columns)
+        self._gaze.write(due.t_s, columns)
 
     def push_word(self, message: str, t_s: float) -> None:
-        """Journal a word."""
-        column = self._words.info.channels[0].column
-        batch = self._write(self._words, np.array([t_s]), {column: np.array([message], object)})
-        self._journals["words"].append_rows(self._words.words([batch]))
-
-    def _begin_stream(self, stack: ExitStack, info: StreamInfo) -> RecordedStream:
-        stream = RecordedStream.begin(self._folder, info, taken=())
-        stack.callback(stream.close)
-        return stream
-
-    def _write(self, stream: RecordedStream, t_s: Any, columns: dict[str, Any]) -> SourceBatch:
-        received = np.round(t_s * 1e9).astype(np.int64) + RECEIPT_NS
-        batch = SourceBatch(
-            stream_id=stream.info.stream_id, t_remote_s=t_s, t_received_ns=received, columns=columns
-        )
-        stream.journal.append(stream.rows([batch]))
-        stream.written([batch])
-        self._n_written[stream.info.stream_id] += t_s.size
-        return batch
+        """Journal a word, as a sample of its stream and as what it says."""
+        self._words.write(np.array([t_s]), {self._words.info.channels[0].column: [message]})
+        said = json.loads(message)
+        row = {
+            "t_start_ns": _ns(said["t_start_s"]), "t_end_ns": _ns(said["t_end_s"]), "word": said["word"],
+            "confidence": said["confidence"], "source": "simulated",
+        }  # fmt: skip
+        self._journals["words"].append_rows([row])
 
     def _run_until(self, end_s: float) -> None:
         """Let time pass; samples at ``end_s`` itself belong to what comes next."""
@@ -248,14 +263,17 @@ class SessionWriter:
 
     def _journal_clocks(self) -> None:
         times = np.append(np.arange(START_S, self._now_s, EVERY_S), self._now_s)
-        for stream in (self._gaze, self._words):
-            for t_s in times.tolist():
-                stream.add_offset(
-                    ClockOffset(
-                        stream_id=stream.info.stream_id, t_ns=_ns(t_s), offset_s=0.0, uncertainty_s=2e-5
-                    )
-                )
         session_ns = np.round(times * 1e9).astype(np.int64)
+        offsets = pa.table(
+            {
+                "t_ns": session_ns,
+                "offset_s": np.zeros(times.size),
+                "uncertainty_s": np.full(times.size, OFFSET_SD_S),
+            },
+            schema=OFFSETS,
+        )
+        for stream in (self._gaze, self._words):
+            stream.offsets.append(offsets)
         unix_ns = session_ns - session_ns[0] + self._created_unix_ns
         table = pa.table(
             {"monotonic_ns": session_ns, "unix_ns": unix_ns, "session_ns": session_ns}, schema=CLOCK

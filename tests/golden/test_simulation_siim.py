@@ -32,8 +32,8 @@ RUN_BOX = 0.0125
 SAMPLE_S = 0.15
 NOISE_DEG = 0.3
 """Per eye; what a 60 Hz screen tracker has."""
-N_BODIES, N_READINGS = 6, 45
-WIDTH, HEIGHT = 220, 268
+N_BODIES, N_READINGS = 4, 40
+WIDTH, HEIGHT = 110, 134
 BINS = np.linspace(0.0, 1.0, 9)
 
 FloatArray = NDArray[np.float64]

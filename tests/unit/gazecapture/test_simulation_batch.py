@@ -10,6 +10,7 @@ import pytest
 
 from gazecapture.cli.simulate import simulate_command
 from gazecapture.console import run_command
+from gazecapture.demo.studies import write_demo_studies
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.session.schema import read_session_info
 from gazecapture.session.to_readings import to_readings
@@ -18,7 +19,7 @@ from gazecapture.simulation.truth import load_truth
 from gazecapture.worklist import load_worklist
 from keyframes.errors import ExitCode, UsageError
 
-SMALL = (220, 268)
+SMALL = (110, 134)
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +55,9 @@ def test_the_phantoms_findings_are_dictated_and_travel_as_truth(made: Path) -> N
 
 
 def test_the_ambiguous_arm_has_fainter_findings_and_nothing_else(made: Path, tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    simulate_batch(plain, n_studies=2, n_readers=1, seed=3, rate_hz=60.0, size_px=SMALL)
-    healthy = tmp_path / "healthy"
-    simulate_batch(healthy, n_studies=2, n_readers=1, seed=3, rate_hz=60.0, size_px=SMALL, with_lesions=False)
+    plain, healthy = tmp_path / "plain", tmp_path / "healthy"
+    write_demo_studies(plain / "studies", n_studies=2, seed=3, size_px=SMALL)
+    write_demo_studies(healthy / "studies", n_studies=2, seed=3, size_px=SMALL, with_findings=False)
     for study in load_worklist(made / "studies" / "worklist.csv"):
         name = f"studies/{study.study_id}/current.dcm"
         faint, full, none = (
@@ -97,10 +97,12 @@ def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_the_command_prints_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [
         "--offline", "--out", str(tmp_path / "o"), "--studies", "1", "--readers", "1", "--seed", "2",
-        "--size", "220x268", "--rate-hz", "60", "--json",
+        "--size", "110x134", "--rate-hz", "60", "--without-lesions", "--json",
     ]  # fmt: skip
     assert run_command(simulate_command, arguments) == ExitCode.OK
     (session,) = json.loads(capsys.readouterr().out)["sessions"]
     assert session["n_readings"] == 1
     assert session["n_gaze"] > 25 * 60
     assert session["n_words"] > 10
+    (study,) = load_worklist(tmp_path / "o" / "studies" / "worklist.csv")
+    assert [lesion.label for lesion in study.truth if lesion.present] == ["No Finding"]
