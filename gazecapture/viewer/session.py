@@ -2,7 +2,7 @@
 
 ::
 
-    SESSION/session.json      written before anything else; each study's images are added before it is shown
+    SESSION/session.json      written before anything is recorded; each study's images are added before it is shown
     SESSION/worklist.json     fingerprint and order of the worklist, so that a resumed session notices a change
     SESSION/images/           a copy of every radiograph shown; what is shown is decoded from the copy
 """

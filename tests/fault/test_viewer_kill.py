@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -229,3 +231,32 @@ def test_without_a_gaze_stream_there_is_one_clear_line(tmp_path: Path, driver: D
     assert viewer.returncode == 1
     assert errors.strip().splitlines()[-1].startswith("error: ")
     assert display_rows(session) == []
+
+
+def test_a_killed_recorder_is_started_again_and_ctrl_c_closes_the_session(
+    tmp_path: Path, driver: Driver, stream: tuple[str, subprocess.Popen[str]], session: Path
+) -> None:
+    name, _ = stream
+    viewer = start_viewer(worklist(tmp_path, 3), session, name, driver.port)
+    driver.accept()
+    driver.receive("hello")
+    driver.receive("image_on")
+    first = read_status(session)
+    assert first is not None
+    psutil.Process(first.pid).kill()
+    driver.send(type="next")
+    driver.receive("image_off")
+    driver.receive("image_on")
+
+    def runs_again() -> bool:
+        status = read_status(session)
+        return status is not None and status.pid != first.pid and status.state == "recording"
+
+    wait_for(runs_again)
+    viewer.send_signal(signal.SIGINT)
+    _, errors = viewer.communicate(timeout=PATIENCE_S)
+    driver.hang_up()
+    assert viewer.returncode == 130, errors
+    assert "interrupted" in errors
+    assert display_rows(session) == [(1, "on"), (1, "off"), (2, "on")]
+    assert adopt_recorder(session) is None

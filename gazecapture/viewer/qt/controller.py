@@ -33,6 +33,8 @@ _LOGGER = logging.getLogger(__name__)
 
 UNPRESENTED_AFTER_MS = 1000
 """ms; a window that is not painted for so long (minimised) shows nothing, and a study is closed without its paint."""
+RECORDER_WATCH_S = 2.0
+"""s between two looks at the recorder's process; so long a gap is the most that its death costs."""
 DRIVEN_CARD_MS = 400
 """ms that the card of an unreadable study stays when no person is there to press a key."""
 
@@ -87,6 +89,7 @@ class SessionController(QObject):
         self._is_presented = False
         self._findings = FindingsOfReading(0)
         self._workers: list[threading.Thread] = []
+        self._over = threading.Event()
         self.error: BaseException | None = None
         self.unreadable: list[tuple[str, str]] = []
         """Study id and reason of every study that could not be shown."""
@@ -115,6 +118,7 @@ class SessionController(QObject):
 
     def start(self) -> None:
         """Open the first unread study (after the driver has answered, where there is one)."""
+        self._in_background(self._watch_recorder)
         if self._driver is not None:
             self._driver.connect_to_reader()
         else:
@@ -219,15 +223,16 @@ class SessionController(QObject):
         self._state = _State.WAITING
         if self._driver is not None:
             self._driver.send({"type": "image_off", "reading_number": number, "t_ns": t_ns})
-        self._in_background(self._check_recorder)
         QTimer.singleShot(0, self._open_next)
 
-    def _check_recorder(self) -> None:
+    def _watch_recorder(self) -> None:
+        """Start the recorder anew if its process dies; body of a thread of its own."""
         try:
-            if self._recorder.revive():
-                _LOGGER.warning(
-                    "the recorder had ended by itself and was started again; its journal says when"
-                )
+            while not self._over.wait(RECORDER_WATCH_S):
+                if self._recorder.revive():
+                    _LOGGER.warning(
+                        "the recorder had ended by itself and was started again; its marks say when"
+                    )
         except Exception as error:
             self._failed.emit(error)
 
@@ -330,6 +335,7 @@ class SessionController(QObject):
         self._in_background(self._close_everything)
 
     def _close_everything(self) -> None:
+        self._over.set()
         try:
             self._recorder.stop()
         except Exception as error:
