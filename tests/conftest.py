@@ -5,8 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -36,3 +39,45 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the shared data folder is not beside this checkout")
     return SHARED
+
+
+@dataclass(frozen=True)
+class SmallDataset:
+    """Two simulated readers who read the same two phantom studies, offline, curated and exported."""
+
+    studies: Path
+    store: Path
+    dataset: Path
+
+
+def run_tool(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `gazecapture ...` or `gazecurate ...` as a process of its own and check its exit code."""
+    module = {"gazecapture": "gazecapture", "gazecurate": "curation"}[str(arguments[0])]
+    command = [sys.executable, "-m", module, *map(str, arguments[1:])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> SmallDataset:
+    """A small finished dataset; tests that alter it work on a copy."""
+    from gazecapture.demo.studies import write_demo_studies
+
+    from gazecapture.simulation.offline import simulate_session
+
+    root = tmp_path_factory.mktemp("small")
+    write_demo_studies(root / "studies", n_studies=2, seed=3, size_px=(640, 768))
+    for reader in (1, 2):
+        simulate_session(
+            root / "sessions" / f"R{reader:02}",
+            root / "studies",
+            reader_seed=reader,
+            reader_code=f"R{reader:02}",
+            truth_dir=root / "truth" / f"R{reader:02}",
+            rate_hz=250.0,
+            duration_s=15.0,
+        )
+    run_tool("gazecurate", "ingest", root / "sessions", "--format", "session", "--store", root / "store")
+    run_tool("gazecurate", "run", "--store", root / "store", "--out", root / "dataset", "-j", "1")
+    return SmallDataset(studies=root / "studies", store=root / "store", dataset=root / "dataset")

@@ -9,14 +9,20 @@ from typing import Any
 
 import pydicom
 
-from curation.export.schema import SHARD
 from curation.export.shards import read_hdf5, read_parquet
 from curation.privacy import Identifiers
 
 __all__ = ["scan_output"]
 
-TEXT_COLUMNS = ("text", "indication", "words", "sentences", "findings", "truth", "qa", "issues")
-"""Columns with text that people said or wrote: parts of names are sought here, whole ids and names everywhere."""
+SPOKEN = {
+    "text": (),
+    "indication": (),
+    "words": ("word",),
+    "sentences": ("text",),
+    "qa": ("question", "answer"),
+}
+"""Columns, and members of their rows, with what people said or typed: parts of names are sought here. Whole names
+and ids are sought everywhere; a part of one ("Stone") may well be a word of the schema or the card."""
 _BLOCK_BYTES = 1 << 24
 
 
@@ -46,8 +52,9 @@ def scan_output(
 
 def _spellings(identifiers: Identifiers) -> Iterator[str]:
     for name in identifiers.names:
-        if len(identifiers_of := name.replace("^", " ").split()) > 1:
-            yield from (name, " ".join(identifiers_of), " ".join(reversed(identifiers_of)))
+        parts = name.replace("^", " ").split()
+        if len(parts) > 1:
+            yield from (name, " ".join(parts), " ".join(reversed(parts)))
     yield from identifiers.ids
 
 
@@ -79,6 +86,8 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _spoken(path: Path) -> Iterator[str]:
-    columns = [name for name in SHARD.names if name in TEXT_COLUMNS]
     for batch in read_parquet(path):
-        yield from _strings(batch.select(columns).to_pylist())
+        for row in batch.select(list(SPOKEN)).to_pylist():
+            for column, members in SPOKEN.items():
+                cells = row[column] or ()
+                yield from _strings([cell[m] for cell in cells for m in members] if members else cells)

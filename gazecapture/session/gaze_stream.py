@@ -30,7 +30,7 @@ class GazeStream:
     gaze: dict[str, Any]
     """Columns of `keyframes.reading.GAZE` that need no display: screen px, pupils, validity."""
     frame_number: NDArray[np.int64] | None
-    """The device's own count, where it gives one."""
+    """The device's own count, where it gives one; -1 for a sample without."""
     tracker: Tracker
     simulated: bool
     clock: ClockFit
@@ -38,9 +38,10 @@ class GazeStream:
     @property
     def n_expected(self) -> int | None:
         """How many samples the device counted between first and last; None where it does not count."""
-        if self.frame_number is None or not self.frame_number.size:
-            return None
-        return int(self.frame_number[-1] - self.frame_number[0] + 1)
+        counted = (
+            np.empty(0, np.int64) if self.frame_number is None else self.frame_number[self.frame_number >= 0]
+        )
+        return int(counted[-1] - counted[0] + 1) if counted.size else None
 
     def between(self, start_ns: int, end_ns: int) -> GazeStream:
         """Return the samples with ``start_ns <= t_ns < end_ns`` and the rate measured on them."""
@@ -123,7 +124,7 @@ def _first_of_each(
 ) -> NDArray[np.intp]:
     """Return, in time order, the index of the first row of each device sample.
 
-    Senders that poll repeat samples; the device's own count or time tells. NaN in either is never a repeat.
+    Senders that poll repeat samples; the device's own count or time tells. NaN or -1 in either is never a repeat.
     """
     order = np.argsort(t_ns, kind="stable")
     identity = frame_number if frame_number is not None else device_time_s
@@ -131,7 +132,7 @@ def _first_of_each(
         return order
     values = np.asarray(identity, np.float64)[order]
     repeated = np.zeros(values.size, np.bool_)
-    repeated[1:] = values[1:] == values[:-1]
+    repeated[1:] = (values[1:] == values[:-1]) & (values[1:] >= 0)
     return order[~repeated]
 
 

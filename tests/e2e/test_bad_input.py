@@ -1,0 +1,99 @@
+"""Bad input ends in one clear line, the documented exit code, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conftest import SmallDataset
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    module = {"gazecapture": "gazecapture", "gazecurate": "curation"}[str(arguments[0])]
+    command = [sys.executable, "-m", module, *map(str, arguments[1:])]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def complaint(done: subprocess.CompletedProcess[str], code: int) -> str:
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == code, done.stderr
+    assert len(errors) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return errors[0]
+
+
+def test_demo_with_a_folder_without_pictures(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    done = run("gazecapture", "demo", "--out", tmp_path / "out", "--images", tmp_path)
+    assert complaint(done, done.returncode)
+    assert done.returncode in {1, 2}
+
+
+def test_demo_into_a_foreign_folder(tmp_path: Path) -> None:
+    (tmp_path / "thesis.doc").write_text("mine")
+    line = complaint(run("gazecapture", "demo", "--out", tmp_path), 2)
+    assert "not empty" in line
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.doc"]
+
+
+def test_read_without_a_worklist(tmp_path: Path) -> None:
+    line = complaint(run("gazecapture", "read", tmp_path / "none.csv", "--out", tmp_path / "s"), 2)
+    assert "none.csv" in line
+    assert not (tmp_path / "s").exists()
+
+
+def test_ingest_of_what_is_no_session(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    done = run("gazecurate", "ingest", tmp_path / "src", "--format", "session", "--store", tmp_path / "store")
+    assert complaint(done, done.returncode)
+    assert done.returncode in {1, 2}
+
+
+def test_run_into_a_foreign_folder_does_no_work(small_dataset: SmallDataset, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("x")
+    line = complaint(run("gazecurate", "run", "--store", small_dataset.store, "--out", tmp_path), 2)
+    assert "not empty" in line
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_no_permission_to_write(small_dataset: SmallDataset, tmp_path: Path) -> None:
+    # The superuser may write anywhere but where the kernel itself refuses.
+    forbidden = Path("/sys") if os.name == "posix" and os.geteuid() == 0 else tmp_path
+    tmp_path.chmod(0o500)
+    try:
+        line = complaint(
+            run("gazecurate", "run", "--store", small_dataset.store, "--out", forbidden / "d"), 2
+        )
+    finally:
+        tmp_path.chmod(0o700)
+    assert "permission" in line
+
+
+def test_one_bad_picture_fails_one_reading(small_dataset: SmallDataset, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(small_dataset.store, store)
+    victim = min(store.glob("*/images/0.dcm"))
+    victim.write_bytes(b"not a picture")
+    shutil.rmtree(victim.parent.parent / "stages")
+    done = run("gazecurate", "run", "--store", store, "--out", tmp_path / "d", "-j", "1")
+    assert done.returncode == 3, done.stderr
+    assert len(list((tmp_path / "d" / "readings").glob("*.parquet"))) >= 1
+    assert "GT-IMAGE" in done.stdout + done.stderr
+
+
+def test_verify_of_an_altered_dataset(small_dataset: SmallDataset, tmp_path: Path) -> None:
+    shutil.copytree(small_dataset.dataset, tmp_path / "d")
+    shard = next((tmp_path / "d" / "readings").glob("*.parquet"))
+    shard.write_bytes(shard.read_bytes() + b"x")
+    assert "GT-INTEGRITY" in complaint(run("gazecurate", "verify", tmp_path / "d"), 6)
+
+
+def test_commands_that_are_not_built_are_not_offered() -> None:
+    offered = run("gazecapture", "--help").stdout + run("gazecurate", "--help").stdout
+    for name in ("relay", "backfill", "review", "validate", "fit-lead", "forget", "attach-images"):
+        assert name not in offered

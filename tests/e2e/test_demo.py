@@ -1,0 +1,212 @@
+"""The whole path, live: real outlets, the real recorder, the real window (offscreen), the real commands."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from gazecapture.session.journal import read_journal
+from gazecapture.session.schema import DISPLAY_JOURNAL, MARKS
+from gazecapture.session.to_readings import to_readings
+from gazecapture.simulation.offline import simulate_session
+from gazecapture.store import Store
+from gazecapture.viewer.model import Panel
+from keyframes.reading import Reading
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import DemoRun
+
+pytestmark = pytest.mark.timeout(
+    400
+)  # the first test that asks for the demo waits for two readings in real time
+
+
+def scores(run: DemoRun) -> dict[str, dict[str, Any]]:
+    return {score["name"]: score for score in run.summary["scores"]}
+
+
+def test_an_interruption_ends_with_its_code_and_a_second_run_goes_on(demo_run: DemoRun) -> None:
+    assert demo_run.interrupted_code == 130
+    # Two runs of the simulated reader: the interrupted film was read anew, nothing else was.
+    assert [p.name for p in sorted((demo_run.out / "ground_truth").iterdir())] == ["run-001", "run-002"]
+
+
+def test_no_sample_and_no_word_is_lost(demo_run: DemoRun) -> None:
+    found = scores(demo_run)
+    assert found["samples sent"]["value"] > 40_000
+    assert found["samples lost"]["value"] == 0
+    assert found["words sent"]["value"] > 20
+    assert found["words lost"]["value"] == 0
+    marks = read_journal(demo_run.out / "session" / "marks", schema=MARKS).table.to_pandas()
+    assert not set(marks["kind"]) & {"overflow", "clock_step"}
+
+
+def test_agreement_with_the_ground_truth(demo_run: DemoRun) -> None:
+    found = scores(demo_run)
+    misses = [score for score in found.values() if score["ok"] is False]
+    assert misses == []
+    for name in ("fixation F1 (IoU >= 0.5)", "saccade F1 (IoU >= 0.5)", "sentence of a fixation",
+                 "letter of a fixation", "image of a fixation"):  # fmt: skip
+        assert found[name]["ok"] is True
+
+
+def test_the_shards_hold_what_was_read(demo_run: DemoRun) -> None:
+    (shard,) = (demo_run.out / "dataset" / "readings").glob("*.parquet")
+    rows = pq.read_table(shard).to_pylist()
+    assert len(rows) == 2
+    assert max(len(row["images"]) for row in rows) == 2
+    for row in rows:
+        assert row["tracker"]["effective_rate_hz"] == pytest.approx(1000, rel=0.01)
+        assert len(row["fixations"]) > 40
+        assert len(row["sentences"]) >= 3
+        assert row["regions"][0]["provider"] == "atlas"
+        assert {lesion["source"] for lesion in row["truth"]}
+
+
+def test_the_reader_changed_the_display(demo_run: DemoRun) -> None:
+    journal = read_journal(demo_run.out / "session" / "display", schema=DISPLAY_JOURNAL).table.to_pandas()
+    changes = journal[journal["event"] == "change"]
+    assert len(changes) >= 4
+    assert changes["affine"].map(tuple).nunique() > 1
+    assert changes["window_width"].nunique() > 1
+
+
+def test_the_report_is_one_file_with_pictures(demo_run: DemoRun) -> None:
+    report = (demo_run.out / "dataset" / "report.html").read_text(encoding="utf-8")
+    assert report.count("data:image/") > 20
+    assert "http://" not in report.replace("http://www.w3.org", "")
+    assert "not for diagnosis" in report
+    for picture in (demo_run.out / "screenshots").glob("*.png"):
+        with Image.open(picture) as shown:
+            assert np.asarray(shown.convert("L")).std() > 10
+
+
+def test_a_finished_demo_starts_and_ends_quickly_and_changes_nothing(demo_run: DemoRun) -> None:
+    dataset = demo_run.out / "dataset"
+    before = {p: p.read_bytes() for p in dataset.rglob("*") if p.is_file() and p.name != "report.html"}
+    command = [
+        sys.executable,
+        "-m",
+        "gazecapture",
+        "demo",
+        "--out",
+        str(demo_run.out),
+        "--readings",
+        "2",
+        "--json",
+    ]
+    started = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 60  # reading two films alone takes that long
+    assert json.loads(done.stdout)["scores"] == demo_run.summary["scores"]
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_other_options_need_another_folder(demo_run: DemoRun) -> None:
+    command = [sys.executable, "-m", "gazecapture", "demo", "--out", str(demo_run.out), "--seed", "8"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "other options" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def live_and_offline(
+    demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[Reading, Reading]]:
+    """The same seeded reader, live from the demo and offline over the same studies, window and seed."""
+    root = tmp_path_factory.mktemp("offline")
+    journal = read_journal(demo_run.out / "session" / "display", schema=DISPLAY_JOURNAL).table.to_pandas()
+    on = journal[journal["event"] == "on"]
+    rects = np.array(on["viewport_rect"].tolist())
+    panels = [Panel(name=p["name"], rect=tuple(p["rect"])) for p in on["panels"].iloc[0]]
+    simulate_session(
+        root / "session",
+        demo_run.out / "studies",
+        reader_seed=7,
+        truth_dir=root / "truth",
+        rate_hz=float(RATE_HZ),
+        area=(rects[:, 0].min(), rects[:, 1].min(), rects[:, 2].max(), rects[:, 3].max()),
+        panels=panels,
+    )
+    live = [r.reading for r in to_readings(demo_run.out / "session", key=b"k" * 32)]
+    offline = [r.reading for r in to_readings(root / "session", key=b"k" * 32)]
+    assert len(live) == len(offline) == 2
+    assert None not in live + offline
+    return [(a, b) for a, b in zip(live, offline, strict=True) if a is not None and b is not None]
+
+
+RATE_HZ = 1000
+FRAME_NS = 40_000_000
+"""Two frames of a 60 Hz screen and the way of a message between two busy processes."""
+
+
+def test_live_and_offline_say_the_same_words_at_the_same_time(
+    live_and_offline: list[tuple[Reading, Reading]],
+) -> None:
+    for live, offline in live_and_offline:
+        a, b = live.to_pandas("words"), offline.to_pandas("words")
+        assert a["word"].tolist() == b["word"].tolist()
+        assert (a["t_start_ns"] - b["t_start_ns"]).abs().max() < FRAME_NS
+
+
+def test_live_and_offline_look_at_the_same_places(live_and_offline: list[tuple[Reading, Reading]]) -> None:
+    for live, offline in live_and_offline:
+        a, b = live.to_pandas("gaze"), offline.to_pandas("gaze")
+        assert list(a.columns) == list(b.columns)
+        assert live.meta.duration_ns == pytest.approx(offline.meta.duration_ns, abs=4 * FRAME_NS)
+        grid = np.arange(0, min(a["t_ns"].max(), b["t_ns"].max()), 1_000_000)
+        near = [
+            pd.merge_asof(pd.DataFrame({"t_ns": grid}), g, on="t_ns", direction="nearest") for g in (a, b)
+        ]
+        both = near[0]["valid"] & near[1]["valid"]
+        assert both.mean() > 0.85
+        gap_px = np.hypot(
+            near[0]["x_image_px"] - near[1]["x_image_px"], near[0]["y_image_px"] - near[1]["y_image_px"]
+        )
+        gap_deg = (gap_px / near[0]["px_per_deg_x"])[both]
+        assert gap_deg.median() < 0.15  # twice the tracker's noise
+        assert gap_deg.quantile(0.95) < 0.5
+        assert (near[0]["image_index"] == near[1]["image_index"])[both].mean() > 0.99
+
+
+def test_live_and_offline_show_the_same(live_and_offline: list[tuple[Reading, Reading]]) -> None:
+    for live, offline in live_and_offline:
+        a, b = live.to_pandas("display"), offline.to_pandas("display")
+        # A live frame may swallow a state that lasted less than it; the last one of each viewport must agree.
+        for viewport in a["viewport_id"].unique():
+            last = [d[(d["viewport_id"] == viewport) & d["affine"].notna()].iloc[-1] for d in (a, b)]
+            np.testing.assert_allclose(last[0]["affine"], last[1]["affine"], rtol=1e-6, atol=1e-6)
+            assert last[0]["window_width"] == pytest.approx(last[1]["window_width"])
+        assert (
+            live.table("findings").column("label").to_pylist()
+            == offline.table("findings").column("label").to_pylist()
+        )
+        assert live.meta.patient_key == offline.meta.patient_key
+
+
+def test_the_store_has_every_table_of_every_reading(demo_run: DemoRun) -> None:
+    store = Store.open(demo_run.out / "store")
+    assert len(store.reading_ids()) == 2
+    for reading_id in store.reading_ids():
+        reading = store.load(reading_id)
+        for name in (
+            "gaze",
+            "display",
+            "events",
+            "event_regions",
+            "keyframes",
+            "trajectory",
+            "quality",
+            "sentences",
+        ):
+            assert reading.table(name).num_rows, name
