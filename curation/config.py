@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from curation.issues import ISSUE_SEVERITY, Severity
 from gazecapture.files import write_json_atomically
+from keyframes import frames
 from keyframes.errors import ConfigError
 from keyframes.regions.schemes import DEFAULT_SCHEME, packaged_schemes
 from keyframes.sentences import PAUSE_S
@@ -121,17 +122,17 @@ class KeyframesConfig(_Section):
     """[keyframes]: gaze of a sentence to key frames."""
 
     profile: Literal["toolkit"] = "toolkit"
-    lead_s: Annotated[float, Field(ge=0.0, le=30.0)] = 2.0
+    lead_s: Annotated[float, Field(ge=0.0, le=30.0)] = frames.LEAD_S
     """Gaze leads the words by so much, where none was fitted for the reader."""
-    cluster_radius_deg: Degrees = 1.5
+    cluster_radius_deg: Degrees = frames.CLUSTER_RADIUS_DEG
     """Within it two fixations see the same."""
-    min_dwell_s: Seconds = 0.2
+    min_dwell_s: Seconds = frames.MIN_DWELL_S
     """Less dwell makes no key frame."""
-    box_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    box_share: Annotated[float, Field(gt=0.0, lt=1.0)] = frames.BOX_SHARE
     """Share of the heat map's peak from which on an area is hot."""
-    silent_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 5.0
+    silent_s: Annotated[float, Field(gt=0.0, le=3600.0)] = frames.SILENT_S
     """Gaze in no sentence is cut into key frames of about this length."""
-    min_silent_s: Seconds = 0.6
+    min_silent_s: Seconds = frames.MIN_SILENT_S
     """A shorter gap between sentences stays with the sentence before."""
 
 

@@ -1,7 +1,8 @@
 """What has to be done for a reading, and why: stage keys, and their comparison with what the store records.
 
 A stage's key is a hash over the reading's source, the keys of the stages that it builds on, its part of the
-settings and its code version. A stage whose record has the same key is finished and is not done again.
+settings, its code version and the version of the toolkit, so that one dataset never mixes two versions' results.
+A stage whose record has the same key is finished and is not done again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from curation.config import CurationConfig, settings_hash
 from curation.stages.protocol import Stage, Verdict
+from gazecapture import __version__
 from gazecapture.store import Store
 
 __all__ = ["ReadingPlan", "StagePlan", "plan_reading", "stage_record"]
@@ -87,6 +89,7 @@ def stage_record(
         "depends_on": {name: keys[name] for name in stage.depends_on},
         "settings": dict(stage.config_part(config)),
         "code_version": stage.code_version,
+        "tool_version": __version__,
     }
     return {**inputs, "key": settings_hash({"stage": stage.name, **inputs})}
 
@@ -96,11 +99,12 @@ def _why(wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "not done yet"
     if found.get("key") == wanted["key"]:
-        return ""
+        return "" if {"verdict", "reason"} <= found.keys() else "record damaged"
     if found.get("source_hash") != wanted["source_hash"]:
         return "the reading changed"
-    if found.get("code_version") != wanted["code_version"]:
-        return f"code version {found.get('code_version')} -> {wanted['code_version']}"
+    for name in ("tool_version", "code_version"):
+        if found.get(name) != wanted[name]:
+            return f"{name.replace('_', ' ')} {found.get(name)} -> {wanted[name]}"
     if found.get("settings") != wanted["settings"]:
         before, now = dict(found.get("settings") or {}), wanted["settings"]
         changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
