@@ -44,22 +44,22 @@ _HEART_FOOT_V = 0.93
 _SEATED_STRETCH = (0.75, 1.25)
 """A heart is never flattened or stretched beyond this by a high or low diaphragm."""
 _FIXED: dict[str, Outline] = {
-    "trachea": ((-0.075, -0.2), (0.06, -0.2), (0.06, 0.29), (-0.075, 0.29)),
-    "carina": ((-0.11, 0.29), (0.095, 0.29), (0.11, 0.36), (-0.125, 0.36)),
+    "trachea": ((-0.085, -0.3), (0.08, -0.3), (0.085, 0.33), (-0.085, 0.33)),
+    "carina": ((-0.11, 0.31), (0.12, 0.31), (0.14, 0.39), (-0.12, 0.39)),
     "upper mediastinum": (
-        (-0.15, 0.0), (-0.17, 0.2), (-0.18, 0.34), (0.25, 0.34), (0.25, 0.24), (0.17, 0.14), (0.15, 0.0),
+        (-0.15, 0.0), (-0.17, 0.2), (-0.18, 0.37), (0.28, 0.37), (0.29, 0.24), (0.2, 0.14), (0.15, 0.0),
     ),
     "aortic arch": (
-        (0.07, 0.22), (0.16, 0.205), (0.23, 0.23), (0.255, 0.27), (0.24, 0.315), (0.17, 0.335), (0.115, 0.325),
+        (0.03, 0.2), (0.16, 0.185), (0.25, 0.20), (0.29, 0.245), (0.29, 0.30), (0.25, 0.335), (0.03, 0.335),
     ),
-    "svc": ((-0.1, 0.2), (-0.19, 0.2), (-0.2, 0.46), (-0.12, 0.46)),
+    "svc": ((-0.07, 0.17), (-0.19, 0.17), (-0.21, 0.46), (-0.07, 0.46)),
     "right hilar structures": (
-        (-0.2, 0.36), (-0.31, 0.37), (-0.4, 0.43), (-0.4, 0.52), (-0.33, 0.57), (-0.25, 0.56), (-0.2, 0.46),
+        (-0.14, 0.34), (-0.40, 0.34), (-0.45, 0.38), (-0.45, 0.54), (-0.40, 0.58), (-0.14, 0.58),
     ),
     "left hilar structures": (
-        (0.25, 0.33), (0.34, 0.34), (0.42, 0.40), (0.42, 0.49), (0.35, 0.53), (0.31, 0.49), (0.25, 0.42),
+        (0.15, 0.305), (0.41, 0.305), (0.46, 0.345), (0.46, 0.505), (0.41, 0.545), (0.15, 0.545),
     ),
-    "spine": ((-0.12, -0.2), (0.12, -0.2), (0.13, 1.6), (-0.13, 1.6)),
+    "spine": ((-0.15, -0.3), (0.15, -0.3), (0.15, 1.8), (-0.15, 1.8)),
 }  # fmt: skip
 _SEATED: dict[str, Outline] = {
     "descending aorta": ((0.12, 0.335), (0.235, 0.335), (0.2, 0.6), (0.13, 0.93), (0.03, 0.93), (0.07, 0.6)),
@@ -79,17 +79,17 @@ APICAL_V = 0.14
 """Lower end of the apical zone: where the clavicles cross the lungs."""
 UPPER_V, LOWER_V = 0.36, 0.60
 """The hila lie in the mid zone, between these two."""
-ANGLE_U, ANGLE_V = 0.78, 0.87
-"""A costophrenic angle is the lung beyond this, both ways."""
-DOME_ABOVE, DOME_BELOW = 0.025, 0.07
-"""The hemidiaphragm's band above and below the lung's lower border, in v: 0.5 and 1.5 cm in an adult."""
+ANGLE_U, ANGLE_V = (0.79, 1.04), (0.87, 1.04)
+"""A costophrenic angle's box, from the lung's last corner to just beyond the wall."""
+DOME_ABOVE, DOME_BELOW = 0.035, 0.075
+"""The hemidiaphragm's band above and below the lung's lower border, in v: 1 and 2 cm in an adult."""
 DOME_U = (0.25, 0.95)
 """Between these a lung's lower border is its dome; nearer the midline it is the heart's foot."""
 DOME_SMOOTH = 5
 """Columns over which a dome is averaged."""
-FOOT_U, FOOT_V = 0.12, 0.09
-"""Half width and height of a cardiophrenic angle."""
-UPPER_ABDOMEN_V, ABDOMEN_V = 1.45, 1.6
+FOOT_U, FOOT_V = 0.12, (-0.07, 0.055)
+"""Half width of a cardiophrenic angle, and its reach in v from where the heart's border meets the diaphragm."""
+UPPER_ABDOMEN_V, ABDOMEN_V = 1.2, 1.8
 """Lower ends where the picture goes on below."""
 N_COLUMNS = 28
 """Points along each border of a lung's zone."""
@@ -113,10 +113,10 @@ class _Floor:
         moved = ((u, v + max(v - _HEART_TOP_V, 0.0) * (float(stretch) - 1.0)) for u, v in outline)
         return tuple((u, min(v, float(self.at(u)))) for u, v in moved)
 
-    def along(self, from_u: float, to_u: float, lower: float = 0.0) -> Outline:
-        """Return the diaphragm between two places, ``lower`` below itself."""
+    def along(self, from_u: float, to_u: float) -> Outline:
+        """Return the diaphragm between two places."""
         u = np.linspace(from_u, to_u, N_COLUMNS)
-        return tuple(zip(u.tolist(), (self.at(u) + lower).tolist(), strict=True))
+        return tuple(zip(u.tolist(), self.at(u).tolist(), strict=True))
 
 
 def inside_polygon(outline: Outline, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
@@ -154,9 +154,9 @@ def regions_of(
         shapes |= {
             f"{name} {part}": shape for part, shape in _parts_of_lung(lung, side, heart, floor).items()
         }
-        border = floor.along(side, 0.0, DOME_BELOW / 2)
+        border = floor.along(side, 0.0)
         shapes[f"{name} upper abdomen"] = (*border, (0.0, UPPER_ABDOMEN_V), (side, UPPER_ABDOMEN_V))
-    shapes["abdomen"] = (*floor.along(-1.0, 1.0, DOME_BELOW / 2), (1.0, ABDOMEN_V), (-1.0, ABDOMEN_V))
+    shapes["abdomen"] = (*floor.along(-1.0, 1.0), (1.0, ABDOMEN_V), (-1.0, ABDOMEN_V))
     regions = {}
     for name, shape in shapes.items():
         if len(shape) < 3:
@@ -185,20 +185,24 @@ def _parts_of_lung(lung: Outline, side: int, heart: Outline, floor: _Floor) -> d
     top, bottom = _span(lung, u)
     heart_top, _ = _span(heart, u)
     visible = np.where(np.isfinite(heart_top), np.minimum(bottom, heart_top), bottom)
-    angle = np.abs(u) > ANGLE_U
-    foot = max(side * point[0] for point in heart)
+    foot = side * max(side * point[0] for point in heart)
+    foot_v = float(floor.at(foot))
     dome_u = side * np.linspace(*DOME_U, N_COLUMNS)
     dome_v = floor.at(dome_u)
-    near = np.abs(np.abs(dome_u) - foot) < FOOT_U
     return {
         "apical zone": _between(u, top, np.minimum(bottom, APICAL_V)),
         "upper lung zone": _between(u, top, np.minimum(visible, UPPER_V)),
         "mid lung zone": _between(u, np.maximum(top, UPPER_V), np.minimum(visible, LOWER_V)),
         "lower lung zone": _between(u, np.maximum(top, LOWER_V), visible),
-        "costophrenic angle": _between(u[angle], np.maximum(top, ANGLE_V)[angle], bottom[angle]),
-        "cardiophrenic angle": _between(dome_u[near], dome_v[near] - FOOT_V, dome_v[near]),
+        "costophrenic angle": _box(side * ANGLE_U[0], side * ANGLE_U[1], *ANGLE_V),
+        "cardiophrenic angle": _box(foot - FOOT_U, foot + FOOT_U, *(foot_v + reach for reach in FOOT_V)),
         "hemidiaphragm": _between(dome_u, dome_v - DOME_ABOVE, dome_v + DOME_BELOW),
     }
+
+
+def _box(u0: float, u1: float, v0: float, v1: float) -> Outline:
+    """Return a rectangle."""
+    return ((u0, v0), (u1, v0), (u1, v1), (u0, v1))
 
 
 def _columns_of(lung: Outline) -> FloatArray:

@@ -25,7 +25,13 @@ SMOOTH_PX = 1.2
 MIN_SIDE_PX = 12
 """A picture smaller than this holds no thorax that could be told from noise."""
 MIN_GREY_SPREAD = 3.0
-"""Grey levels between the 2nd and 98th percentile; less is a blank picture."""
+"""Grey levels between the 2nd and 98th percentile of the middle; less is a blank picture."""
+MIDDLE_X, MIDDLE_Y = (0.15, 0.85), (0.2, 0.8)
+"""Shares of the picture whose brightness sets the scale: black air and collimated edges lie farther out."""
+CLIP = (-0.15, 1.05)
+"""Brightness beyond the middle's 2nd and 98th percentile, as share of their distance, is cut off there."""
+SHOULDER_V = 0.4
+"""The darkening towards the shoulders begins here, as a quadratic trend upwards."""
 BLEND_U = 0.3
 """Between the lungs, up to so far from the midline, the base's height goes over from one side's to the other's."""
 MIDLINE_U = 0.12
@@ -51,6 +57,10 @@ STRAY_COST = 2.0
 """Cost of an offset squared, in grey contrast (0 to 1) per squared half width."""
 BEND_COST = 15.0
 """Cost of the squared difference of neighbouring offsets, same unit."""
+OUTER_EDGE = 0.04
+"""Share of the half width by which a lung ends outside its edge's steepest place: it thins out towards the wall."""
+CROSSED_V, CROSSED_TRUST = 0.15, 0.4
+"""Above this, clavicles and first ribs cross the lung, and their edges are no border of it."""
 EDGE_SPAN = 0.05
 """Distance, as share of the half width, over which a border's contrast is measured."""
 
@@ -58,6 +68,8 @@ HEART_FACTORS = (0.8, 1.45)
 """A heart's border is looked for between these multiples of its usual distance from the midline."""
 HEART_EDGE_U = 0.05
 """Distance from the border, to both sides, at which its contrast is measured."""
+HEART_OUTER = 1.07
+"""The heart ends outside its border's steepest place: it thins out towards it."""
 HEART_STRAY_COST = 0.6
 """Cost of the squared logarithm of the factor, in grey contrast (0 to 1)."""
 
@@ -150,10 +162,10 @@ def find_thorax(grey8: NDArray[np.uint8]) -> Thorax:
     if min(height, width) < MIN_SIDE_PX:
         return plain_thorax(width, height)
     picture = _work_picture(grey8)
-    low, high = np.percentile(picture, [2, 98])
+    low, high = np.percentile(_middle(picture), [2, 98])
     if high - low < MIN_GREY_SPREAD:
         return plain_thorax(width, height)
-    picture = np.clip((picture - low) / (high - low), 0.0, 1.0)
+    picture = np.clip((picture - low) / (high - low), *CLIP)
     best, score = _search(picture)
     frame = ThoraxFrame(**dict(zip(ThoraxFrame.__slots__, best.tolist(), strict=True)))
     outlines = [np.column_stack(frame.from_px(*_outline(picture, frame, side).T)) for side in (-1, 1)]
@@ -191,6 +203,15 @@ def _work_picture(grey8: NDArray[np.uint8]) -> FloatArray:
     )
     blurred: FloatArray = ndimage.gaussian_filter(work, SMOOTH_PX)
     return blurred
+
+
+def _middle(picture: FloatArray) -> FloatArray:
+    """Return the part of a picture in which a thorax has its lungs and its heart."""
+    height, width = picture.shape
+    return picture[
+        int(MIDDLE_Y[0] * height) : int(MIDDLE_Y[1] * height) + 1,
+        int(MIDDLE_X[0] * width) : int(MIDDLE_X[1] * width) + 1,
+    ]
 
 
 def _warp(parameters: FloatArray, u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -237,30 +258,56 @@ def _template() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     return u[kept], v[kept], expected[kept], weight[kept]
 
 
-def _correlation(picture: FloatArray, parameters: FloatArray, side: int = 0) -> FloatArray:
-    """Return the weighted correlation of picture and template for n frames; off the picture costs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Matcher:
+    """The template's points ready to be held against a picture."""
 
-    ``side`` -1 or 1 takes the right or left half with the midline, and then what lies off the picture is free.
+    u: FloatArray
+    v: FloatArray
+    root: FloatArray
+    """Square root of each point's weight."""
+    trend: FloatArray
+    """Orthonormal columns: brightness that any film may have, whatever lies in it."""
+    expected: FloatArray
+    """Weighted, freed of the trend, of length 1."""
+
+
+@cache
+def _matcher(side: int) -> _Matcher:
+    """Return the whole template (side 0), or its right (-1) or left (1) half with the midline.
+
+    The trend is level and slope of the darkening towards shoulders and neck, where the body gets thin.
     """
     u, v, expected, weight = _template()
     if side:
         kept = side * u > -MIDLINE_U
         u, v, expected, weight = u[kept], v[kept], expected[kept], weight[kept]
+    root = np.sqrt(weight)
+    height = np.clip(SHOULDER_V - v, 0, None)
+    trend, _ = np.linalg.qr(np.column_stack([np.ones_like(u), height, height**2]) * root[:, None])
+    target = expected * root
+    target = target - trend @ (trend.T @ target)
+    return _Matcher(u=u, v=v, root=root, trend=trend, expected=target / np.linalg.norm(target))
+
+
+def _correlation(picture: FloatArray, parameters: FloatArray, side: int = 0) -> FloatArray:
+    """Return the correlation of picture and template, both freed of the trend, for n frames.
+
+    ``side`` as in `_matcher`. Beyond the picture its edge goes on; of the whole template that costs.
+    """
+    m = _matcher(side)
     height, width = picture.shape
-    x, y = _warp(parameters, u, v)
-    on = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    seen = picture[np.clip(y, 0, height - 1).astype(np.intp), np.clip(x, 0, width - 1).astype(np.intp)]
-    w = on * weight
-    total = np.maximum(w.sum(axis=1, keepdims=True), 1e-9)
-    a = seen - (w * seen).sum(axis=1, keepdims=True) / total
-    b = expected - (w * expected).sum(axis=1, keepdims=True) / total
-    wa, wb = w * a, w * b
-    spread = np.sqrt((wa * a).sum(axis=1) * (wb * b).sum(axis=1))
-    correlation: FloatArray = (wa * b).sum(axis=1) / np.maximum(spread, 1e-6)
+    x, y = _warp(parameters, m.u, m.v)
+    seen = (
+        picture[np.clip(y, 0, height - 1).astype(np.intp), np.clip(x, 0, width - 1).astype(np.intp)] * m.root
+    )
+    seen = seen - (seen @ m.trend) @ m.trend.T
+    correlation: FloatArray = (seen @ m.expected) / np.maximum(np.sqrt((seen * seen).sum(axis=1)), 1e-6)
     if side:
         return correlation
-    score: FloatArray = correlation - OFF_PICTURE_COST * (1 - total[:, 0] / weight.sum())
-    return score
+    off = (x < 0) | (x >= width) | (y < 0) | (y >= height)
+    cost: FloatArray = OFF_PICTURE_COST * (off @ m.root**2) / float(m.root @ m.root)
+    return correlation - cost
 
 
 def _penalty(parameters: FloatArray) -> FloatArray:
@@ -272,10 +319,10 @@ def _penalty(parameters: FloatArray) -> FloatArray:
     bases = np.abs(base_right - base_left) / np.maximum(tall, 1e-6)
     cost: FloatArray = (
         0.3 * np.clip(halves - 0.15, 0, None)
-        + 0.5 * np.clip(bases - 0.08, 0, None)
+        + 1.0 * np.clip(bases - 0.06, 0, None)
         + 2.0 * np.clip(shape - WIDTHS_ALLOWED[1], 0, None)
         + 2.0 * np.clip(WIDTHS_ALLOWED[0] - shape, 0, None)
-        + 0.5 * tilt**2
+        + 3.0 * tilt**2
     )
     return cost
 
@@ -333,7 +380,7 @@ def _heart_width(picture: FloatArray, frame: ThoraxFrame, side: int) -> float:
         for shift in (-HEART_EDGE_U, HEART_EDGE_U)
     )
     gain = (inner - outer).mean(axis=1) - HEART_STRAY_COST * np.log(factor) ** 2
-    return float(factor[gain.argmax()])
+    return float(factor[gain.argmax()]) * HEART_OUTER
 
 
 def _resampled(outline: Outline, n: int) -> FloatArray:
@@ -370,13 +417,15 @@ def _outline(picture: FloatArray, frame: ThoraxFrame, side: int) -> FloatArray:
     height, width = picture.shape
     on = (place[..., 0] > 0) & (place[..., 0] < width) & (place[..., 1] > 0) & (place[..., 1] < height)
     trust = np.where(u < 0.25, 0.3, 1.0)
+    trust[v < CROSSED_V] *= CROSSED_TRUST
     if side > 0:
         trust[(v > 0.45) & (u < 0.45)] = 0.15
     gain = trust[:, None] * np.where(on, contrast, 0.0) - STRAY_COST * offset**2
     # Both ends of the chain are the same point of the outline, beside the spine: it stays.
     gain[[0, -1]] -= 2 * BEND_COST * offset**2
     moved = ndimage.gaussian_filter1d(_best_path(gain, offset), 1.0, mode="wrap")
-    outline: FloatArray = points + (moved * half)[:, None] * normal
+    free = np.clip((u - 0.3) / 0.2, 0, 1)
+    outline: FloatArray = points + ((moved + OUTER_EDGE * free) * half)[:, None] * normal
     return outline
 
 
