@@ -43,7 +43,7 @@ _ENTRIES = (
         positive_sentences=(
             "The cardiac silhouette is enlarged.",
             "The heart is wider than half of the thorax.",
-            "There is marked enlargement of the heart, mostly of the left ventricle.",
+            "There is marked enlargement of the heart.",
         ),
         negative_sentence="The heart is not enlarged.",
     ),
