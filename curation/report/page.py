@@ -11,10 +11,11 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from curation.report.model import ReadingView, Summary
 from curation.report.pictures import Picture
 from curation.report.scores import ScoreTable
 from curation.report.sources import ReportSource
-from curation.report.view import ReadingView, Summary, summary_of, view_of
+from curation.report.view import summary_of, view_of
 from gazecapture import __version__
 from keyframes.errors import ExportError, UsageError
 from keyframes.plot import letter_colours

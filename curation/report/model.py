@@ -1,0 +1,117 @@
+"""What the page shows, as values ready to be printed; the templates know nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curation.report.hints import Figure
+from curation.report.pictures import Picture
+
+__all__ = ["Card", "Finding", "ImageView", "Issue", "ReadingView", "SentenceView", "Summary"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One row of the table of all readings."""
+
+    reading_id: str
+    reader_code: str
+    sort_key: tuple[str, int, str]
+    split: str
+    synthetic: bool
+    duration: str
+    rate: str
+    lost: str
+    n_fixations: int
+    n_sentences: int
+    n_keyframes: int
+    letters: tuple[str, ...]
+    """In order of first visit."""
+    n_issues: int
+    severity: str
+    """The worst one's; empty without issues."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One key frame."""
+
+    number: int
+    kind: str
+    picture: Picture | None
+    image_name: str
+    width_px: int
+    height_px: int
+    box: tuple[float, float, float, float] | None
+    centroid: tuple[float, float] | None
+    box_text: str
+    letter: str
+    region: str
+    when: str
+    dwell: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceView:
+    """A sentence, or a stretch of silence, with its key frames."""
+
+    number: int | None
+    """None: silence."""
+    text: str
+    when: str
+    cards: tuple[Card, ...]
+    findings: tuple[str, ...]
+    without_gaze: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageView:
+    """One image with what the eyes did on it."""
+
+    name: str
+    size: str
+    n_fixations: int
+    dwell: str
+    scanpath: Picture | None
+    heat_map: Picture | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One finding of the reader or reference lesion."""
+
+    label: str
+    state: str
+    certainty: str
+    image_name: str
+    sentences: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """One issue of the quality stage."""
+
+    code: str
+    severity: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingView:
+    """All that the page shows of one reading."""
+
+    reading_id: str
+    facts: tuple[tuple[str, str], ...]
+    images: tuple[ImageView, ...]
+    timeline: Picture | None
+    transitions: Picture | None
+    letter_names: tuple[tuple[str, str], ...]
+    scheme: str
+    dwell_by_letter: tuple[tuple[str, str], ...]
+    sentences: tuple[SentenceView, ...]
+    figures: tuple[Figure, ...]
+    issues: tuple[Issue, ...]
+    findings: tuple[Finding, ...]
+    truth: tuple[Finding, ...]
