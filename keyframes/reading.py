@@ -354,4 +354,5 @@ class Reading:
 
     def to_pandas(self, name: str) -> pd.DataFrame:
         """Return table ``name`` as a pandas frame."""
-        return self.table(name).to_pandas()
+        frame: pd.DataFrame = self.table(name).to_pandas()
+        return frame

@@ -114,7 +114,7 @@ def test_human_gaze_over_real_radiographs(shared: Path, tmp_path: Path) -> None:
     worklist = tmp_path / "worklist.csv"
     worklist.write_text("study_id,current\n" + "".join(f"S{i},{film}\n" for i, film in enumerate(films)))
     reader = ReplayingReader(lund_recordings(shared, len(films)))
-    read = [
+    read: list[str | Path] = [
         "gazecapture",
         "read",
         worklist,
