@@ -183,7 +183,8 @@ def _read(
                     )
                     time.sleep(POLL_S)
                 bar.update(task, completed=_n_read(paths["session"]))
-            if viewer.returncode != 0:
+            # 3: a film could not be shown; the window said so and the others were read.
+            if viewer.returncode not in {ExitCode.OK, ExitCode.SOME_FAILED}:
                 raise _failure("gazecapture read", viewer.returncode, paths["logs"] / "read.log")
         try:
             reader.wait(CLOSE_TIMEOUT_S)
