@@ -48,10 +48,12 @@ _INK, _FAINT, _LINE = "#1F2933", "#6B7785", "#D5DAE0"
 _TIME_MAP, _HEAT_MAP = "viridis", "inferno"
 _LONGEST_IN = 6.0
 """Inches of a picture's longer side; text is in points, so the picture must not be larger than it is read."""
-_BAR_IN, _TITLE_IN = 0.85, 0.35
+_BAR_IN, _TITLE_IN = 0.95, 0.35
 """Inches: room for a colour bar with its numbers, and for a title."""
 _CIRCLE_IN = (0.075, 0.30)
 """Inches: radius of a fixation's circle, least and most."""
+_NUMBER_IN = 0.21
+"""Inches that a number of 7 points takes."""
 _DWELL_OF_LARGEST_S = 1.0
 _TIMELINE_IN, _LANE_NAMES_IN, _LANE_IN, _SENTENCE_IN = 10.0, 1.45, 0.34, 0.25
 """Inches of the timeline: its width, the lanes' names, a lane's height, a sentence's."""
@@ -104,8 +106,11 @@ def scanpath(
         axes.add_patch(
             Circle((x[i], y[i]), radius[i], facecolor=(*colour[:3], 0.45), edgecolor=colour, linewidth=1.3)
         )
-    for i in _with_room(x, y, dwell_s, 0.21 * inch_px):
-        number = _text(axes, x[i], y[i], str(i + 1), size=7, color="white", ha="center")
+    margin = _NUMBER_IN / 2 * inch_px
+    at_x = np.clip(x, margin, grey8.shape[1] - margin)
+    at_y = np.clip(y, margin, grey8.shape[0] - margin)
+    for i in _with_room(at_x, at_y, dwell_s, _NUMBER_IN * inch_px):
+        number = _text(axes, at_x[i], at_y[i], str(i + 1), size=7, color="white", ha="center")
         number.set_path_effects([withStroke(linewidth=1.6, foreground="#10202C")])
     bar = figure.colorbar(lines, cax=beside)
     _tidy_bar(bar, "time since image on, s")
@@ -232,7 +237,8 @@ def letter_timeline(
         range(len(lanes)), [f"{known.get(a, '')}  {a}".strip() for a in lanes], fontweight="bold"
     )
     above.set_ylim(len(lanes) - 0.5, -0.5)
-    _draw_sentences(below, said, length_s)
+    if said:
+        _draw_sentences(below, said, length_s)
     for axes in (above, below):
         axes.set_xlim(min(0.0, *(row["t_start_ns"] / 1e9 for row in (*visits, *said)), 0.0), length_s)
         axes.tick_params(length=0, labelsize=9, labelcolor=_INK)

@@ -150,10 +150,12 @@ _CLAUSE_END = re.compile(
     r"|(?:,|\band\b)\s*(?=(?:a|an|there|tiny|small|mild|moderate|large|marked)\b)"
 )
 """Where a negation ends; a comma alone does not end it ("no effusion, edema or pneumothorax")."""
+_VERB = r"(?:is|are|indicates?|suggests?|represents?|shows?)"
 _CUE_BEFORE = re.compile(
-    r"\b(?:no|not|without|neither|nor|never|absent|absence of|free of|clear of|negative for|denies|exclude[sd]?|"
-    r"resolution of|resolved)\b|n't\b"
+    rf"\b(?:no|not|neither|nor|never|without(?!.*\b{_VERB}\b)|absent|absence of|free of|clear of|negative for|"
+    r"denies|exclude[sd]?|resolution of|resolved)\b|n't\b"
 )
+"""Without ends at a verb: "a line without markings beyond it indicates a pneumothorax"."""
 _CUE_AFTER = re.compile(
     r"\b(?:absent|excluded|ruled out|resolved|not (?:seen|present|identified|visible|evident))\b"
 )
