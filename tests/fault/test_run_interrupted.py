@@ -61,10 +61,13 @@ def _start(store: Path, *, jobs: int) -> subprocess.Popen[str]:
         "--out",
         str(store.parent / "out"),
     ]
-    more = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)} if os.name == "nt" else {}
     return subprocess.Popen(
-        [*command, "-j", str(jobs)], stderr=subprocess.PIPE, text=True, start_new_session=os.name == "posix", **more
-    )  # fmt: skip
+        [*command, "-j", str(jobs)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=os.name == "posix",
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
 
 
 def _run_to_the_end(store: Path) -> None:
@@ -135,7 +138,7 @@ def test_kill_minus_9_then_again(store: Path, undisturbed: Path) -> None:
 
 def _interrupt(process: subprocess.Popen[str]) -> None:
     """Press Ctrl-C: every process of the terminal's group gets it."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         process.send_signal(signal.CTRL_BREAK_EVENT)
     else:
         os.killpg(process.pid, signal.SIGINT)
