@@ -68,7 +68,11 @@ def main() -> None:
     if screen is None:
         raise SystemExit("there is no screen")
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
-    window = ReadingWindow(model, screen, on_presented=lambda: model.presented(0) and None)
+
+    def presented() -> None:
+        model.presented(0)
+
+    window = ReadingWindow(model, screen, on_presented=presented)
     window.showFullScreen()
     with tempfile.TemporaryDirectory() as folder:
         picture = synthetic_picture(Path(folder))

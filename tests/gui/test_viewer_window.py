@@ -291,7 +291,8 @@ def test_a_finding_is_one_box_and_one_key(rig: Rig) -> None:
     rig.key(Qt.Key.Key_2)  # the second certainty, not the second preset
     with rig.bot.waitSignal(rig.window.finding_made) as made:
         rig.key(Qt.Key.Key_L)  # the twelfth label, not the link
-    drawn, label, certainty = made.args or ()
+    assert made.args is not None
+    drawn, label, certainty = made.args
     assert isinstance(drawn, DrawnBox)
     assert drawn.box == pytest.approx((50, 60, 150, 260), abs=0.6)
     assert (label, certainty) == (CHEXPERT_LABELS[11], 0.75)

@@ -78,7 +78,8 @@ def test_gaze_through_the_journal_is_where_the_window_showed_it(data: st.DataObj
         truth = None if at is None or covered else (at, *by_hand(model.viewports[at], x, y))
         seen.append((frame * 1000 + 500, x, y, truth))
     journal = pa.Table.from_pylist(rows, schema=DISPLAY_JOURNAL)
-    mapped = map_gaze(*(np.array(c) for c in list(zip(*seen, strict=True))[:3]), journal)
+    t_ns, x_px, y_px, _ = zip(*seen, strict=True)
+    mapped = map_gaze(t_ns, x_px, y_px, journal)
     for place, (_, _, _, truth) in enumerate(seen):
         if truth is None:
             assert mapped.image_index[place] == -1
