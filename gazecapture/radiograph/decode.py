@@ -6,9 +6,12 @@ without allocating what a false header claims.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import struct
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from gazecapture.radiograph import dicom_file, raster_file
@@ -24,7 +27,9 @@ DICOM_MARK_AT = 128
 """Byte; PS3.10 section 7.1."""
 
 _DECODING = threading.Lock()
-"""One decode at a time: Python's warning filters, muted while a decoder runs, are global to the process."""
+"""One decode at a time: warning filters and log levels, muted while a decoder runs, are global to the process."""
+_TALKATIVE = ("pydicom", "pylibjpeg", "libjpeg", "openjpeg", "PIL")
+"""Loggers of the decoders."""
 
 
 def load_radiograph(path: Path) -> Radiograph:
@@ -56,9 +61,7 @@ def load_radiograph(path: Path) -> Radiograph:
         ) from None
     if not content:
         raise ImageError(f"{path} is empty", path=path, hint="Copy it again from its source.")
-    with _DECODING, warnings.catch_warnings():
-        # Decoders warn of every oddity of a header; a header value may stand in the warning.
-        warnings.simplefilter("ignore")
+    with _DECODING, _muted():
         try:
             return _decode(content)
         except ImageError as error:
@@ -75,6 +78,22 @@ def load_radiograph(path: Path) -> Radiograph:
                 path=path,
                 hint="Open it in another viewer and export it again.",
             ) from None
+
+
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Let the decoders warn and log into the void: they quote header values, and every failure comes as an error."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _decode(content: bytes) -> Radiograph:

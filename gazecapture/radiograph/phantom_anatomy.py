@@ -153,7 +153,7 @@ class Anatomy:
     @cached_property
     def heart_top_mm(self) -> float:
         """Height at which the silhouette passes from great vessels to heart."""
-        return self.carina_y_mm + 44
+        return self.carina_y_mm + 26
 
     @cached_property
     def _left_border(self) -> PchipInterpolator:
@@ -249,7 +249,7 @@ class Anatomy:
 
     def clavicle_mm(self, side: Side) -> Array:
         """Return the clavicle's axis from sternum to shoulder, (n, 2) patient mm."""
-        end_y = self.vertebra_y_mm(4) - 7
+        end_y = self.vertebra_y_mm(3) + 1
         along = np.linspace(0, 1, 120)
         lift = self.clavicle_lift_mm
         y = end_y - lift * (1 - (1 - along) ** 2) * 0.8 - 7 * np.sin(along * math.pi * 1.75) * along
@@ -295,9 +295,9 @@ def sample_anatomy(rng: np.random.Generator) -> Anatomy:
         breast_mm=(14 + 26 * heavy + float(rng.uniform(0, 12))) if female else 0.0,
         knob_radius_mm=float(rng.normal(17.5, 1.8)),
         aorta_bulge_mm=float(np.clip(rng.normal(3, 4), 0, 12)),
-        carina_y_mm=apex + length * float(rng.normal(0.345, 0.012)),
+        carina_y_mm=apex + length * float(rng.normal(0.328, 0.012)),
         rib_tilt_rad=math.radians(float(rng.normal(31, 2))),
         trachea_radius_mm=float(rng.normal(8.6, 0.7)),
-        clavicle_lift_mm=float(rng.normal(16, 7)),
-        shoulder_y_mm=apex + float(rng.normal(14, 6)),
+        clavicle_lift_mm=float(rng.normal(28, 6)),
+        shoulder_y_mm=apex + float(rng.normal(4, 4)),
     )

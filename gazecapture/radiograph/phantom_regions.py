@@ -14,15 +14,18 @@ __all__ = ["true_regions"]
 
 Points = Sequence[tuple[float, float]]
 
-APICAL_SHARE = 0.14
-"""Of the lung's height: what lies above the clavicle."""
+APICAL_SHARE, UPPER_SHARE, MID_SHARE = 0.14, 0.36, 0.60
+"""Lower ends of apical, upper and mid zone, of the height from apex to costophrenic angle: the clavicle crosses at
+the first, the hila lie between the other two."""
 HILUM_HALF_MM = (20.0, 33.0)
 ANGLE_MM = 32.0
 """Side of the square at a costophrenic or cardiophrenic angle."""
 DIAPHRAGM_MM = (9.0, 20.0)
 """A hemidiaphragm's band above and below its edge."""
 CLAVICLE_HALF_MM = 7.5
-SPINE_HALF_MM = 22.0
+DOME_START_SHARE = 0.2
+"""Of the half-width: nearer to the midline the heart rests on the diaphragm."""
+SPINE_HALF_MM = 20.0
 UPPER_ABDOMEN_MM = 80.0
 """Height below the domes."""
 
@@ -72,7 +75,7 @@ def _of_a_side(anatomy: Anatomy, side: Side) -> Iterator[tuple[str, Points]]:
     sign = -1.0 if side == "right" else 1.0
     apex, tip_y = anatomy.apex_y_mm, anatomy.angle_mm(side)[1]
     dome = float(anatomy.dome_y_mm[SIDES.index(side)])
-    height = dome - apex
+    height = tip_y - apex
 
     def between(y0: float, y1: float) -> Points:
         """Return the visible lung between two heights: wall, dome, heart's border, vault."""
@@ -91,9 +94,9 @@ def _of_a_side(anatomy: Anatomy, side: Side) -> Iterator[tuple[str, Points]]:
 
     yield f"{side} lung", between(apex, tip_y)
     yield f"{side} apical zone", between(apex, apex + APICAL_SHARE * height)
-    yield f"{side} upper lung zone", between(apex, apex + height / 3)
-    yield f"{side} mid lung zone", between(apex + height / 3, apex + height * 2 / 3)
-    yield f"{side} lower lung zone", between(apex + height * 2 / 3, tip_y)
+    yield f"{side} upper lung zone", between(apex, apex + UPPER_SHARE * height)
+    yield f"{side} mid lung zone", between(apex + UPPER_SHARE * height, apex + MID_SHARE * height)
+    yield f"{side} lower lung zone", between(apex + MID_SHARE * height, tip_y)
     x, y = anatomy.hilum_mm(side)
     yield (
         f"{side} hilar structures",
@@ -102,7 +105,7 @@ def _of_a_side(anatomy: Anatomy, side: Side) -> Iterator[tuple[str, Points]]:
     reach, _ = anatomy.angle_mm(side)
     corner = sorted((sign * (reach + 5), sign * (reach + 5 - ANGLE_MM)))
     yield f"{side} costophrenic angle", _box(corner[0], tip_y + 5 - ANGLE_MM, corner[1], tip_y + 5)
-    at = np.linspace(14, reach, 30)
+    at = np.linspace(DOME_START_SHARE * anatomy.half_width_mm, reach, 30)
     edge = anatomy.dome_mm(side, at)
     band = np.concatenate([
         np.column_stack([at, edge - DIAPHRAGM_MM[0]]),
@@ -152,8 +155,12 @@ def _of_the_heart(anatomy: Anatomy) -> Iterator[tuple[str, Points]]:
     yield "left cardiac silhouette", _between_borders(anatomy, top, base, only="left")
     yield "right cardiac silhouette", _between_borders(anatomy, top, base, only="right")
     right = anatomy.heart_edges_mm[0]
-    yield "right atrium", _box(-right - 2, top + 22, -4, base - 6)
-    yield "cavoatrial junction", _box(-float(anatomy.border_mm("right", top)) - 4, top - 6, -6, top + 24)
+    junction = anatomy.carina_y_mm + 38
+    yield "right atrium", _box(-right - 2, junction + 26, -4, base - 6)
+    yield (
+        "cavoatrial junction",
+        _box(-float(anatomy.border_mm("right", junction)) - 4, junction - 4, -6, junction + 26),
+    )
 
 
 def _of_the_abdomen(anatomy: Anatomy) -> Iterator[tuple[str, Points]]:

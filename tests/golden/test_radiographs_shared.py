@@ -75,11 +75,12 @@ def pixelwise_share(header: Dataset, modality: NDArray[np.generic], preset_id: s
     return np.asarray((shown - low) / (high - low), np.float64)
 
 
-def test_undecodable_file_gives_one_clear_line(radiographs: Path) -> None:
-    with pytest.raises(ImageError, match="compression cannot be decoded") as caught:
+def test_undecodable_file_gives_one_clear_line(radiographs: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"), pytest.raises(ImageError, match="compression cannot be decoded") as caught:
         load_radiograph(radiographs / "dicom" / UNDECODABLE)
     assert "JPEG Extended" in caught.value.one_line()
     assert "\n" not in caught.value.one_line()
+    assert not caplog.records
 
 
 def test_one_image_in_six_encodings(radiographs: Path) -> None:

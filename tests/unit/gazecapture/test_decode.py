@@ -231,6 +231,21 @@ def test_spacing(
     assert (got.spacing_x_mm, got.spacing_y_mm, got.spacing_kind) == expected
 
 
+def test_header_values_reach_neither_log_nor_warnings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = save(dataset(ramp(), StudyInstanceUID="1.22.333.4444.5"), tmp_path / "x.dcm")
+    path.write_bytes(path.read_bytes().replace(b"1.22.333.4444.5", b"CANARY.333.44.5"))
+    with caplog.at_level("DEBUG"):
+        load_radiograph(path)
+        assert not caplog.records
+        assert not recwarn.list
+        # What would be told without the muting; and it is over after the decode.
+        with pytest.warns(UserWarning, match="CANARY"):
+            str(pydicom.dcmread(path).StudyInstanceUID)
+        assert any("CANARY" in record.getMessage() for record in caplog.records)
+
+
 def test_view_from_its_code_and_burned_in_flag(tmp_path: Path) -> None:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "272479007", "SCT", "postero-anterior"
