@@ -57,6 +57,8 @@ _NUMBER_IN = 0.21
 _DWELL_OF_LARGEST_S = 1.0
 _TIMELINE_IN, _LANE_NAMES_IN, _LANE_IN, _SENTENCE_IN = 10.0, 1.45, 0.34, 0.25
 """Inches of the timeline: its width, the lanes' names, a lane's height, a sentence's."""
+_LANE_NAME_CHARS = 18
+"""That fit beside the lanes."""
 _BOX_COLOUR = "#56B4E9"
 
 _Side = Literal["left", "center", "right"]
@@ -220,7 +222,7 @@ def letter_timeline(
     length_s = max(duration_s or 0.0, *ends, 1.0)
     figure, above, below = _stacked_axes(len(lanes), len(said), title is not None)
     if title:
-        above.set_title(title, fontsize=12, fontweight="bold", color=_INK, loc="left")
+        above.set_title(title, fontsize=12, fontweight="bold", color=_INK, loc="left", parse_math=False)
     colours = letter_colours(lanes)
     for place, letter in enumerate(lanes):
         above.axhspan(place - 0.42, place + 0.42, color="#F3F5F7", linewidth=0, zorder=0)
@@ -233,9 +235,8 @@ def letter_timeline(
             bars, (place - 0.36, 0.72), facecolors=colours[letter], edgecolor="white", linewidth=0.4
         )
     known = names or {}
-    above.set_yticks(
-        range(len(lanes)), [f"{known.get(a, '')}  {a}".strip() for a in lanes], fontweight="bold"
-    )
+    labels = [_lines(f"{known.get(a, '')}  {a}".strip(), _LANE_NAME_CHARS, 1) for a in lanes]
+    above.set_yticks(range(len(lanes)), labels, fontweight="bold", parse_math=False)
     above.set_ylim(len(lanes) - 0.5, -0.5)
     if said:
         _draw_sentences(below, said, length_s)
@@ -272,7 +273,7 @@ def transition_matrix(
             _text(axes, j, i, str(n), size=10, ha="center",
                   color="white" if n > 0.6 * counts.max() else _INK)  # fmt: skip
     for set_ticks in (axes.set_xticks, axes.set_yticks):
-        set_ticks(range(len(lanes)), lanes, fontweight="bold")
+        set_ticks(range(len(lanes)), [_lines(a, 4, 1) for a in lanes], fontweight="bold", parse_math=False)
     axes.set_xlabel("to", fontsize=9, color=_FAINT)
     axes.set_ylabel("from", fontsize=9, color=_FAINT)
     axes.tick_params(length=0, labelcolor=_INK)

@@ -31,7 +31,8 @@ def table_of(schema: pa.Schema, rows: list[dict[str, Any]]) -> pa.Table:
 def readings(draw: st.DrawFn) -> dict[str, pa.Table]:
     """Draw events one after the other, sentences that may overlap, a changing view and zoom."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    t, events = 0, []
+    t = 0
+    events: list[dict[str, Any]] = []
     for _ in range(draw(st.integers(0, 40))):
         length = int(rng.integers(1, 900)) * 1_000_000
         image = int(rng.integers(-1, 2))

@@ -25,7 +25,7 @@ Fix = tuple[float, float, int | None, float, float]
 
 
 def make_events(fixations: Sequence[Fix]) -> pa.Table:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for start, end, image, x, y in fixations:
         base: dict[str, Any] = {
             f.name: float("nan") if f.type == pa.float64() else None

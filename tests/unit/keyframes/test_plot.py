@@ -57,7 +57,7 @@ def make_sentences(texts: Sequence[str]) -> pa.Table:
 
 
 def visible_texts(figure: Figure) -> list[Text]:
-    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    FigureCanvasAgg(figure).draw()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     within = figure.bbox
     found = []
@@ -125,7 +125,7 @@ def test_heat_map_is_hot_where_gaze_was(per_deg: float | None) -> None:
          **({} if per_deg is None else {"px_per_deg_x": [per_deg]})}
     )  # fmt: skip
     figure = plot.heat_map(GREY, fixations)
-    heat = figure.axes[0].images[1].get_array()
+    heat = np.asarray(figure.axes[0].images[1].get_array())
     assert np.unravel_index(int(np.argmax(heat)), heat.shape) == pytest.approx((60, 150), abs=1)
     assert_nothing_overlaps(figure)
     assert len(plot.heat_map(GREY, make_fixations(2, lost=2)).axes) == 1

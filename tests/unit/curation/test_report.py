@@ -1,0 +1,327 @@
+"""The report: from a dataset and from a store, safe against what is in the data, legible in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image, PngImagePlugin
+
+from curation.cli.report import report_command
+from curation.config import CurationConfig
+from curation.export.dataset import export_dataset
+from curation.export.schema import SHARD
+from curation.report import DatasetSource, StoreSource, build_report, load_picture, load_scores, page
+from curation.run import curate
+from gazecapture.console import run_command
+from gazecapture.store import Store
+from keyframes.errors import ExitCode, ExportError, ImageError, SchemaError, UsageError
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'=cmd|$"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, readings: ModuleType) -> Store:
+    """Two curated synthetic readings."""
+    made: Store = readings.fill_store(tmp_path_factory.mktemp("report") / "store", 2)
+    summary = curate(made, CurationConfig())
+    assert len(summary.kept) == 2
+    return made
+
+
+@pytest.fixture(scope="module")
+def dataset(store: Store) -> Path:
+    """The same readings as shards."""
+    out = store.root.parent / "dataset"
+    export_dataset(store, out, reading_ids=store.reading_ids(), config=CurationConfig())
+    return out
+
+
+@pytest.fixture(scope="module")
+def from_dataset(dataset: Path) -> str:
+    return build_report(DatasetSource(dataset))
+
+
+def rows_of(dataset: Path) -> list[dict[str, Any]]:
+    return [
+        row
+        for path in sorted((dataset / "readings").glob("*.parquet"))
+        for row in pq.read_table(path).to_pylist()
+    ]
+
+
+def write_shard(folder: Path, rows: list[dict[str, Any]], name: str = "train-00000-of-00001.parquet") -> Path:
+    (folder / "readings").mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=SHARD), folder / "readings" / name)
+    return folder
+
+
+def without_pictures(text: str) -> str:
+    return re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "data:", text)
+
+
+def plain(text: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", without_pictures(text))).split())
+
+
+def test_it_shows_every_reading_with_its_pictures(from_dataset: str, dataset: Path) -> None:
+    text = plain(from_dataset)
+    for row in rows_of(dataset):
+        assert text.count(row["reading_id"]) == 2  # in the table and above its section
+    assert text.count("heart size is normal.") == 2
+    for heading in (
+        "Letters over time",
+        "Key frames by sentence",
+        "Quality",
+        "Lost gaze",
+        "Current image, PA",
+    ):
+        assert text.count(heading) >= 2, heading
+    n_keyframes = sum(len(row["keyframes"]) for row in rows_of(dataset))
+    assert from_dataset.count('<figure class="card">') == n_keyframes
+    # Scanpath, heat map, timeline and transitions of each reading, and the key frames.
+    assert from_dataset.count("<img ") == 2 * 4 + n_keyframes
+
+
+def test_it_says_what_it_is(from_dataset: str) -> None:
+    text = plain(from_dataset)
+    assert "Research use only, not for diagnosis" in text
+    assert "All of it is synthetic" in text
+
+
+def test_it_needs_nothing_outside_itself(from_dataset: str) -> None:
+    bare = without_pictures(from_dataset)
+    assert "//" not in bare
+    assert "<script" not in bare
+    assert not re.search(r"\son\w+=|\sstyle=|javascript:|<link|<iframe|<object|<form|@import|url\(", bare)
+    assert set(re.findall(r'\shref="([^"#]*)', bare)) == {""}
+    assert set(re.findall(r'\ssrc="([^"]*)"', bare)) == {"data:"}
+    policy = html.unescape(re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', bare)[0])
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+
+
+def test_store_and_dataset_give_the_same_page(store: Store, from_dataset: str) -> None:
+    from_store = build_report(StoreSource(store.root))
+    assert "Made from the store" in from_store
+    shown = re.compile(r"x \d+\S\d+, y \d+\S\d+ px|dwell \d+\.\d s|\d+\.\d\S\d+\.\d s")
+    assert shown.findall(plain(from_store)) == shown.findall(plain(from_dataset))
+
+
+def test_the_same_input_gives_the_same_page(dataset: Path, from_dataset: str) -> None:
+    assert build_report(DatasetSource(dataset)) == from_dataset
+
+
+def test_one_reading(dataset: Path) -> None:
+    first, second = (row["reading_id"] for row in rows_of(dataset))
+    text = build_report(DatasetSource(dataset), reading_id=second)
+    assert second in text
+    assert first not in text
+    with pytest.raises(UsageError, match="no such reading"):
+        build_report(DatasetSource(dataset), reading_id="0" * 16)
+
+
+def test_many_readings_are_listed_but_not_all_shown(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MAX_DETAILED", 1)
+    text = build_report(DatasetSource(dataset))
+    assert text.count('<section class="reading"') == 1
+    assert text.count('<tr><th scope="row">') == 2
+    assert "For one of the other 1" in plain(text)
+
+
+def test_a_store_whose_stages_have_not_run(tmp_path: Path, readings: ModuleType) -> None:
+    fresh = readings.fill_store(tmp_path / "store", 1)
+    text = plain(build_report(StoreSource(fresh.root)))
+    assert "No key frames were made." in text
+    assert "Not measured yet." in text
+
+
+def test_a_picture_that_is_absent_or_damaged_is_said(dataset: Path, tmp_path: Path) -> None:
+    one, other = rows_of(dataset)
+    one["images"][0]["bytes"] = b"\x89PNG\r\n\x1a\n damaged"
+    for frame in one["keyframes"]:
+        frame["picture"] = None
+    other |= {"images": [], "image_info": [{**other["image_info"][0], "picture_width_px": None}]}
+    text = build_report(DatasetSource(write_shard(tmp_path, [one, other])))
+    assert text.count("The picture is not included.") == 2
+    assert text.count('class="bare"') == len(one["keyframes"])
+
+
+def test_text_of_the_data_is_only_text(dataset: Path, tmp_path: Path) -> None:
+    def spoil(value: Any, name: str = "") -> Any:
+        if isinstance(value, str) and name not in ("schema_version", "path", "kind", "status", "sentence_id"):
+            return HOSTILE
+        if isinstance(value, dict):
+            return {key: spoil(inner, key) for key, inner in value.items()}
+        return [spoil(inner, name) for inner in value] if isinstance(value, list) else value
+
+    finding = {"finding_id": "f", "label": HOSTILE, "present": True, "image_index": 0, "source": HOSTILE,
+               "sentence_ids": []}  # fmt: skip
+    row = {**spoil(rows_of(dataset)[0]), "findings": [finding], "truth": [finding]}
+    scores = tmp_path / "scores.json"
+    scores.write_text(
+        json.dumps({"title": HOSTILE, "rows": [{"name": HOSTILE, "value": HOSTILE, "unit": HOSTILE}]})
+    )
+    text = build_report(DatasetSource(write_shard(tmp_path, [row])), scores=load_scores(scores))
+    assert "<script" not in text
+    assert not re.search(r"<[^>]*\sonerror", without_pictures(text))
+    assert html.escape(HOSTILE).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in text
+    assert text.count("<img ") == text.count('<img loading="lazy"')
+
+
+def test_a_reading_of_nothing(tmp_path: Path) -> None:
+    row = {"reading_id": "0123456789abcdef", "schema_version": "1.0"}
+    text = plain(build_report(DatasetSource(write_shard(tmp_path, [row]))))
+    assert "0123456789abcdef" in text
+    assert "No key frames were made." in text
+
+
+def test_no_reading_no_report(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="holds no reading") as caught:
+        build_report(DatasetSource(write_shard(tmp_path, [])))
+    assert caught.value.code == "GT-NOTHING-LEFT"
+
+
+def test_shards_that_cannot_be_read(tmp_path: Path, dataset: Path) -> None:
+    with pytest.raises(UsageError, match="holds no shards"):
+        DatasetSource(tmp_path)
+    newer = write_shard(tmp_path / "newer", [{"reading_id": "a", "schema_version": "2.0"}])
+    with pytest.raises(SchemaError, match=r"shard format 2\.0"):
+        build_report(DatasetSource(newer))
+    foreign = tmp_path / "foreign" / "readings"
+    foreign.mkdir(parents=True)
+    pq.write_table(pa.table({"x": [1]}), foreign / "a.parquet")
+    with pytest.raises(SchemaError, match="lacks column"):
+        build_report(DatasetSource(foreign.parent))
+    damaged = write_shard(tmp_path / "damaged", rows_of(dataset))
+    shard = next((damaged / "readings").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(ExportError, match="cannot be read"):
+        build_report(DatasetSource(damaged))
+
+
+def test_pictures_lose_their_metadata(tmp_path: Path) -> None:
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("Comment", "private note")
+    Image.new("RGB", (3000, 1000), (200, 10, 10)).save(tmp_path / "viewer_main-window.png", pnginfo=notes)
+    picture = load_picture(tmp_path / "viewer_main-window.png")
+    assert (picture.width, picture.height) == (1600, 533)
+    assert picture.caption == "viewer main window"
+    assert b"private note" not in base64.b64decode(picture.uri.partition(",")[2])
+    (tmp_path / "text.png").write_text("no picture")
+    for name in ("text.png", "absent.png"):
+        with pytest.raises(ImageError, match=name):
+            load_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"rows": 3}', '{"rows": [3]}', "\x00"])
+def test_scores_of_another_shape_are_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text(content)
+    with pytest.raises(UsageError, match="holds no scores"):
+        load_scores(path)
+    with pytest.raises(UsageError, match="does not exist"):
+        load_scores(tmp_path / "absent.json")
+
+
+def test_scores_tolerate_what_they_do_not_know(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    rows = [
+        {"name": "samples lost", "value": 0, "unit": "", "target": "0", "ok": True, "further": {"a": 1}},
+        {"name": "F1", "value": 0.123456, "ok": False},
+        {"name": "unknown", "value": float("nan"), "ok": None},
+        {},
+    ]
+    path.write_text(json.dumps({"rows": rows, "further": 1}))
+    table = load_scores(path)
+    assert table.title == "Scores"
+    assert [(row.value, row.ok) for row in table.rows] == [
+        ("0", True), ("0.1235", False), ("\u2013", None), ("\u2013", None),
+    ]  # fmt: skip
+
+
+def run_report(*arguments: object) -> ExitCode:
+    return run_command(report_command, [str(argument) for argument in arguments])
+
+
+def test_the_command_writes_into_the_dataset(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (40, 30)).save(tmp_path / "shot.png")
+    assert run_report("--dataset", dataset, "--picture", tmp_path / "shot.png", "--json") == ExitCode.OK
+    result = json.loads(capsys.readouterr().out)
+    written = Path(result["report"])
+    assert written == dataset / "report.html"
+    assert written.stat().st_size == result["bytes"]
+    assert "<figcaption>shot</figcaption>" in written.read_text(encoding="utf-8")
+    assert not list(dataset.glob(".*partial"))
+    written.unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        ((), ExitCode.USAGE, "either --dataset or --store"),
+        (("--dataset", "{0}/absent"), ExitCode.USAGE, "holds no shards"),
+        (("--store", "{0}/absent"), ExitCode.USAGE, "is not a store"),
+        (("--dataset", "{0}/empty"), ExitCode.NOTHING_LEFT, "holds no reading"),
+        (("--dataset", "{0}/empty", "--picture", "{0}/absent.png"), ExitCode.INTERNAL, "does not exist"),
+        (("--dataset", "{0}/empty", "--scores", "{0}/absent.json"), ExitCode.USAGE, "does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: tuple[str, ...], code: ExitCode, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "empty", [])
+    assert run_report(*(a.format(tmp_path) for a in arguments)) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert line in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_an_unredacted_report_does_not_enter_a_dataset(
+    store: Store, dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_report("--store", store.root, "--out", dataset / "readings" / "r.html") == ExitCode.PRIVACY
+    assert "not redacted" in capsys.readouterr().err
+    assert not (dataset / "readings" / "r.html").exists()
+
+
+@pytest.fixture
+def chromium() -> str:
+    """The browser of `system-packages.txt`."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert found, "chromium is not installed: apt-get install chromium"
+    return found
+
+
+def test_a_real_browser_shows_it(chromium: str, from_dataset: str, dataset: Path, tmp_path: Path) -> None:
+    written = tmp_path / "report.html"
+    written.write_text(from_dataset, encoding="utf-8")
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--window-size=390,4000",
+    ]
+    run = subprocess.run(
+        [chromium, *flags, f"--user-data-dir={tmp_path / 'chromium'}", "--dump-dom", written.as_uri()],
+        capture_output=True, text=True, encoding="utf-8", check=False, timeout=100,
+    )  # fmt: skip
+    assert run.returncode == 0
+    assert "CONSOLE" not in run.stderr, run.stderr
+    assert "Content Security Policy" not in run.stderr
+    for row in rows_of(dataset):
+        assert row["reading_id"] in run.stdout
+    assert run.stdout.count('<figure class="card">') == from_dataset.count('<figure class="card">')
