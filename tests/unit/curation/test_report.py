@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -325,3 +326,17 @@ def test_a_real_browser_shows_it(chromium: str, from_dataset: str, dataset: Path
     for row in rows_of(dataset):
         assert row["reading_id"] in run.stdout
     assert run.stdout.count('<figure class="card">') == from_dataset.count('<figure class="card">')
+
+
+def test_the_example_prints_the_key_frames_of_a_reading(store: Store) -> None:
+    root = Path(__file__).resolve().parents[3]
+    reading_id = store.reading_ids()[1]
+    run = subprocess.run(
+        [sys.executable, "examples/keyframes_of_one_reading.py", str(store.root), reading_id],
+        capture_output=True, text=True, check=False, timeout=100, cwd=root,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert reading_id in run.stdout
+    for sentence in store.load(reading_id).table("sentences").to_pylist():
+        assert f"\n{sentence['text']}\n" in run.stdout
+    assert "holistic" in run.stdout
