@@ -153,7 +153,7 @@ def _consolidation(
     shape = layers.x.shape
     rough = 0.3 * smooth_noise(rng, shape, 16 / canvas.spacing_mm)
     rough += 0.05 * smooth_noise(rng, shape, 5 / canvas.spacing_mm)
-    share = _blob(layers, center, axes, rough, 1.05) * 0.82
+    share = _blob(layers, center, axes, rough + 0.2, 1.05) * 0.86
     hilum = anatomy.hilum_mm(side)
     for _ in range(4):
         turn = float(rng.normal(0, 0.3))
