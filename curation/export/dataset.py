@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-from gazecapture.radiograph.decode import Radiograph, load_radiograph
 from numpy.typing import NDArray
 
 from curation.config import CurationConfig, config_hash, settings_hash
@@ -34,6 +34,7 @@ from gazecapture.files import (
     write_bytes_atomically,
     write_json_atomically,
 )
+from gazecapture.radiograph.decode import Radiograph, load_radiograph
 from gazecapture.store import Store
 from keyframes.errors import PrivacyError
 from keyframes.reading import Reading
@@ -244,7 +245,8 @@ def _write_originals(store: Store, reading: Reading, staging: Path) -> None:
 
 def _private_strings(store: Store) -> list[str]:
     """Return what may stand nowhere in the output, apart from what the headers give."""
-    return [str(store.root.resolve()), str(Path.home()), store.pseudonym_key.hex()]
+    # With a separator at its end: a home folder "/root" must not be found in "apex/root".
+    return [f"{store.root.resolve()}", f"{Path.home()}{os.sep}", store.pseudonym_key.hex()]
 
 
 def _manifest_of(out: Path) -> dict[str, Any]:

@@ -7,16 +7,17 @@ LUTs, overlays, private groups, file meta).
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
-from gazecapture.radiograph.decode import load_radiograph
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
 
+from gazecapture.radiograph.decode import load_radiograph
 from keyframes.errors import ImageError
 
 __all__ = ["write_original"]
@@ -54,11 +55,16 @@ def write_original(source: Path, target_stem: Path, *, patient: str, pseudonym: 
         target = target_stem.with_suffix(".png")
         Image.fromarray(load_radiograph(source).grey8()).save(target, format="PNG")
         return target
-    target = target_stem.with_suffix(".dcm")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a warning quotes the header value it is about
+        return _write_dicom(source, target_stem.with_suffix(".dcm"), patient, pseudonym)
+
+
+def _write_dicom(source: Path, target: Path, patient: str, pseudonym: Callable[..., str]) -> Path:
     try:
         old = pydicom.dcmread(source)
     except (OSError, pydicom.errors.InvalidDicomError) as error:
-        raise ImageError("a stored picture is no longer readable DICOM", path=target_stem) from error
+        raise ImageError("a stored picture is no longer readable DICOM", path=target) from error
     new = Dataset()
     for keyword in KEPT:
         if keyword in old:

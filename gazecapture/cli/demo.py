@@ -21,7 +21,7 @@ __all__ = ["demo_command"]
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Your own radiographs (DICOM, PNG, JPEG, TIFF) in place of the phantoms.",
 )
-@click.option("--readings", default=3, show_default=True, help="How many phantom studies are read.")
+@click.option("--readings", default=3, show_default=True, help="How many studies are read.")
 @click.option(
     "--rate-hz", default=1000.0, show_default=True, help="Sampling rate of the simulated eye tracker."
 )

@@ -150,7 +150,7 @@ def _write_studies(options: DemoOptions, folder: Path) -> Path:
             if options.images is None:
                 write_demo_studies(folder, n_studies=options.n_readings, seed=options.seed, progress=advance)
             else:
-                write_user_studies(options.images, folder, progress=advance)
+                write_user_studies(options.images, folder, limit=options.n_readings, progress=advance)
         bar.update(task, completed=bar.tasks[0].total)
     return worklist
 

@@ -140,7 +140,7 @@ def test_the_scan_finds_what_must_not_be_there(tmp_path: Path) -> None:
     (out / f"{CANARY}-4711.txt").write_text(f"{CANARY}-4711")
     hits = scan_output(out, [identifiers], ["/home/somebody/store"])
     assert hits == [
-        "README.md: an identifier",
+        "README.md: a path or key of this computer",
         "a .txt file: an identifier in its name",
         "a .txt file: an identifier",
         "x.dcm: an identifier",
