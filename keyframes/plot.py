@@ -57,7 +57,7 @@ _NUMBER_IN = 0.21
 _DWELL_OF_LARGEST_S = 1.0
 _TIMELINE_IN, _LANE_NAMES_IN, _LANE_IN, _SENTENCE_IN = 10.0, 1.45, 0.34, 0.25
 """Inches of the timeline: its width, the lanes' names, a lane's height, a sentence's."""
-_LANE_NAME_CHARS = 18
+_LANE_NAME_CHARS = 16
 """That fit beside the lanes."""
 _BOX_COLOUR = "#56B4E9"
 
@@ -235,7 +235,10 @@ def letter_timeline(
             bars, (place - 0.36, 0.72), facecolors=colours[letter], edgecolor="white", linewidth=0.4
         )
     known = names or {}
-    labels = [_lines(f"{known.get(a, '')}  {a}".strip(), _LANE_NAME_CHARS, 1) for a in lanes]
+    labels = [
+        f"{_lines(known.get(a, ''), _LANE_NAME_CHARS, 1)}  {_lines(a, _LANE_NAME_CHARS, 1)}".strip()
+        for a in lanes
+    ]
     above.set_yticks(range(len(lanes)), labels, fontweight="bold", parse_math=False)
     above.set_ylim(len(lanes) - 0.5, -0.5)
     if said:

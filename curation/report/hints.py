@@ -85,7 +85,7 @@ def quality_figure(metric: str, value: float | None, unit: str) -> Figure:
     if unit == "share":
         return Figure(label=label, value="unknown" if value is None else f"{100 * value:.1f} %", hint=hint)
     shown = {"deg": "°", "samples": ""}.get(unit, unit)
-    return Figure(label=label, value=f"{number(value)} {shown}".strip(), hint=hint)
+    return Figure(label=label, value=f"{number(value, digits=3)} {shown}".strip(), hint=hint)
 
 
 def hint_of_issue(code: str) -> str:
@@ -93,8 +93,8 @@ def hint_of_issue(code: str) -> str:
     return _ISSUES.get(code, "")
 
 
-def number(value: object) -> str:
-    """Return a value for a table: numbers in at most four digits, None and NaN as a dash."""
+def number(value: object, digits: int = 4) -> str:
+    """Return a value for a table: numbers that are not whole to so many digits, None and NaN as a dash."""
     if value is None:
         return DASH
     if isinstance(value, bool):
@@ -106,7 +106,7 @@ def number(value: object) -> str:
             return DASH
         if value.is_integer() and abs(value) < 1e15:
             return number(int(value))
-        return f"{value:.4g}"
+        return f"{value:.{digits}g}"
     return str(value)
 
 
