@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
 from keyframes.errors import ImageError
 from keyframes.regions.anatomy import regions_of
+from keyframes.regions.devices import DEVICE, find_device
 from keyframes.regions.region_map import RegionMap
 from keyframes.regions.thorax import Thorax, find_thorax, plain_thorax
 
@@ -15,9 +19,9 @@ __all__ = ["FOUND_CONFIDENCE", "PROVIDER", "fit", "plain"]
 PROVIDER = "atlas"
 FOUND_CONFIDENCE = 0.3
 """A map with less is the plain template: no thorax was found."""
-FOUND_SCORE = 0.665
-"""Score from which a thorax counts as found. Frontal chests measured reach 0.71 to 0.90, one with a large effusion
-0.68; knees, hips, hands, breasts, test pictures, and chests inverted, lying, upside down or halved at most 0.65."""
+FOUND_SCORE = 0.69
+"""Score from which a thorax counts as found. Frontal chests measured reach 0.71 to 0.90;
+knees, hips, hands, breasts, test pictures, and chests inverted, lying, upside down or halved at most 0.68."""
 FULL_SCORE = 0.88
 """Score of the clearest frontal films."""
 BEST_CONFIDENCE = 0.8
@@ -40,7 +44,8 @@ def fit(grey8: NDArray[np.uint8]) -> RegionMap:
         share = max(0.0, thorax.score) / FOUND_SCORE
         return _map(plain_thorax(width, height), width, height, PLAIN_CONFIDENCE * (1 + share))
     share = min(1.0, (thorax.score - FOUND_SCORE) / (FULL_SCORE - FOUND_SCORE))
-    return _map(thorax, width, height, FOUND_CONFIDENCE + share * (BEST_CONFIDENCE - FOUND_CONFIDENCE))
+    found = _map(thorax, width, height, FOUND_CONFIDENCE + share * (BEST_CONFIDENCE - FOUND_CONFIDENCE))
+    return _with_device(found, grey8)
 
 
 def plain(grey8: NDArray[np.uint8]) -> RegionMap:
@@ -57,6 +62,17 @@ def _size(grey8: NDArray[np.uint8]) -> tuple[int, int]:
             hint="Give it the picture as displayed, 8-bit grey.",
         )
     return grey8.shape[0], grey8.shape[1]
+
+
+def _with_device(found: RegionMap, grey8: NDArray[np.uint8]) -> RegionMap:
+    """Add an implanted device's body, where one is plain to see."""
+    boxes = [found.regions[name].box for name in ("left lung", "right lung")]
+    x0, y0 = (min(box[side] for box in boxes) for side in (0, 1))
+    x1, y1 = (max(box[side] for box in boxes) for side in (2, 3))
+    device = find_device(grey8, (x0, y0, x1, y1))
+    if device is None:
+        return found
+    return replace(found, regions=MappingProxyType({**found.regions, DEVICE: device}))
 
 
 def _map(thorax: Thorax, width: int, height: int, confidence: float) -> RegionMap:

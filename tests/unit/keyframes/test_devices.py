@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gazecapture.radiograph.decode import load_radiograph
+from keyframes.errors import ImageError
+from keyframes.regions.atlas import fit
+from keyframes.regions.devices import find_device
+
+LUNGS = (100.0, 100.0, 900.0, 900.0)
+
+
+def chest(noise: float = 3.0) -> NDArray[np.float64]:
+    """Two dark lungs in grey tissue, with soft ribs: nothing steep."""
+    y, x = np.mgrid[0:1000, 0:1000]
+    film = np.full((1000, 1000), 170.0)
+    for middle in (300, 700):
+        film -= 90 / (1 + np.exp((np.hypot((x - middle) / 170, (y - 500) / 330) - 1) * 25))
+    film += 12 * np.sin(y / 14)
+    return film + np.random.default_rng(1).normal(0, noise, film.shape)
+
+
+def with_generator(film: NDArray[np.float64], x: int, y: int) -> NDArray[np.float64]:
+    film = film.copy()
+    film[y : y + 120, x : x + 130] += 70
+    for row in range(y + 15, y + 100, 24):
+        film[row : row + 10, x + 15 : x + 115] += 60
+    return film
+
+
+def as_grey(film: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return np.clip(film, 0, 255).astype(np.uint8)
+
+
+def iou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return shared / (sum(areas) - shared)
+
+
+@pytest.mark.parametrize(("x", "y"), [(640, 300), (240, 320), (660, 500)])
+def test_a_generator_is_found_where_it_is(x: int, y: int) -> None:
+    device = find_device(as_grey(with_generator(chest(), x, y)), LUNGS)
+    assert device is not None
+    assert iou(device.box, (x, y, x + 130, y + 120)) > 0.7
+
+
+def test_nothing_is_found_where_there_is_none() -> None:
+    assert find_device(as_grey(chest()), LUNGS) is None
+    assert find_device(np.zeros((64, 64), np.uint8), (0, 0, 64, 64)) is None
+
+
+def test_a_marker_outside_the_lungs_is_no_device() -> None:
+    assert find_device(as_grey(with_generator(chest(), 850, 5)), (150, 150, 800, 850)) is None
+
+
+def test_a_soft_opacity_and_a_thin_lead_are_no_device() -> None:
+    film = chest()
+    y, x = np.mgrid[0:1000, 0:1000]
+    film += 70 / (1 + np.exp((np.hypot(x - 700, y - 420) - 70) / 8))
+    film[200:800, 300:304] += 90
+    assert find_device(as_grey(film), LUNGS) is None
+
+
+@pytest.mark.shared
+def test_no_device_is_named_on_real_films_without_one(shared: Path) -> None:
+    pictures = sorted((shared / "data" / "radiographs").rglob("*.*"))
+    found = []
+    for path in pictures:
+        if path.parent.name not in {"dicom", "images", "png"}:
+            continue
+        try:
+            grey8 = load_radiograph(path).grey8()
+        except ImageError:
+            continue
+        found += [path.name] if "device" in fit(grey8).regions else []
+    assert found == []
