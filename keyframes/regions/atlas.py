@@ -19,9 +19,9 @@ __all__ = ["FOUND_CONFIDENCE", "PROVIDER", "fit", "plain"]
 PROVIDER = "atlas"
 FOUND_CONFIDENCE = 0.3
 """A map with less is the plain template: no thorax was found."""
-FOUND_SCORE = 0.69
-"""Score from which a thorax counts as found. Frontal chests measured reach 0.71 to 0.90;
-knees, hips, hands, breasts, test pictures, and chests inverted, lying, upside down or halved at most 0.68."""
+FOUND_SCORE = 0.68
+"""Score from which a thorax counts as found. Frontal chests measured reach 0.69 to 0.90; knees, hips, hands, breasts,
+test pictures, and chests inverted, lying, upside down or halved at most 0.68."""
 FULL_SCORE = 0.88
 """Score of the clearest frontal films."""
 BEST_CONFIDENCE = 0.8

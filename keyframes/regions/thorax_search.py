@@ -29,6 +29,8 @@ SEED = 20
 """Of the perturbations: the same picture always gives the same map."""
 WIDTHS_ALLOWED = (0.6, 1.4)
 """Height over width of a thorax, apex to costophrenic angles over wall to wall; children and expiration included."""
+BASE_V = 0.68
+"""A lung's base begins here, where fluid collects in an upright patient."""
 SHOULDER_V = 0.4
 """The darkening towards the shoulders begins here, as a quadratic trend upwards."""
 
@@ -125,7 +127,8 @@ class _Matcher:
 def _matcher(side: int) -> _Matcher:
     """Return the whole template (side 0), or its right (-1) or left (1) half with the midline.
 
-    The trend is level and slope of the darkening towards shoulders and neck, where the body gets thin.
+    The trend is the level, the darkening towards shoulders and neck, where the body gets thin, and the brightness of
+    either base, which fluid or collapse may whiten.
     """
     u, v, expected, weight = _template()
     if side:
@@ -133,7 +136,10 @@ def _matcher(side: int) -> _Matcher:
         u, v, expected, weight = u[kept], v[kept], expected[kept], weight[kept]
     root = np.sqrt(weight)
     height = np.clip(SHOULDER_V - v, 0, None)
-    trend, _ = np.linalg.qr(np.column_stack([np.ones_like(u), height, height**2]) * root[:, None])
+    base = inside_polygon(LUNG_OUTLINE, np.abs(u), v) & (v > BASE_V)
+    bases = [base & (one_side * u > 0) for one_side in (-1, 1) if side in (0, one_side)]
+    columns = np.column_stack([np.ones_like(u), height, height**2, *bases])
+    trend, _ = np.linalg.qr(columns * root[:, None])
     target = expected * root
     target = target - trend @ (trend.T @ target)
     return _Matcher(u=u, v=v, root=root, trend=trend, expected=target / np.linalg.norm(target))
