@@ -38,7 +38,7 @@ _TOKEN = re.compile(r"[^\W_]+")
 def scan_output(folder: Path, identifiers: Sequence[Identifiers], private_paths: Sequence[str]) -> list[str]:
     """Return what was found, one line each: the file and the kind, never the value itself.
 
-    private_paths : strings that may stand nowhere, sought byte by byte; ids and names come from ``identifiers``.
+    private_paths : strings that may stand nowhere, sought byte by byte and in what is decoded; ids and names come from ``identifiers``.
 
     Time grows with the output, not with the number of identifiers: texts are compared word by word.
     """
@@ -50,9 +50,11 @@ def scan_output(folder: Path, identifiers: Sequence[Identifiers], private_paths:
         if finder.finds(shown):
             shown = f"a {path.suffix} file"
             hits.append(f"{shown}: an identifier in its name")
-        if any(finder.finds(text) for text in _texts(path)):
+        texts = list(_texts(path))
+        if any(map(finder.finds, texts)):
             hits.append(f"{shown}: an identifier")
-        if _holds(path, [p.encode() for p in private_paths if p]):
+        literals = [p for p in private_paths if p]
+        if _holds(path, [p.encode() for p in literals]) or any(p in text for text in texts for p in literals):
             hits.append(f"{shown}: a path or key of this computer")
         if not all(map(_is_bare, _pictures(path))):
             hits.append(f"{shown}: a picture with metadata")
