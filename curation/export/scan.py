@@ -38,7 +38,8 @@ _TOKEN = re.compile(r"[^\W_]+")
 def scan_output(folder: Path, identifiers: Sequence[Identifiers], private_paths: Sequence[str]) -> list[str]:
     """Return what was found, one line each: the file and the kind, never the value itself.
 
-    private_paths : strings that may stand nowhere, sought byte by byte and in what is decoded; ids and names come from ``identifiers``.
+    private_paths : strings that may stand nowhere, sought byte by byte and in what is decoded; ids and names come
+        from ``identifiers``.
 
     Time grows with the output, not with the number of identifiers: texts are compared word by word.
     """
