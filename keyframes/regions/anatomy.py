@@ -45,7 +45,7 @@ _SEATED_STRETCH = (0.75, 1.25)
 """A heart is never flattened or stretched beyond this by a high or low diaphragm."""
 _FIXED: dict[str, Outline] = {
     "trachea": ((-0.085, -0.3), (0.08, -0.3), (0.085, 0.33), (-0.085, 0.33)),
-    "carina": ((-0.11, 0.31), (0.12, 0.31), (0.14, 0.39), (-0.12, 0.39)),
+    "carina": ((-0.11, 0.295), (0.12, 0.295), (0.14, 0.37), (-0.12, 0.37)),
     "upper mediastinum": (
         (-0.15, 0.0), (-0.17, 0.2), (-0.18, 0.37), (0.28, 0.37), (0.29, 0.24), (0.2, 0.14), (0.15, 0.0),
     ),
@@ -54,10 +54,10 @@ _FIXED: dict[str, Outline] = {
     ),
     "svc": ((-0.07, 0.17), (-0.19, 0.17), (-0.21, 0.46), (-0.07, 0.46)),
     "right hilar structures": (
-        (-0.16, 0.34), (-0.43, 0.34), (-0.48, 0.38), (-0.48, 0.54), (-0.43, 0.58), (-0.16, 0.58),
+        (-0.16, 0.32), (-0.43, 0.32), (-0.48, 0.36), (-0.48, 0.52), (-0.43, 0.56), (-0.16, 0.56),
     ),
     "left hilar structures": (
-        (0.17, 0.305), (0.45, 0.305), (0.50, 0.345), (0.50, 0.505), (0.45, 0.545), (0.17, 0.545),
+        (0.17, 0.285), (0.46, 0.285), (0.51, 0.325), (0.51, 0.485), (0.46, 0.525), (0.17, 0.525),
     ),
     "spine": ((-0.15, -0.3), (0.15, -0.3), (0.15, 1.8), (-0.15, 1.8)),
 }  # fmt: skip
@@ -85,6 +85,8 @@ DOME_ABOVE, DOME_BELOW = 0.035, 0.075
 """The hemidiaphragm's band above and below the lung's lower border, in v: 1 and 2 cm in an adult."""
 DOME_U = (0.25, 0.95)
 """Between these a lung's lower border is its dome; nearer the midline it is the heart's foot."""
+HEMIDIAPHRAGM_U = (0.20, 1.02)
+"""The band goes on to the wall and under the heart's edge, as the muscle does."""
 DOME_SMOOTH = 5
 """Columns over which a dome is averaged."""
 FOOT_U, FOOT_V = 0.12, (-0.07, 0.055)
@@ -187,7 +189,7 @@ def _parts_of_lung(lung: Outline, side: int, heart: Outline, floor: _Floor) -> d
     visible = np.where(np.isfinite(heart_top), np.minimum(bottom, heart_top), bottom)
     foot = side * max(side * point[0] for point in heart)
     foot_v = float(floor.at(foot))
-    dome_u = side * np.linspace(*DOME_U, N_COLUMNS)
+    dome_u = side * np.linspace(*HEMIDIAPHRAGM_U, N_COLUMNS)
     dome_v = floor.at(dome_u)
     return {
         "apical zone": _between(u, top, np.minimum(bottom, APICAL_V)),

@@ -29,8 +29,8 @@ MIN_THICKET_SHARE = 0.0012
 """Of the picture's area; less is a clip, a wire or a button."""
 BRIGHTER_GREY = 22.0
 """Case against the mirrored place, smoothed; the two lungs of a film differ by 10 to 15 where nothing is wrong."""
-MIN_AREA_SHARE, MAX_AREA_SHARE = 0.005, 0.03
-"""Of the picture's area: a small generator on a large film, a defibrillator on a small one."""
+MIN_AREA_SHARE, MAX_AREA_SHARE = 0.003, 0.03
+"""Of the picture's area: a port's chamber of 25 mm on a large film, a defibrillator on a small one."""
 MIN_FILL = 0.72
 """Area over bounding box: a rounded case has 0.75 or more, the bend of a lead 0.71 or less."""
 
@@ -56,7 +56,8 @@ def find_device(grey8: NDArray[np.uint8], lungs_box: Box) -> Region | None:
     if thicket.sum() < MIN_THICKET_SHARE * small.size:
         return None
     middle = (lungs_box[0] + lungs_box[2]) / 2 / step
-    bright = _brighter_than_mirrored(small, middle, reach) > BRIGHTER_GREY
+    # A port is a ring with tissue in its middle.
+    bright = ndimage.binary_fill_holes(_brighter_than_mirrored(small, middle, reach) > BRIGHTER_GREY)
     patches, _ = ndimage.label(ndimage.binary_opening(bright, structure=_disk(reach)) & inside)
     near = ndimage.binary_dilation(thicket, iterations=reach)
     best: tuple[int, Box] | None = None

@@ -51,6 +51,16 @@ def test_a_generator_is_found_where_it_is(x: int, y: int) -> None:
     assert iou(device.box, (x, y, x + 130, y + 120)) > 0.7
 
 
+def test_a_port_is_found_by_its_ring() -> None:
+    film = chest()
+    y, x = np.mgrid[0:1000, 0:1000]
+    film[np.abs(np.hypot(x - 300, y - 380) - 40) < 6] += 110
+    film[np.abs(np.hypot(x - 300, y - 380) - 20) < 3] += 60
+    device = find_device(as_grey(film), LUNGS)
+    assert device is not None
+    assert iou(device.box, (254, 334, 346, 426)) > 0.6  # its soft margin counts in
+
+
 def test_nothing_is_found_where_there_is_none() -> None:
     assert find_device(as_grey(chest()), LUNGS) is None
     assert find_device(np.zeros((64, 64), np.uint8), (0, 0, 64, 64)) is None
