@@ -63,7 +63,6 @@ def run_tool(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedPro
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> SmallDataset:
     """A small finished dataset; tests that alter it work on a copy."""
     from gazecapture.demo.studies import write_demo_studies
-
     from gazecapture.simulation.offline import simulate_session
 
     root = tmp_path_factory.mktemp("small")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from keyframes.frames import render_keyframe
 from numpy.typing import NDArray
 
 from curation.export.pictures import encode_png, shrink
 from curation.export.schema import SHARD_SCHEMA_VERSION
 from gazecapture import __version__
+from keyframes.frames import render_keyframe
 from keyframes.reading import Reading
 
 __all__ = ["RowOptions", "build_row"]

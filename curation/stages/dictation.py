@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keyframes.sentences import link_findings, split_sentences
-
 from curation.config import CurationConfig
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.reading import Reading
+from keyframes.sentences import link_findings, split_sentences
 
 __all__ = ["DICTATION_STAGE", "DictationStage"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gazecapture.radiograph.decode import load_radiograph
-
 from curation.config import CurationConfig
 from curation.privacy import Identifiers
 from curation.stages.protocol import StageContext, StageOutput
+from gazecapture.radiograph.decode import load_radiograph
 from keyframes.reading import Reading
 
 __all__ = ["PRIVACY", "PrivacyStage"]

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from keyframes.sentences import split_sentences
 
 from curation.config import CurationConfig
 from curation.issues import ISSUE_SEVERITY
 from curation.stages.gaze_measures import GazeMeasures, measure_gaze
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.reading import ISSUES, QUALITY, Reading
+from keyframes.sentences import split_sentences
 
 __all__ = ["QUALITY_STAGE", "QualityStage"]
 

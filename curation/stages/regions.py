@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gazecapture.radiograph.decode import load_radiograph
-from gazecapture.radiograph.regions import region_map
-from keyframes.regions.assignment import assign_regions, region_table
-from keyframes.regions.schemes import load_scheme
-
 from curation.config import CurationConfig
 from curation.stages.protocol import StageContext, StageOutput
+from gazecapture.radiograph.decode import load_radiograph
+from gazecapture.radiograph.regions import region_map
 from keyframes.errors import ImageError
 from keyframes.reading import Reading
+from keyframes.regions.assignment import assign_regions, region_table
 from keyframes.regions.region_map import RegionMap
+from keyframes.regions.schemes import load_scheme
 
 __all__ = ["REGIONS_STAGE", "RegionsStage"]
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from keyframes.frames import sentence_weights
 from numpy.typing import NDArray
 
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import read_stream_info
 from gazecapture.store import Store
+from keyframes.frames import sentence_weights
 from keyframes.reading import Reading
 
 __all__ = ["Score", "score_session", "scores_document"]

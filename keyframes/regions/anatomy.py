@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from keyframes.regions.region_map import Region
 
-__all__ = ["HEART_BORDERS", "LUNG_OUTLINE", "Outline", "inside_polygon", "regions_of"]
+__all__ = ["HEART_BORDERS", "LUNG_OUTLINE", "Outline", "inside_polygon", "regions_of", "widened"]
 
 FloatArray = NDArray[np.float64]
 Outline = tuple[tuple[float, float], ...]
@@ -37,6 +37,10 @@ HEART_BORDERS: dict[int, Outline] = {
 }
 """The heart's right (-1) and left (1) border where it stands against the lung."""
 
+APEX_GAIN = 1.6
+"""A heart that is wider than usual on the left is so above all at its apex: there its excess counts by this factor,
+at the upper end of the border by 1. (A large left ventricle pushes the apex down and out.)"""
+
 _HEART_CROWN: Outline = ((0.32, 0.50), (0.27, 0.43), (0.2, 0.39), (0.0, 0.40), (-0.17, 0.47))
 _HEART_TOP_V = 0.39
 _HEART_FOOT_V = 0.93
@@ -53,12 +57,8 @@ _FIXED: dict[str, Outline] = {
         (0.0, 0.19), (0.16, 0.175), (0.25, 0.19), (0.29, 0.235), (0.29, 0.30), (0.25, 0.335), (0.0, 0.335),
     ),
     "svc": ((-0.07, 0.17), (-0.19, 0.17), (-0.21, 0.46), (-0.07, 0.46)),
-    "right hilar structures": (
-        (-0.16, 0.32), (-0.43, 0.32), (-0.48, 0.36), (-0.48, 0.52), (-0.43, 0.56), (-0.16, 0.56),
-    ),
-    "left hilar structures": (
-        (0.17, 0.285), (0.46, 0.285), (0.51, 0.325), (0.51, 0.485), (0.46, 0.525), (0.17, 0.525),
-    ),
+    "right hilar structures": ((-0.15, 0.31), (-0.49, 0.31), (-0.49, 0.57), (-0.15, 0.57)),
+    "left hilar structures": ((0.17, 0.275), (0.52, 0.275), (0.52, 0.535), (0.17, 0.535)),
     "spine": ((-0.15, -0.3), (0.15, -0.3), (0.15, 1.8), (-0.15, 1.8)),
 }  # fmt: skip
 _SEATED: dict[str, Outline] = {
@@ -121,6 +121,18 @@ class _Floor:
         return tuple(zip(u.tolist(), self.at(u).tolist(), strict=True))
 
 
+def widened(side: int, u: ArrayLike, v: ArrayLike, factor: ArrayLike) -> FloatArray:
+    """Return where points of the heart's border on one side lie when it is ``factor`` times as wide as usual."""
+    u, v, excess = (np.asarray(values, np.float64) for values in (u, v, factor))
+    excess = excess - 1.0
+    if side > 0:
+        top, bottom = HEART_BORDERS[1][0][1], HEART_BORDERS[1][-1][1]
+        downwards = np.clip((v - top) / (bottom - top), 0.0, 1.0)
+        excess = np.where(excess > 0, excess * (1.0 + (APEX_GAIN - 1.0) * downwards), excess)
+    moved: FloatArray = u * (1.0 + excess)
+    return moved
+
+
 def inside_polygon(outline: Outline, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
     """Say which points lie inside a closed outline (even-odd rule)."""
     return Region(name="", polygon=outline).contains(x, y)
@@ -173,8 +185,8 @@ def regions_of(
 def _heart(floor: _Floor, wider_right: float, wider_left: float) -> tuple[Outline, Outline]:
     """Return the heart and the whole mediastinum, sitting on the diaphragm."""
     right = tuple((u * wider_right, v) for u, v in HEART_BORDERS[-1])
-    left = tuple((u * wider_left, v) for u, v in HEART_BORDERS[1])
-    right_foot, left_foot = -0.22 * wider_right, 0.58 * wider_left
+    left = tuple((float(widened(1, u, v, wider_left)), v) for u, v in HEART_BORDERS[1])
+    right_foot, left_foot = -0.22 * wider_right, float(widened(1, 0.58, 1.0, wider_left))
     upper = floor.seated((*reversed(left), *_HEART_CROWN, *right))
     around = floor.seated((*reversed(left), *_MEDIASTINUM_CROWN, *right))
     base = floor.along(right_foot, left_foot)

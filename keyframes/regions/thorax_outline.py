@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from keyframes.regions.anatomy import HEART_BORDERS, LUNG_OUTLINE, Outline
+from keyframes.regions.anatomy import HEART_BORDERS, LUNG_OUTLINE, Outline, widened
 from keyframes.regions.thorax_frame import ThoraxFrame
 
 __all__ = ["heart_width", "lung_outline"]
@@ -52,10 +52,9 @@ def heart_width(picture: FloatArray, frame: ThoraxFrame, side: int) -> float:
     v = np.linspace(v[0], v[-1], 7)
     u = np.interp(v, *np.array(HEART_BORDERS[side]).T[::-1])
     factor = np.linspace(*HEART_FACTORS, 29)
+    border = widened(side, u, v, factor[:, None])
     inner, outer = (
-        _sampled(
-            picture, np.stack(frame.to_px(factor[:, None] * u + side * shift, np.tile(v, (29, 1))), axis=-1)
-        )
+        _sampled(picture, np.stack(frame.to_px(border + side * shift, np.tile(v, (29, 1))), axis=-1))
         for shift in (-HEART_EDGE_U, HEART_EDGE_U)
     )
     gain = (inner - outer).mean(axis=1) - HEART_STRAY_COST * np.log(factor) ** 2
