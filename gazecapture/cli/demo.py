@@ -25,7 +25,7 @@ __all__ = ["demo_command"]
 @click.option(
     "--rate-hz", default=1000.0, show_default=True, help="Sampling rate of the simulated eye tracker."
 )
-@click.option("--seed", default=7, show_default=True, help="Same seed, same phantoms, same reader.")
+@click.option("--seed", default=12, show_default=True, help="Same seed, same phantoms, same reader.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def demo_command(
     out: Path, images: Path | None, readings: int, rate_hz: float, seed: int, as_json: bool
