@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,9 @@ _lsl_config.write_text(
     f"SessionID = test-{uuid.uuid4().hex}\n"
     "[log]\nlevel = -2\n"
 )
+# A shell that runs us in the background has us ignore Ctrl-C, and every process that we start and interrupt as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["LSLAPICFG"] = str(_lsl_config)
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("MPLBACKEND", "Agg")
