@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ from curation.plan import ReadingPlan, plan_reading
 from curation.stages import STAGES
 from curation.stages.protocol import Stage
 from curation.work import ReadingOutcome, curate_reading
+from gazecapture.files import sweep_scratch as sweep_folder
 from gazecapture.store import Store
 from keyframes.errors import ExitCode, GazeToolError, RecordingError
 
@@ -48,6 +48,12 @@ class BatchSummary:
         if not self.kept:
             return ExitCode.NOTHING_LEFT
         return ExitCode.SOME_FAILED if self.failed or self.held_back else ExitCode.OK
+
+    def book_failures(self, failures: Iterable[Failure]) -> None:
+        """Count readings as failed that had passed every stage: they turned out to be damaged at export."""
+        self.failed = sorted([*self.failed, *failures], key=lambda failure: failure.reading_id)
+        failed = {failure.reading_id for failure in self.failed}
+        self.kept = [reading_id for reading_id in self.kept if reading_id not in failed]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-ready values."""
@@ -163,10 +169,4 @@ def _worker_lost(plan: ReadingPlan) -> ReadingOutcome:
 
 def sweep_scratch(store: Store) -> int:
     """Remove what killed commands left half-written; return how many. The caller holds the store's lock."""
-    left = [*store.root.glob(".*.partial"), *store.root.glob("*/stages/.*.partial")]
-    for path in left:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    return len(left)
+    return sum(sweep_folder(folder) for folder in [store.root, *store.root.glob("[!.]*/stages")])

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,14 +20,24 @@ __all__ = [
     "as_tool_error",
     "atomic_path",
     "claim_output_folder",
+    "create_file",
     "free_bytes",
     "make_private_folder",
+    "replace_patiently",
     "sha256_of",
+    "sweep_scratch",
     "write_bytes_atomically",
     "write_json_atomically",
 ]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+_WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+_MARKER = ".gazecapture"
+_PARTIAL, _REPLACED = ".partial", ".replaced"
+_REPLACE_ATTEMPTS = 20
+_REPLACE_PAUSE_S = 0.025
+"""With the attempts half a second. Windows refuses to rename what a reader, an indexer or a virus scanner has open;
+they let go within milliseconds."""
 
 
 def as_tool_error(error: OSError, path: Path, doing: str) -> GazeToolError:
@@ -46,6 +57,13 @@ def as_tool_error(error: OSError, path: Path, doing: str) -> GazeToolError:
             hint="Choose a folder that you may write, or change its permissions.",
             path=path,
             code="GT-PERMISSION",
+        )
+    if error.errno in _WRONG_PATH:
+        return UsageError(
+            f"{path}: {error.strerror or type(error).__name__} while {doing}",
+            hint="Give another path.",
+            path=path,
+            code="GT-PATH",
         )
     reason = error.strerror or type(error).__name__
     return RecordingError(f"{path}: {reason} while {doing}", path=path, code="GT-OS")
@@ -68,13 +86,13 @@ def claim_output_folder(folder: Path, *, kind: str) -> Path:
     A marker file ``.gazecapture`` with ``kind`` in it is written into a new or empty folder; a folder that is not
     empty must carry the marker of the same kind. Raises UsageError otherwise.
     """
-    marker = folder / ".gazecapture"
+    marker = folder / _MARKER
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, a folder is needed", path=folder, code="GT-NOT-A-FOLDER")
     if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
         raise as_tool_error(PermissionError(errno.EACCES, "permission denied"), folder, "opening the folder")
     if marker.is_file():
-        found = marker.read_text(encoding="utf-8").strip()
+        found = marker.read_text(encoding="utf-8", errors="replace").strip()
         if found != kind:
             raise UsageError(
                 f"{folder} is a {found} folder, expected a {kind} folder",
@@ -83,7 +101,7 @@ def claim_output_folder(folder: Path, *, kind: str) -> Path:
                 code="GT-FOREIGN-FOLDER",
             )
         return folder
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and not all(_is_torn_marker(entry) for entry in folder.iterdir()):
         raise UsageError(
             f"{folder} is not empty and was not written by this command",
             hint="Choose a new or empty folder; nothing was changed.",
@@ -97,17 +115,20 @@ def claim_output_folder(folder: Path, *, kind: str) -> Path:
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a scratch path beside ``target``; on success it is synced and renamed onto it, else removed."""
-    scratch = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    """Give a scratch path beside ``target``; on success it is synced and renamed onto it, else removed.
+
+    What a killed process leaves (the scratch, or the folder that was to be replaced) is seen to by `sweep_scratch`.
+    """
+    name = f".{target.name}.{uuid.uuid4().hex[:8]}"
+    scratch = target.with_name(name + _PARTIAL)
     try:
         yield scratch
         if scratch.is_dir():
-            if target.is_dir():
-                shutil.rmtree(target)
+            _replace_folder(scratch, target, target.with_name(name + _REPLACED))
         else:
             with scratch.open("rb+") as handle:
                 os.fsync(handle.fileno())
-        scratch.replace(target)
+            replace_patiently(scratch, target)
         _sync_folder(target.parent)
     except OSError as error:
         raise as_tool_error(error, target, "writing it") from error
@@ -116,6 +137,65 @@ def atomic_path(target: Path) -> Iterator[Path]:
             shutil.rmtree(scratch, ignore_errors=True)
         else:
             scratch.unlink(missing_ok=True)
+
+
+def create_file(target: Path, content: bytes) -> bool:
+    """Make a file that only its owner may read, whole or not at all; say False where it was there already.
+
+    Of several processes that try at once exactly one makes it.
+    """
+    scratch = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{_PARTIAL}")
+    try:
+        descriptor = os.open(
+            scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
+        )
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        _rename_onto_nothing(scratch, target)
+        _sync_folder(target.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise as_tool_error(error, target, "making it") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+    return True
+
+
+def replace_patiently(source: Path, target: Path) -> None:
+    """Rename ``source`` onto ``target``, again for a short while where the system refuses. Raises OSError."""
+    for attempt in range(_REPLACE_ATTEMPTS):
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if attempt == _REPLACE_ATTEMPTS - 1:
+                raise
+            time.sleep(_REPLACE_PAUSE_S)
+
+
+def sweep_scratch(folder: Path) -> int:
+    """Clear ``folder`` of what killed processes left in it; return how many things there were.
+
+    A folder that was moved out of the way for a new one which never came is put back. The caller makes sure that
+    nobody else writes here.
+    """
+    replaced = sorted(folder.glob(f".*.*{_REPLACED}"))
+    for path in replaced:
+        home = folder / path.name[1:].rsplit(".", 2)[0]
+        if home.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.rename(home)
+    partial = sorted(folder.glob(f".*{_PARTIAL}"))
+    for path in partial:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(replaced) + len(partial)
 
 
 def write_bytes_atomically(target: Path, content: bytes) -> None:
@@ -142,6 +222,42 @@ def free_bytes(folder: Path) -> int:
     while not place.exists() and place != place.parent:
         place = place.parent
     return shutil.disk_usage(place).free
+
+
+def _is_torn_marker(entry: Path) -> bool:
+    return entry.name.startswith(f".{_MARKER}.") and entry.name.endswith(_PARTIAL)
+
+
+def _replace_folder(new: Path, target: Path, aside: Path) -> None:
+    """Rename a folder onto another one. The old one is deleted last: a file in it that Windows holds costs nothing."""
+    if not target.is_dir():
+        replace_patiently(new, target)
+        return
+    replace_patiently(target, aside)
+    try:
+        replace_patiently(new, target)
+    except OSError:
+        aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _rename_onto_nothing(source: Path, target: Path) -> None:
+    """Rename where the target must not exist. Raises FileExistsError.
+
+    Renaming refuses that on Windows only, linking elsewhere; a volume without links (FAT) is left to a look before.
+    """
+    if os.name == "nt":
+        source.rename(target)
+        return
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "it exists", str(target)) from None
+        source.rename(target)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from gazecapture.files import (
     as_tool_error,
     atomic_path,
     claim_output_folder,
+    create_file,
     make_private_folder,
     sha256_of,
     write_json_atomically,
@@ -71,16 +71,9 @@ class Store:
         claim_output_folder(root, kind="store")
         key = root / _KEY_FILE
         if not key.exists():
-            try:
-                descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as handle:
-                    handle.write(secrets.token_bytes(_KEY_BYTES))
-                    handle.flush()
-                    os.fsync(handle.fileno())
-            except FileExistsError:
-                pass  # another process made it in this moment
-            except OSError as error:
-                raise as_tool_error(error, key, "making the pseudonym key") from error
+            create_file(
+                key, secrets.token_bytes(_KEY_BYTES)
+            )  # unless another process makes it in this moment
         return cls.open(root)
 
     @classmethod
@@ -166,7 +159,7 @@ class Store:
         tables = {}
         for name, path in paths.items():
             try:
-                tables[name] = pq.read_table(path)
+                tables[name] = pq.read_table(path, page_checksum_verification=True)
             except (OSError, pa.ArrowException) as error:
                 raise SchemaError(
                     f"table {name!r} of the reading cannot be read",
@@ -200,9 +193,9 @@ class Store:
         """Return what `write_stage` recorded, or None where the stage has not finished."""
         try:
             content = json.loads((self._stage_folder(reading_id, stage) / "stage.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             return None  # a damaged record is a stage to be done again
         return content if isinstance(content, dict) else None
 
@@ -217,12 +210,12 @@ class Store:
         path = self.folder(reading_id) / "reading.json"
         try:
             content = json.loads(path.read_bytes())
-            version = str(content["schema_version"])
+            version, _ = str(content["schema_version"]), str(content["source_hash"])
         except FileNotFoundError:
             raise UsageError(
                 "the store has no such reading", path=self.root, record=reading_id, code="GT-NO-READING"
             ) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise SchemaError("reading.json is damaged", path=path, record=reading_id) from error
         if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
             raise SchemaError(
@@ -243,7 +236,7 @@ class Store:
 
 def _write_table(path: Path, table: pa.Table) -> None:
     try:
-        pq.write_table(table, path, compression="zstd")
+        pq.write_table(table, path, compression="zstd", write_page_checksum=True)
     except OSError as error:
         raise as_tool_error(error, path, "writing a table") from error
     except pa.ArrowException as error:

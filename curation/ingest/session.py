@@ -29,7 +29,12 @@ class SessionIngester:
         if (source / _INFO).is_file():
             return [source]
         candidates = sorted(path.parent for depth in ("*", "*/*") for path in source.glob(f"{depth}/{_INFO}"))
-        found = [folder for folder in candidates if any((folder / name).is_dir() for name in _JOURNALS)]
+        found = [
+            folder
+            for folder in candidates
+            if any((folder / name).is_dir() for name in _JOURNALS)
+            and not any(part.startswith(".") for part in folder.relative_to(source).parts)
+        ]  # with a dot begins what an interrupted command left half-written
         if found:
             return found
         raise UsageError(

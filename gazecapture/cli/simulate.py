@@ -182,7 +182,7 @@ def _offline(
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if re.fullmatch(r"[0-9]{1,9}", text) is None or int(text) < 1:
         raise UsageError(f"--studies is {text!r}, with --offline it is how many studies to make")
     return int(text)
 

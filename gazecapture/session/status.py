@@ -12,7 +12,7 @@ import psutil
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from gazecapture.files import as_tool_error, make_private_folder
+from gazecapture.files import as_tool_error, make_private_folder, replace_patiently
 from keyframes.errors import SchemaError
 
 __all__ = [
@@ -85,14 +85,7 @@ def write_status(session: Path, status: RecorderStatus) -> None:
     scratch = target.with_name(f".{STATUS_NAME}.{uuid.uuid4().hex[:8]}.partial")
     try:
         scratch.write_bytes(_ADAPTER.dump_json(status, indent=2) + b"\n")
-        for attempt in range(_REPLACE_ATTEMPTS):
-            try:
-                scratch.replace(target)
-                return
-            except PermissionError:
-                if attempt == _REPLACE_ATTEMPTS - 1:
-                    raise
-                time.sleep(_REPLACE_PAUSE_S)
+        replace_patiently(scratch, target)
     except OSError as error:
         raise as_tool_error(error, target, "writing the recorder's state") from error
     finally:

@@ -26,10 +26,12 @@ from gazecapture.files import (
     atomic_path,
     claim_output_folder,
     make_private_folder,
+    sweep_scratch,
     write_bytes_atomically,
     write_json_atomically,
 )
 from gazecapture.radiograph.phantom import DEFAULT_SIZE_PX
+from gazecapture.session.lock import FolderLock
 from gazecapture.simulation.feed import check_rate
 from gazecapture.simulation.offline import SimulatedSession, simulate_session
 from gazecapture.simulation.randomness import generator
@@ -40,6 +42,9 @@ __all__ = ["AMBIGUOUS_CONTRAST", "simulate_batch"]
 
 AMBIGUOUS_CONTRAST = 0.35
 """Share of a finding's contrast that is left in the arm "ambiguous": visible to who looks there, easily missed."""
+
+MAX_STUDIES, MAX_READERS = 10_000, 10_000
+"""A phantom takes seconds and megabytes: more than this is a slip of the finger, and would plan until memory ends."""
 
 
 def simulate_batch(
@@ -61,11 +66,16 @@ def simulate_batch(
     progress        : called with (sessions done, sessions in all).
 
     The same arguments give the same bytes. Raises UsageError where ``out`` is another command's folder, or was
-    made with other arguments.
+    made with other arguments, RecordingError (GT-BUSY) where another process works there.
     """
     check_rate(rate_hz)
     if n_studies < 1 or n_readers < 1:
         raise UsageError(f"{n_studies} studies and {n_readers} readers: at least one of each is needed")
+    if n_studies > MAX_STUDIES or n_readers > MAX_READERS:
+        raise UsageError(
+            f"{n_studies} studies and {n_readers} readers are too many",
+            hint=f"Give at most {MAX_STUDIES} and {MAX_READERS}.",
+        )
     if not 0.0 <= ambiguous_share <= 1.0:
         raise UsageError(f"a share of {ambiguous_share:g} is not between 0 and 1")
     claim_output_folder(out, kind="simulation")
@@ -78,37 +88,44 @@ def simulate_batch(
         "ambiguous_share": ambiguous_share,
         "with_lesions": with_lesions,
     }
-    _keep_settings(out, settings)
-    studies = out / "studies"
-    if not (studies / "worklist.csv").is_file():
-        with atomic_path(studies) as scratch:
-            _write_studies(
-                scratch, n_studies, seed, size_px or DEFAULT_SIZE_PX, ambiguous_share, with_lesions
+    lock = FolderLock(out)
+    lock.acquire()
+    try:
+        sweep_scratch(out)
+        sweep_scratch(out / "sessions")
+        _keep_settings(out, settings)
+        studies = out / "studies"
+        if not (studies / "worklist.csv").is_file():
+            with atomic_path(studies) as scratch:
+                _write_studies(
+                    scratch, n_studies, seed, size_px or DEFAULT_SIZE_PX, ambiguous_share, with_lesions
+                )
+        done = []
+        for place in range(n_readers):
+            code = f"R{place + 1:02d}"
+            done.append(
+                simulate_session(
+                    out / "sessions" / code,
+                    studies,
+                    reader_seed=reader_seed(seed, place),
+                    truth_dir=make_private_folder(out / "ground_truth" / code),
+                    rate_hz=rate_hz,
+                    reader_code=code,
+                    order="shuffled",
+                    order_seed=seed,
+                )
             )
-    done = []
-    for place in range(n_readers):
-        code = f"R{place + 1:02d}"
-        done.append(
-            simulate_session(
-                out / "sessions" / code,
-                studies,
-                reader_seed=reader_seed(seed, place),
-                truth_dir=make_private_folder(out / "ground_truth" / code),
-                rate_hz=rate_hz,
-                reader_code=code,
-                order="shuffled",
-                order_seed=seed,
-            )
-        )
-        if progress is not None:
-            progress(len(done), n_readers)
-    return done
+            if progress is not None:
+                progress(len(done), n_readers)
+        return done
+    finally:
+        lock.release()
 
 
 def _keep_settings(out: Path, settings: dict[str, Any]) -> None:
     """Remember what the folder was made with; more readers may be added later, nothing else may change."""
     path = out / "simulation.json"
-    if path.exists() and json.loads(path.read_bytes()) != settings:
+    if path.exists() and _json_of(path) != settings:
         raise UsageError(
             f"{out} holds a simulation that was made with other options",
             hint="Give another folder to --out, or the same options to go on with it.",
@@ -116,6 +133,14 @@ def _keep_settings(out: Path, settings: dict[str, Any]) -> None:
             code="GT-FOREIGN-FOLDER",
         )
     write_json_atomically(path, settings)
+
+
+def _json_of(path: Path) -> Any:
+    """Return what the file holds; None where that is no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
 
 
 def _write_studies(

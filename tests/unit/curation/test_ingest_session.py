@@ -43,6 +43,16 @@ def test_another_file_of_that_name_is_no_session(readings: ModuleType, tmp_path:
         SESSION.find(tmp_path / "ground_truth")
 
 
+def test_what_an_interrupted_command_left_half_written_is_no_session(
+    readings: ModuleType, tmp_path: Path
+) -> None:
+    session = readings.write_session(tmp_path / "sessions", name="s1")
+    shutil.copytree(session, session.with_name(".s2.0a1b2c3d.partial"))
+    shutil.copytree(tmp_path / "sessions", tmp_path / ".sessions.0a1b2c3d.partial")
+    assert SESSION.find(tmp_path) == [session]
+    assert SESSION.find(tmp_path / "sessions") == [session]
+
+
 def test_no_folder_and_a_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         SESSION.find(tmp_path / "none")

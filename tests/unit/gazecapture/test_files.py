@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from gazecapture.files import (
     as_tool_error,
     atomic_path,
     claim_output_folder,
+    create_file,
     free_bytes,
     make_private_folder,
+    replace_patiently,
     sha256_of,
+    sweep_scratch,
     write_bytes_atomically,
     write_json_atomically,
 )
@@ -24,6 +28,18 @@ def test_a_new_folder_is_claimed_and_entered_again(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     claim_output_folder(out, kind="store")
     assert claim_output_folder(out, kind="store") == out
+
+
+def test_a_folder_is_claimed_again_after_a_kill_while_it_was_marked(tmp_path: Path) -> None:
+    (tmp_path / "..gazecapture.0a1b2c3d.partial").write_bytes(b"sto")
+    assert claim_output_folder(tmp_path, kind="store") == tmp_path
+    assert (tmp_path / ".gazecapture").read_bytes() == b"store\n"
+
+
+def test_a_damaged_marker_is_a_foreign_folder(tmp_path: Path) -> None:
+    (tmp_path / ".gazecapture").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="expected a store folder"):
+        claim_output_folder(tmp_path, kind="store")
 
 
 def test_foreign_folders_are_refused_untouched(tmp_path: Path) -> None:
@@ -76,6 +92,72 @@ def test_atomic_folder_replaces_a_folder(tmp_path: Path) -> None:
             (scratch / "f").write_bytes(content)
     assert (tmp_path / "stage" / "f").read_bytes() == b"2"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_is_made_once_by_whoever_comes_first(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: create_file(key, bytes([n]) * 32), range(8)))
+    assert sum(made) == 1
+    assert key.read_bytes() == bytes([made.index(True)]) * 32
+    assert [p.name for p in tmp_path.iterdir()] == ["key"]
+
+
+def test_a_sweep_puts_back_what_was_moved_away_for_what_never_came(tmp_path: Path) -> None:
+    for name in (".a.0a1b2c3d.replaced", "b", ".b.0a1b2c3d.replaced", ".c.d.0a1b2c3d.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_text(name)
+    (tmp_path / ".e.json.0a1b2c3d.partial").write_text("half")
+    (tmp_path / "mine.partial").write_text("no scratch of ours")
+    assert sweep_scratch(tmp_path) == 4
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "mine.partial"]
+    assert (tmp_path / "b" / "f").read_text() == "b"
+    assert sweep_scratch(tmp_path) == 0
+    assert sweep_scratch(tmp_path / "absent") == 0
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "stage"
+    target.mkdir()
+    (target / "f").write_bytes(b"old")
+
+    def stays_open(self: Path, to: Path) -> Path:  # as on Windows where a file in it is open
+        if self.name.endswith(".partial"):
+            raise PermissionError(errno.EACCES, "being used by another process")
+        self.rename(to)
+        return to
+
+    monkeypatch.setattr(Path, "replace", stays_open)
+    with pytest.raises(UsageError), atomic_path(target) as scratch:
+        scratch.mkdir()
+    assert (target / "f").read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["stage"]
+
+
+def test_a_rename_is_tried_again_where_somebody_looks_at_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new").write_text("new")
+    refusals = iter([True, True, False])
+    rename = Path.replace
+
+    def sometimes(self: Path, to: Path) -> Path:
+        if next(refusals):
+            raise PermissionError(errno.EACCES, "being used by another process")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "replace", sometimes)
+    replace_patiently(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old").read_text() == "new"
+
+
+def test_a_path_that_cannot_be_is_wrong_use(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError) as error:
+        claim_output_folder(tmp_path / "file" / "out", kind="store")
+    assert error.value.exit_code == 2
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")

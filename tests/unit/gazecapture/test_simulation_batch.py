@@ -12,12 +12,13 @@ from gazecapture.cli.simulate import simulate_command
 from gazecapture.console import run_command
 from gazecapture.demo.studies import write_demo_studies
 from gazecapture.radiograph.decode import load_radiograph
+from gazecapture.session.lock import FolderLock
 from gazecapture.session.schema import read_session_info
 from gazecapture.session.to_readings import to_readings
 from gazecapture.simulation.batch import simulate_batch
 from gazecapture.simulation.truth import load_truth
 from gazecapture.worklist import load_worklist
-from keyframes.errors import ExitCode, UsageError
+from keyframes.errors import ExitCode, RecordingError, UsageError
 
 SMALL = (110, 134)
 
@@ -85,6 +86,34 @@ def test_the_same_call_goes_on_and_another_is_refused(made: Path) -> None:
         simulate_batch(
             made, n_studies=2, n_readers=2, seed=4, rate_hz=60.0, size_px=SMALL, ambiguous_share=0.5
         )
+
+
+def test_what_a_killed_call_left_is_swept_and_another_process_is_not_disturbed(made: Path) -> None:
+    def again() -> int:
+        return len(
+            simulate_batch(
+                made, n_studies=2, n_readers=2, seed=3, rate_hz=60.0, size_px=SMALL, ambiguous_share=0.5
+            )
+        )
+
+    for half in (made / ".studies.0a1b2c3d.partial", made / "sessions" / ".R03.0a1b2c3d.partial" / "display"):
+        half.mkdir(parents=True)
+    assert again() == 2
+    assert not [p for p in made.rglob("*") if p.name.endswith(".partial")]
+    lock = FolderLock(made)
+    lock.acquire()
+    try:
+        with pytest.raises(RecordingError, match="writes here"):
+            again()
+    finally:
+        lock.release()
+
+
+def test_counts_beyond_reason_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    for studies, readers in (("999999999999", "1"), ("9" * 5000, "1"), ("\u00b2", "1"), ("1", "99999999")):
+        arguments = ["--offline", "--out", str(tmp_path / "o"), "--studies", studies, "--readers", readers]
+        assert run_command(simulate_command, arguments) == ExitCode.USAGE
+    assert not (tmp_path / "o").exists()
 
 
 def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -132,3 +132,30 @@ def test_damage_is_named(store: Store) -> None:
     path.write_text("{")
     with pytest.raises(SchemaError, match="damaged"):
         store.load("abc1")
+
+
+def test_a_damaged_page_is_found(store: Store) -> None:
+    store.add(reading(), {})
+    path = store.folder("abc1") / "words.parquet"
+    whole = path.read_bytes()
+    for place in range(4, path.stat().st_size // 2, 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :])
+        try:
+            assert store.load("abc1").table("words").equals(reading().table("words"))
+        except SchemaError:
+            return
+    pytest.fail("no flipped bit was found")
+
+
+@pytest.mark.parametrize("content", ["[]", "[" * 100_000, '{"schema_version": "1.0"}', "\x00"])
+def test_damaged_heads_of_readings_are_told(store: Store, content: str) -> None:
+    store.add(reading(), {})
+    (store.folder("abc1") / "reading.json").write_text(content, encoding="utf-8")
+    with pytest.raises(SchemaError, match="damaged"):
+        store.source_hash("abc1")
+
+
+def test_a_file_where_the_stages_should_be(store: Store) -> None:
+    store.add(reading(), {})
+    (store.folder("abc1") / "stages").write_text("")
+    assert store.stage_record("abc1", "events") is None
