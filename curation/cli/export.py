@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -12,6 +12,7 @@ from curation.cli.options import (
     check_dataset_folder,
     config_file,
     hold_store,
+    list_lines,
     progress_shown,
     store_folder,
 )
@@ -70,10 +71,9 @@ def export(
             "rejected": n_rejected,
             "held_back": n_held_back,
         }
-        left_out = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
         if not ready:
             click.echo(
-                f"no reading is left ({left_out}), so no dataset was written; "
+                f"no reading is left ({_listed(counts)}), so no dataset was written; "
                 "`gazecurate run` or `gazecurate status` says why",
                 err=True,
             )
@@ -89,10 +89,21 @@ def export(
             config=config,
             progress=lambda done, total: progress(done, total, 0),
         )
-    exported = {**asdict(summary), "n_by_split": dict(summary.n_by_split)}
+    if not as_json:
+        list_lines(f"failed: {failure.one_line()}" for failure in summary.failed)
+    if not summary.n_readings:
+        click.echo("no reading is left, so no dataset was written", err=True)
+        return ExitCode.NOTHING_LEFT
+    counts["failed"] = len(summary.failed)
+    left_out = _listed(counts)
+    exported = summary.to_dict()
     text = f"dataset {out}: {summary.n_readings} readings in {summary.n_files} files; left out: {left_out}"
     echo_result({"dataset": str(out), "export": exported, "left_out": counts}, as_json=as_json, text=text)
-    return ExitCode.SOME_FAILED if n_unfinished or n_held_back else ExitCode.OK
+    return ExitCode.SOME_FAILED if n_unfinished or n_held_back or summary.failed else ExitCode.OK
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
 
 
 def _read_ids(path: Path, store: Store) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +74,10 @@ def run(
             _echo(summary, None, out, as_json=as_json)
             return ExitCode.SOME_FAILED
         exported = _export(store, out, summary, config, as_json=as_json) if summary.kept else None
+        if exported is not None and exported.failed:
+            summary.book_failures(exported.failed)
+            if not as_json:
+                list_lines(f"failed: {failure.one_line()}" for failure in exported.failed)
     _echo(summary, exported, out, as_json=as_json)
     return summary.exit_code
 
@@ -101,15 +104,15 @@ def _list_what_is_off(summary: BatchSummary) -> None:
 def _echo(summary: BatchSummary, exported: ExportSummary | None, out: Path, *, as_json: bool) -> None:
     result: dict[str, Any] = {
         **summary.to_dict(),
-        "dataset": None if exported is None else str(out),
-        "export": None if exported is None else {**asdict(exported), "n_by_split": dict(exported.n_by_split)},
+        "dataset": str(out) if exported is not None and exported.n_readings else None,
+        "export": None if exported is None else exported.to_dict(),
     }
     lines = [
         f"{summary.n_readings} readings: {len(summary.kept)} kept, {len(summary.rejected)} rejected, "
         f"{len(summary.held_back)} held back, {len(summary.failed)} failed "
         f"({summary.n_unchanged} were done before)"
     ]
-    if exported is not None:
+    if exported is not None and exported.n_readings:
         splits = ", ".join(f"{n} {name}" for name, n in exported.n_by_split.items())
         state = "up to date" if exported.up_to_date else "written"
         lines.append(

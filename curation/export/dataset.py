@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from curation.export.scan import scan_output
 from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter
 from curation.export.splits import SPLITS, Candidate, assign_splits
+from curation.manifest import Failure
 from curation.privacy import Identifiers
 from gazecapture import __version__
 from gazecapture.files import (
@@ -36,7 +37,7 @@ from gazecapture.files import (
 )
 from gazecapture.radiograph.decode import Radiograph, load_radiograph
 from gazecapture.store import Store
-from keyframes.errors import PrivacyError
+from keyframes.errors import DataError, ImageError, PrivacyError
 from keyframes.reading import Reading
 
 __all__ = ["MANIFEST", "ExportSummary", "export_dataset"]
@@ -54,11 +55,22 @@ class ExportSummary:
     """What an export did."""
 
     n_readings: int
+    """0 where every reading failed: nothing was written."""
     n_by_split: Mapping[str, int]
     n_files: int
     n_bytes: int
     up_to_date: bool
     """The dataset already held exactly this; nothing was written."""
+    failed: tuple[Failure, ...] = ()
+    """Readings that are damaged in the store; the dataset is without them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON-ready values."""
+        return {
+            **asdict(self),
+            "n_by_split": dict(self.n_by_split),
+            "failed": [failure.model_dump() for failure in self.failed],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +93,46 @@ def export_dataset(
     Nothing changes in ``out`` before all is written beside it and scanned; a second call with the same input
     writes nothing. Memory does not grow with the dataset.
 
+    A reading that cannot be read any more fails alone: the dataset is written without it; where none is left, no
+    dataset is written.
+
     Raises PrivacyError where the scan finds an identifier (no dataset is left then, not even an older one with
     the same manifest), UsageError for a foreign folder.
     """
     claim_output_folder(out, kind="dataset")
     for leftover in out.glob(".*.partial"):
         shutil.rmtree(leftover, ignore_errors=True)
-    plan = _make_plan(store, reading_ids, config)
-    manifest = _manifest_of(out)
-    if manifest.get("key") == plan.key and all((out / f["path"]).is_file() for f in manifest["files"]):
-        return _summary(plan, manifest, up_to_date=True)
+    damaged: dict[str, DataError] = {}
+    while True:
+        plan = _make_plan(store, [i for i in reading_ids if i not in damaged], config, damaged)
+        if not plan.reading_ids and damaged:
+            return _summary(plan, {"files": []}, damaged, up_to_date=False)
+        manifest = _manifest_of(out)
+        if manifest.get("key") == plan.key and all((out / f["path"]).is_file() for f in manifest["files"]):
+            return _summary(plan, manifest, damaged, up_to_date=True)
+        summary = _export(store, out, plan, config, progress, damaged)
+        if summary is not None:
+            return summary
+
+
+def _export(
+    store: Store,
+    out: Path,
+    plan: _Plan,
+    config: CurationConfig,
+    progress: Callable[[int, int], None] | None,
+    damaged: dict[str, DataError],
+) -> ExportSummary | None:
+    """Write what is planned; None, and nothing written, where readings had to be added to ``damaged``.
+
+    Splits and shards are planned over all readings, so that one which drops out asks for another plan.
+    """
     staging = make_private_folder(out / f".{uuid.uuid4().hex[:8]}.partial")
     try:
-        identifiers = _write_all(store, staging, plan, config, progress)
+        n_damaged = len(damaged)
+        identifiers = _write_all(store, staging, plan, config, progress, damaged)
+        if len(damaged) > n_damaged:
+            return None
         hits = scan_output(staging, identifiers, _private_strings(store))
         if hits:
             raise PrivacyError(
@@ -105,13 +144,19 @@ def export_dataset(
         _put_in_place(staging, out, manifest)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return _summary(plan, manifest, up_to_date=False)
+    return _summary(plan, manifest, damaged, up_to_date=False)
 
 
-def _make_plan(store: Store, reading_ids: Sequence[str], config: CurationConfig) -> _Plan:
+def _make_plan(
+    store: Store, reading_ids: Sequence[str], config: CurationConfig, damaged: dict[str, DataError]
+) -> _Plan:
     candidates, hashes = [], []
     for reading_id in sorted(reading_ids):
-        reading = store.load(reading_id)
+        try:
+            reading = store.load(reading_id)
+        except DataError as error:
+            damaged[reading_id] = error
+            continue
         labels = reading.table("truth" if reading.table("truth").num_rows else "findings")
         present = labels.filter(pc.equal(labels["present"], True)).column("label").to_pylist()
         candidates.append(
@@ -146,22 +191,30 @@ def _write_all(
     plan: _Plan,
     config: CurationConfig,
     progress: Callable[[int, int], None] | None,
+    damaged: dict[str, DataError],
 ) -> list[Identifiers]:
-    """Write everything but the manifest into ``staging``; return what the scan must look for."""
+    """Write everything but the manifest into ``staging``; return what the scan must look for.
+
+    A reading that cannot be read goes into ``damaged``, and what was written is of no use then.
+    """
     found: list[Identifiers] = []
     metas, n_keyframes, n_fixations, done = [], 0, 0, 0
     for split, number, total, ids in _shards(plan, config.export.readings_per_shard):
         stem = f"{split}-{number:05d}-of-{total:05d}"
         with _writers(staging, stem, config) as writers:
             for reading_id in ids:
-                reading = store.load(reading_id)
-                radiographs = _radiographs(store, reading)
-                identifiers = Identifiers.of(radiographs.values())
-                row = build_row(reading, _greys(radiographs), _row_options(split, config, identifiers))
-                for writer in writers:
-                    writer.add(row)
-                if config.privacy.images == "include" and config.privacy.originals:
-                    _write_originals(store, reading, staging)
+                try:
+                    reading = store.load(reading_id)
+                    radiographs = _radiographs(store, reading)
+                    identifiers = Identifiers.of(radiographs.values())
+                    row = build_row(reading, _greys(radiographs), _row_options(split, config, identifiers))
+                    for writer in writers:
+                        writer.add(row)
+                    if config.privacy.images == "include" and config.privacy.originals:
+                        _write_originals(store, reading, staging)
+                except DataError as error:
+                    damaged[reading_id] = error
+                    continue
                 found.append(identifiers)
                 metas.append(reading.meta)
                 n_keyframes += len(row["keyframes"])
@@ -221,8 +274,16 @@ def _row_options(split: str, config: CurationConfig, identifiers: Identifiers) -
 
 
 def _radiographs(store: Store, reading: Reading) -> dict[int, Radiograph]:
-    indexes = reading.table("images").column("image_index").to_pylist()
-    paths = {index: store.image_path(reading.meta.reading_id, index) for index in indexes}
+    paths = {}
+    for row in reading.table("images").select(["image_index", "file"]).to_pylist():
+        index = int(row["image_index"])
+        paths[index] = store.image_path(reading.meta.reading_id, index)
+        if paths[index] is None and row["file"] is not None:
+            raise ImageError(
+                f"picture {index} of the reading is missing from the store",
+                hint="Ingest the reading again.",
+                record=reading.meta.reading_id,
+            )
     return {index: load_radiograph(path) for index, path in paths.items() if path is not None}
 
 
@@ -252,7 +313,7 @@ def _private_strings(store: Store) -> list[str]:
 def _manifest_of(out: Path) -> dict[str, Any]:
     try:
         content = json.loads((out / MANIFEST).read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) and isinstance(content.get("files"), list) else {}
 
@@ -290,7 +351,9 @@ def _put_in_place(staging: Path, out: Path, manifest: Mapping[str, Any]) -> None
     write_json_atomically(out / MANIFEST, dict(manifest))
 
 
-def _summary(plan: _Plan, manifest: Mapping[str, Any], *, up_to_date: bool) -> ExportSummary:
+def _summary(
+    plan: _Plan, manifest: Mapping[str, Any], damaged: Mapping[str, DataError], *, up_to_date: bool
+) -> ExportSummary:
     splits = list(plan.split_of.values())
     return ExportSummary(
         n_readings=len(splits),
@@ -298,4 +361,7 @@ def _summary(plan: _Plan, manifest: Mapping[str, Any], *, up_to_date: bool) -> E
         n_files=len(manifest["files"]),
         n_bytes=sum(int(f["bytes"]) for f in manifest["files"]),
         up_to_date=up_to_date,
+        failed=tuple(
+            Failure.of(error, reading_id=name, stage="export") for name, error in sorted(damaged.items())
+        ),
     )

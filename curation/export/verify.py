@@ -43,7 +43,7 @@ def verify_dataset(dataset: Path) -> VerifySummary:
             path=dataset,
             code="GT-NOT-A-DATASET",
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ShardIntegrityError(f"{MANIFEST} is damaged", path=dataset) from error
     for name, entry in entries.items():
         _check_file(dataset, name, str(entry["sha256"]))

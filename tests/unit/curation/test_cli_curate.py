@@ -313,13 +313,28 @@ def test_export_leaves_out_what_is_listed(gazecurate: Command, done: Path, tmp_p
     listed.write_text(f"# asked to be left out\n{gone}  # by letter\n\n")
     arguments = ("export", "--store", done, "--out", out, "--exclude-list", listed, "--json")
     assert gazecurate(*arguments) == 0
-    assert gazecurate.json()["left_out"] == {"excluded": 1, "unfinished": 0, "rejected": 0, "held_back": 0}
+    left_out = {"excluded": 1, "unfinished": 0, "rejected": 0, "held_back": 0, "failed": 0}
+    assert gazecurate.json()["left_out"] == left_out
     assert gazecurate.json()["export"]["n_readings"] == 2
     rows = [row for shard in (out / "readings").iterdir() for row in pq.read_table(shard).to_pylist()]
     assert gone not in {row["reading_id"] for row in rows}
     listed.write_text("0123456789abcdef\n")
     assert gazecurate(*arguments) == ExitCode.USAGE
     assert "does not have" in gazecurate.err
+
+
+@pytest.mark.parametrize("command", ["run", "export"])
+def test_a_picture_lost_since_the_last_run_fails_its_reading(
+    gazecurate: Command, done: Path, tmp_path: Path, command: str
+) -> None:
+    first, second, third = Store.open(done).reading_ids()
+    for n, reading_id in enumerate((second, first, third), start=1):
+        picture = Store.open(done).image_path(reading_id, 0)
+        assert picture is not None
+        picture.unlink()
+        code = ExitCode.SOME_FAILED if n < 3 else ExitCode.NOTHING_LEFT
+        assert gazecurate(command, "--store", done, "--out", tmp_path / "other") == code
+        assert f"failed: {reading_id} export: picture 0 of the reading is missing" in gazecurate.err
 
 
 def test_export_judges_by_the_settings_of_the_last_run(

@@ -148,12 +148,47 @@ def test_a_failure_midway_leaves_the_older_dataset(store: Store, tmp_path: Path)
     out = tmp_path / "out"
     export_dataset(store, out, reading_ids=store.reading_ids()[:1], config=CurationConfig())
     before = content(out)
-    broken = store.image_path(store.reading_ids()[3], 0)
-    assert broken is not None
-    broken.write_bytes(b"damaged")
-    with pytest.raises(Exception, match="neither DICOM"):
-        export_dataset(store, out, reading_ids=store.reading_ids(), config=CurationConfig())
+
+    def interrupt(done: int, _total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_dataset(
+            store, out, reading_ids=store.reading_ids(), config=CurationConfig(), progress=interrupt
+        )
     assert content(out) == before
+
+
+@pytest.mark.parametrize("damage", ["altered", "missing", "table"])
+def test_a_reading_that_was_damaged_since_fails_alone(store: Store, tmp_path: Path, damage: str) -> None:
+    ids = store.reading_ids()
+    picture = store.image_path(ids[2], 0)
+    assert picture is not None
+    if damage == "altered":
+        picture.write_bytes(b"damaged")
+    elif damage == "missing":
+        picture.unlink()
+    else:
+        (store.folder(ids[2]) / "gaze.parquet").write_bytes(b"PAR1")
+    out = tmp_path / "out"
+    summary = export_dataset(store, out, reading_ids=ids, config=CurationConfig())
+    assert [failure.reading_id for failure in summary.failed] == [ids[2]]
+    assert sorted(row["reading_id"] for row in parquet_rows(out)) == [*ids[:2], ids[3]]
+    assert verify_dataset(out).n_readings == 3
+    assert export_dataset(store, out, reading_ids=ids, config=CurationConfig()).up_to_date
+    without = tmp_path / "without"
+    export_dataset(store, without, reading_ids=[*ids[:2], ids[3]], config=CurationConfig())
+    assert content(out) == content(without)
+
+
+def test_where_every_reading_is_damaged_nothing_is_written(store: Store, tmp_path: Path) -> None:
+    for reading_id in store.reading_ids():
+        (store.folder(reading_id) / "gaze.parquet").unlink()
+    out = tmp_path / "out"
+    summary = export_dataset(store, out, reading_ids=store.reading_ids(), config=CurationConfig())
+    assert (summary.n_readings, len(summary.failed)) == (0, 4)
+    assert [p.name for p in out.iterdir()] == [".gazecapture"]
 
 
 def test_verify_finds_every_kind_of_damage(store: Store, tmp_path: Path) -> None:

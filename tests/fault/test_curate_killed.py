@@ -1,0 +1,94 @@
+"""kill -9 while `gazecurate` exports, replaces a dataset, or ingests: a second run ends up the same."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import SmallDataset
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def store(small_dataset: SmallDataset, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_dataset.store, tmp_path / "store"))
+
+
+def gazecurate(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "curation", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
+    """Kill the process at the moment when ``reached`` is true; it must not be over by then."""
+    try:
+        until = time.monotonic() + PATIENCE_S
+        while not reached():
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < until
+            time.sleep(0.001)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def finish(*arguments: str | Path) -> None:
+    assert gazecurate(*arguments).wait(PATIENCE_S) == 0
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a dataset or store, but for the log of work, whose seconds differ."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.jsonl"
+    }
+
+
+def test_killed_while_shards_are_written(small_dataset: SmallDataset, store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    command = ("run", "--store", store, "--out", out, "-j", "1")
+    kill_when(gazecurate(*command), lambda: any(out.glob(".*.partial/readings/*")))
+    assert not (out / "dataset.json").exists()
+    assert list(out.glob(".*.partial")), "killed in the middle of it"
+    finish(*command)
+    assert content(out) == content(small_dataset.dataset)
+    assert content(store) == content(small_dataset.store)
+
+
+def test_killed_while_an_older_dataset_is_replaced(
+    small_dataset: SmallDataset, store: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(small_dataset.dataset, tmp_path / "dataset"))
+    excluded = tmp_path / "excluded.txt"
+    excluded.write_text(min(p.parent.name for p in store.glob("*/reading.json")), encoding="utf-8")
+    other = ("export", "--store", store, "--out", out, "--exclude-list", excluded)
+    # The old manifest goes first and the new one comes last. Where that was too quick to be hit, it was replaced.
+    with contextlib.suppress(AssertionError):
+        kill_when(gazecurate(*other), lambda: not (out / "dataset.json").exists())
+    finish("run", "--store", store, "--out", out, "-j", "1")
+    assert content(out) == content(small_dataset.dataset)
+
+
+def test_killed_while_readings_are_ingested(small_dataset: SmallDataset, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir(mode=0o700)
+    for name in (".gazecapture", "pseudonym.key"):  # the same key gives the same readings
+        shutil.copy(small_dataset.store / name, store)
+    command = ("ingest", small_dataset.studies.parent / "sessions", "--format", "session", "--store", store)
+    kill_when(gazecurate(*command), lambda: any(store.glob("[!.]*/reading.json")))
+    finish(*command)
+    assert not list(store.glob(".*.partial"))
+    finish("run", "--store", store, "--out", tmp_path / "dataset", "-j", "1")
+    assert content(tmp_path / "dataset") == content(small_dataset.dataset)
+    assert content(store) == content(small_dataset.store)
