@@ -54,7 +54,8 @@ class Failure(BaseModel):
     def one_line(self) -> str:
         """Return the record as the line that a command prints."""
         hint = f" {self.hint}" if self.hint else ""
-        return f"{self.reading_id} {self.stage}: {self.message}.{hint} ({self.code})".replace("..", ".")
+        stop = "" if self.message.endswith(".") else "."
+        return f"{self.reading_id} {self.stage}: {self.message}{stop}{hint} ({self.code})"
 
 
 class ManifestLine(BaseModel):

@@ -6,14 +6,19 @@ into one clear line and the documented exit code.
 
 from __future__ import annotations
 
+import _thread
+import contextlib
+import io
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -29,7 +34,10 @@ from rich.progress import (
 from gazecapture.files import as_tool_error
 from keyframes.errors import ExitCode, GazeToolError
 
-__all__ = ["echo_result", "progress_bar", "run_command", "setup_logging"]
+__all__ = ["echo_result", "progress_bar", "run_and_leave", "run_command", "setup_logging"]
+
+_AGAIN_S = 0.02
+"""Time after which an interrupt that got lost is given again: long enough to have left what swallowed it."""
 
 
 def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> ExitCode:
@@ -38,6 +46,9 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
     A command's function returns an ExitCode (or None for OK). Tracebacks are shown only with
     ``GAZECAPTURE_DEBUG=1``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name may hold what the terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         outcome = command.main(args=arguments, standalone_mode=False)
     except click.exceptions.Abort:
@@ -46,6 +57,9 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         return _interrupted()
     except click.exceptions.Exit as leaving:
         return ExitCode(leaving.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
     except click.ClickException as error:
         _complain(f"{error.format_message()} (GT-USAGE)")
         return ExitCode.USAGE
@@ -70,6 +84,19 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         )
         return ExitCode.INTERNAL
     return ExitCode(outcome) if isinstance(outcome, int) else ExitCode.OK
+
+
+def run_and_leave(command: click.Command) -> NoReturn:
+    """Run the program's command and end the process with its exit code.
+
+    Ctrl-C may strike while Python clears away an object; there it would be printed as a traceback and forgotten. It
+    comes again a moment later instead, and no more once the command is done.
+    """
+    sys.unraisablehook = _interrupt_again
+    code = run_command(command)
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def echo_result(result: Any, *, as_json: bool, text: str = "") -> None:
@@ -98,6 +125,22 @@ def setup_logging(*, verbose: bool = False) -> None:
         logger = logging.getLogger(package)
         logger.handlers[:] = [handler]
         logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        again = threading.Timer(_AGAIN_S, _interrupt_main)
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def _interrupt_main() -> None:
+    if hasattr(signal, "pthread_kill"):  # wakes the main thread where it waits
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _complain(line: str) -> None:

@@ -104,7 +104,9 @@ class GazeToolError(Exception):
         place = "" if self.path is None or str(self.path) in self.message else f"{self.path}: "
         row = "" if self.record is None else f" [{self.record}]"
         hint = f" {self.hint}" if self.hint else ""
-        return " ".join(f"{place}{self.message}{row}.{hint} ({self.code})".replace("..", ".").split())
+        what = f"{place}{self.message}{row}"
+        stop = "" if what.endswith(".") else "."
+        return " ".join(f"{what}{stop}{hint} ({self.code})".split())
 
 
 class UsageError(GazeToolError, ValueError):

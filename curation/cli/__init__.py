@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import click
 
 from gazecapture import __version__
-from gazecapture.console import run_command, setup_logging
+from gazecapture.console import run_and_leave, setup_logging
 
 __all__ = ["cli", "main"]
 
@@ -60,4 +59,4 @@ def cli(*, verbose: bool) -> None:
 
 def main() -> None:
     """Run the console script ``gazecurate``."""
-    sys.exit(run_command(cli))
+    run_and_leave(cli)

@@ -42,7 +42,7 @@ def load_scores(path: Path) -> ScoreTable:
         return score_table(json.loads(path.read_bytes()))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", hint="Check --scores.", path=path) from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} holds no scores ({type(error).__name__})",
             hint='Expected {"title": ..., "rows": [{"name", "value", "unit", "target", "ok"}, ...]}.',

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from dataclasses import dataclass
 
 import click
 
 from gazecapture import __version__
-from gazecapture.console import run_command, setup_logging
+from gazecapture.console import run_and_leave, setup_logging
 from keyframes.errors import UsageError
 
 __all__ = ["cli", "main"]
@@ -112,4 +111,4 @@ def cli(*, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command and leave with its exit code."""
-    sys.exit(run_command(cli))
+    run_and_leave(cli)

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import click
 import pytest
 
@@ -47,3 +52,60 @@ def test_a_returned_code_becomes_the_exit_code() -> None:
 def test_wrong_options_are_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(command(), ["--n", "many"]) == ExitCode.USAGE
     assert "GT-USAGE" in capsys.readouterr().err
+
+
+def test_no_arguments_give_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.group()
+    def tools() -> None:
+        """Do things."""
+
+    assert run_command(tools, []) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Usage: ")
+    assert "error:" not in captured.err
+
+
+def child(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, timeout=60,
+        errors="backslashreplace", env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_error() -> None:
+    done = child(
+        """
+        import click
+        from gazecapture.console import echo_result, run_and_leave
+        run_and_leave(click.command()(lambda: echo_result({}, as_json=False, text="Röntgen \\u2192 \\udcff")))
+        """,
+        PYTHONIOENCODING="cp1252",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ntgen \\u2192 \\udcff" in done.stdout
+
+
+def test_an_interrupt_that_python_loses_comes_again() -> None:
+    done = child(
+        """
+        import click, time
+        from gazecapture.console import run_and_leave
+
+        class Dying:
+            def __del__(self):
+                raise KeyboardInterrupt
+
+        @click.command()
+        def tool():
+            x = Dying()
+            del x
+            time.sleep(50)
+            print('slept to the end')
+
+        run_and_leave(tool)
+        """
+    )
+    assert done.returncode == ExitCode.INTERRUPTED
+    assert done.stderr.strip().startswith("interrupted; ")
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr

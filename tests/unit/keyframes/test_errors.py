@@ -45,3 +45,8 @@ def test_errors_are_also_what_a_caller_would_catch(
     assert isinstance(error, builtin)
     assert error.exit_code == code
     assert str(error) == "x"
+
+
+def test_a_line_leaves_dots_as_they_are() -> None:
+    error = DataError("../in/x..y is off.", hint="Run `tool ... --out DIR`.")
+    assert error.one_line() == "../in/x..y is off. Run `tool ... --out DIR`. (GT-DATA)"
