@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -69,7 +70,8 @@ jobs_option = click.option(
 def hold_store(store: Store) -> Iterator[None]:
     """Hold the store for this command; what killed commands left half-written is removed first.
 
-    A request to terminate is treated as an interrupt, so that a job scheduler's limit leaves a clean store too.
+    A request to terminate (on Windows also Ctrl-Break) is treated as an interrupt, so that a job scheduler's limit
+    leaves a clean store too.
     """
     with store_lock(store.root), _terminate_as_interrupt():
         sweep_scratch(store)
@@ -157,12 +159,13 @@ def _terminate_as_interrupt() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread: somebody else handles signals
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():  # somebody else handles signals
         yield
         return
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

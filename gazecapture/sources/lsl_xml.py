@@ -14,7 +14,7 @@ from keyframes.errors import SourceError
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
 
-__all__ = ["column_names", "display_from_xml", "safe_name", "stream_info_from_xml"]
+__all__ = ["column_names", "display_from_xml", "folder_name", "safe_name", "stream_info_from_xml"]
 
 GAZE_KINDS = {"gaze", "eyetracker", "eyetracking"}
 WORDS_KIND = "words"
@@ -55,7 +55,7 @@ def stream_info_from_xml(xml: str, *, stream_id: str = "") -> StreamInfo:
     )
     kind = _text(root, "type")
     info = StreamInfo(
-        stream_id=stream_id or safe_name(name),
+        stream_id=stream_id or folder_name(name),
         role="other",
         name=name,
         kind=kind,
@@ -105,6 +105,12 @@ def display_from_xml(xml: str) -> Display | None:
 def safe_name(text: str) -> str:
     """Return ``text`` as a folder or column name: small letters, digits and underscores."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:60] or "stream"
+
+
+def folder_name(text: str) -> str:
+    """Return ``text`` as a folder's name, on Windows too, where some names are devices."""
+    name = safe_name(text)
+    return f"{name}_stream" if re.fullmatch(r"con|prn|aux|nul|(com|lpt)[0-9]", name) else name
 
 
 def column_names(labels: Sequence[str], *, taken: Iterable[str] = STREAM_PREFIX.names) -> list[str]:

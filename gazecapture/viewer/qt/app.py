@@ -185,7 +185,8 @@ def _ending_on_signals(controller: SessionController) -> Iterator[None]:
     ticking = QTimer()
     ticking.timeout.connect(lambda: None)
     ticking.start(SIGNAL_POLL_MS)
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield
     finally:
