@@ -53,7 +53,8 @@ class _Span:
     on_ns: int
     off_ns: int
     free_from_ns: int
-    """End of the study before."""
+    """From here on nothing else was read: the end of the study before, or image on itself where an attempt that was
+    given up came between."""
 
 
 def to_readings(session: Path, *, key: bytes) -> Iterator[SessionReading]:
@@ -95,18 +96,20 @@ def to_readings(session: Path, *, key: bytes) -> Iterator[SessionReading]:
 def _spans(journal: pa.Table) -> dict[int, _Span]:
     """Find each reading's last finished stretch from ``on`` to ``off``."""
     found: dict[int, _Span] = {}
-    on_ns: dict[int, int] = {}
-    last_off = np.iinfo(np.int64).min
+    opened: tuple[int, int] | None = None
+    free_from = int(np.iinfo(np.int64).min)
     rows = journal.select(["t_ns", "reading_number", "event"]).sort_by("t_ns").to_pylist()
     for row in rows:
-        number = row["reading_number"]
-        if row["event"] == "on":
-            on_ns[number] = row["t_ns"]
-        elif row["event"] == "off" and number in on_ns:
-            found[number] = _Span(
-                reading_number=number, on_ns=on_ns.pop(number), off_ns=row["t_ns"], free_from_ns=last_off
-            )
-            last_off = row["t_ns"]
+        number, t_ns = row["reading_number"], row["t_ns"]
+        if row["event"] == "on" and opened != (number, t_ns):
+            if opened is not None:
+                free_from = (
+                    t_ns  # the window was killed, and what was said before it came back is of no reading
+                )
+            opened = number, t_ns
+        elif row["event"] == "off" and opened is not None and opened[0] == number:
+            found[number] = _Span(reading_number=number, on_ns=opened[1], off_ns=t_ns, free_from_ns=free_from)
+            opened, free_from = None, t_ns
     return dict(sorted(found.items(), key=lambda item: item[1].on_ns))
 
 
@@ -241,13 +244,15 @@ def _gaze(part: GazeStream, span: _Span, display: pa.Table, info: SessionInfo) -
 def _words(session: Path, span: _Span, spans: list[_Span]) -> pa.Table:
     """Give the words that began before this study's end and after the end of the study before.
 
-    What is said between two studies belongs to the coming one, what is said after the last to the last.
+    What is said between two studies belongs to the coming one, what is said after the last to the last, what is
+    said during an attempt that was given up to none.
     """
     words = read_journal(session / "words", schema=WORDS_JOURNAL).table.sort_by("t_start_ns")
     offs = np.array([s.off_ns for s in spans], np.int64)
     own = next(place for place, s in enumerate(spans) if s.reading_number == span.reading_number)
     place = np.minimum(np.searchsorted(offs, words["t_start_ns"].to_numpy(), side="right"), offs.size - 1)
-    mine = words.filter(pa.array(place == own))
+    said_here = words["t_start_ns"].to_numpy() >= span.free_from_ns
+    mine = words.filter(pa.array((place == own) & said_here))
     columns = {
         "word_index": np.arange(mine.num_rows, dtype=np.int32),
         "t_start_ns": pc.subtract(mine["t_start_ns"], span.on_ns),

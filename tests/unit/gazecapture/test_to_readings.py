@@ -282,6 +282,9 @@ def test_the_last_finished_time_counts(tmp_path: Path) -> None:
     ]
     (again,) = good(cut(make_session(tmp_path / "s", display=rows, studies=(study(1), study(2)))))
     assert again.meta.duration_ns == OFF_NS[2] - ON_NS[2]
+    # What was said during the attempt that was given up ("heart", "between") is of no reading.
+    assert again.to_pandas("words")["word"].tolist() == ["normal", "late"]
+    assert again.table("gaze").column("t_ns")[0].as_py() == 0
 
 
 @pytest.mark.parametrize("damage", ["missing", "altered"])
