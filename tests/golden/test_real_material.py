@@ -110,8 +110,8 @@ def n_fixations_by_coder(shared: Path, n: int) -> list[int]:
     manifest = json.loads((shared / "data" / "lund2013" / "manifest.json").read_bytes())
     counts = []
     for entry in [m for m in manifest if m["stim"] == "image"][:n]:
-        fixates = (pd.read_parquet(shared / "data" / "lund2013" / entry["file"])["label_MN"] == 1).astype(int)
-        counts.append(int((fixates.diff().fillna(fixates) == 1).sum()))
+        labels = pd.read_parquet(shared / "data" / "lund2013" / entry["file"])["label_MN"].to_numpy()
+        counts.append(int((np.diff((labels == 1).astype(int), prepend=0) == 1).sum()))
     return counts
 
 
