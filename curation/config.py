@@ -108,7 +108,7 @@ class RegionsConfig(_Section):
     scheme: str = DEFAULT_SCHEME
     """Name of a packaged scheme."""
     error_deg: Degrees = 1.0
-    """Standard deviation of the tracker's error; a fixation spreads over the regions within it."""
+    """How far the tracker's error reaches (two standard deviations); a fixation spreads over the regions within it."""
 
     @field_validator("scheme")
     @classmethod
