@@ -45,7 +45,7 @@ __all__ = ["MANIFEST", "ExportSummary", "export_dataset"]
 logger = logging.getLogger(__name__)
 
 MANIFEST = "dataset.json"
-EXPORT_CODE_VERSION = "1"
+EXPORT_CODE_VERSION = "2"
 """Raised by hand whenever the written bytes change for unchanged input."""
 _PARTS = ("readings", "hdf5", "images", "README.md")
 

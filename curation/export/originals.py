@@ -7,6 +7,7 @@ LUTs, overlays, private groups, file meta).
 from __future__ import annotations
 
 import hashlib
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
 
+from gazecapture.files import as_tool_error
 from gazecapture.radiograph.decode import load_radiograph
 from keyframes.errors import ImageError
 
@@ -52,9 +54,10 @@ def write_original(source: Path, target_stem: Path, *, patient: str, pseudonym: 
     pseudonym : keyed hash; gives new UIDs, the same for the same old ones.
     """
     if source.suffix.lower() != ".dcm":
-        target = target_stem.with_suffix(".png")
-        Image.fromarray(load_radiograph(source).grey8()).save(target, format="PNG")
-        return target
+        grey = load_radiograph(source).grey8()
+        content = io.BytesIO()
+        Image.fromarray(grey).save(content, format="PNG")
+        return _put(content, target_stem.with_suffix(".png"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning quotes the header value it is about
         return _write_dicom(source, target_stem.with_suffix(".dcm"), patient, pseudonym)
@@ -93,7 +96,17 @@ def _write_dicom(source: Path, target: Path, patient: str, pseudonym: Callable[.
     meta.MediaStorageSOPInstanceUID = new.SOPInstanceUID
     meta.TransferSyntaxUID = old.file_meta.TransferSyntaxUID
     new.file_meta = meta
-    new.save_as(target, enforce_file_format=True)
+    content = io.BytesIO()
+    new.save_as(content, enforce_file_format=True)
+    return _put(content, target)
+
+
+def _put(content: io.BytesIO, target: Path) -> Path:
+    """Write from memory: where a disk is full, pydicom says so in an error that no longer has its number."""
+    try:
+        target.write_bytes(content.getbuffer())
+    except OSError as error:
+        raise as_tool_error(error, target, "writing a picture") from error
     return target
 
 

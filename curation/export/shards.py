@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.export.features import huggingface_metadata
+from curation.export.hdf5_file import ForgivingFile
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from gazecapture.files import as_tool_error
 from keyframes.errors import SchemaError
@@ -99,9 +100,9 @@ class Hdf5ShardWriter:
     """Writes HDF5 in the layout that this module's docstring describes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._rows: list[dict[str, Any]] = []
-        self._file = h5py.File(path, "w")
+        self._sink = ForgivingFile(path)
+        self._file = h5py.File(self._sink, "w")
         self._file.attrs["schema_version"] = SHARD_SCHEMA_VERSION
         self._file.attrs["n_rows"] = 0
 
@@ -117,17 +118,17 @@ class Hdf5ShardWriter:
             self._flush()
             if not self._file.attrs["n_rows"]:
                 self._append_table(SHARD.empty_table())
+        finally:
             self._file.close()
-        except OSError as error:
-            raise as_tool_error(error, self._path, "writing a shard") from error
+            self._sink.close()
+        self._sink.raise_failure()
 
     def _flush(self) -> None:
+        self._sink.raise_failure()
         if self._rows:
-            try:
-                self._append_table(_table(self._rows, SHARD))
-            except OSError as error:
-                raise as_tool_error(error, self._path, "writing a shard") from error
+            self._append_table(_table(self._rows, SHARD))
             self._rows = []
+            self._sink.raise_failure()
 
     def _append_table(self, table: pa.Table) -> None:
         for field in table.schema:
