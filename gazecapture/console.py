@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -34,7 +35,7 @@ from rich.progress import (
 from gazecapture.files import as_tool_error
 from keyframes.errors import ExitCode, GazeToolError
 
-__all__ = ["echo_result", "progress_bar", "run_and_leave", "run_command", "setup_logging"]
+__all__ = ["FiniteRange", "echo_result", "progress_bar", "run_and_leave", "run_command", "setup_logging"]
 
 _AGAIN_S = 0.02
 """Time after which an interrupt that got lost is given again: long enough to have left what swallowed it."""
@@ -67,15 +68,17 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         _debug()
         _complain(error.one_line())
         return ExitCode(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away (as `| head` does); Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
+    except SystemExit:
+        return ExitCode.OK  # how click leaves when the reader of our output went away, as `| head` does
     except OSError as error:
         _debug()
         tool_error = as_tool_error(error, Path(str(error.filename or ".")), "working")
         _complain(tool_error.one_line())
         return ExitCode(tool_error.exit_code)
+    except UnicodeEncodeError as error:
+        _debug()
+        _complain(f"a file or folder has a name that is no valid {error.encoding}. Rename it. (GT-PATH)")
+        return ExitCode.USAGE
     except Exception as error:
         _debug()
         _complain(
@@ -84,6 +87,17 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         )
         return ExitCode.INTERNAL
     return ExitCode(outcome) if isinstance(outcome, int) else ExitCode.OK
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers; click's own takes nan, which no limit holds, and inf where a limit is absent."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType.convert`."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def run_and_leave(command: click.Command) -> NoReturn:

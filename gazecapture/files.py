@@ -41,10 +41,12 @@ they let go within milliseconds."""
 
 
 def as_tool_error(error: OSError, path: Path, doing: str) -> GazeToolError:
-    """Turn an operating-system error into one of ours that says what to do.
+    """Turn an operating-system error into one of ours that says what to do; one of ours stays as it is.
 
     doing : a present participle with its object, such as ``"writing the journal"``.
     """
+    if isinstance(error, GazeToolError):
+        return error
     if error.errno in _FULL:
         return DiskFullError(
             f"{path}: no room left on the volume while {doing}",
@@ -86,6 +88,15 @@ def claim_output_folder(folder: Path, *, kind: str) -> Path:
     A marker file ``.gazecapture`` with ``kind`` in it is written into a new or empty folder; a folder that is not
     empty must carry the marker of the same kind. Raises UsageError otherwise.
     """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the folder's name is no valid UTF-8",
+            hint="Choose another output folder.",
+            path=folder,
+            code="GT-PATH",
+        ) from None
     marker = folder / _MARKER
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, a folder is needed", path=folder, code="GT-NOT-A-FOLDER")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gazecapture.console import echo_result
+from gazecapture.console import FiniteRange, echo_result
 from gazecapture.worklist import load_worklist, order_for_reader
 from keyframes.errors import ExitCode, UsageError
 
@@ -56,7 +56,7 @@ def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.option(
     "--display-mm", metavar="WxH", callback=_size_mm, help="Visible size of the screen in mm, as 531x299."
 )
-@click.option("--distance-mm", type=click.FloatRange(min=100, max=3000), help="From eye to screen, in mm.")
+@click.option("--distance-mm", type=FiniteRange(min=100, max=3000), help="From eye to screen, in mm.")
 @click.option(
     "--order",
     type=click.Choice(["listed", "shuffled"]),
@@ -68,7 +68,7 @@ def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.option("--stream", help="Name of the gaze stream, where there are several.")
 @click.option(
     "--wait-s",
-    type=click.FloatRange(min=0.1),
+    type=FiniteRange(min=0.1),
     default=10.0,
     show_default=True,
     help="How long to look for the gaze stream.",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gazecapture.console import echo_result
+from gazecapture.console import FiniteRange, echo_result
 from gazecapture.session.recorder import record_session
 from gazecapture.session.status import RecorderStatus
 from gazecapture.sources.lsl import LslSource
@@ -31,9 +31,9 @@ __all__ = ["record_command", "status_lines"]
     "The words stream of the same host comes too.",
 )
 @click.option(
-    "--wait-s", type=click.FloatRange(min=0), default=10.0, show_default=True, help="How long to look, s."
+    "--wait-s", type=FiniteRange(min=0), default=10.0, show_default=True, help="How long to look, s."
 )
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time, s.")
+@click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="End after this time, s.")
 @click.option("--json", "as_json", is_flag=True, help="Print the final state as JSON.")
 def record_command(
     *, out: Path, streams: tuple[str, ...], wait_s: float, seconds: float | None, as_json: bool

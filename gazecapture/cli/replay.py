@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gazecapture.console import echo_result
+from gazecapture.console import FiniteRange, echo_result
 from gazecapture.sources.replay import ReplayOutlet, load_recording
 
 __all__ = ["replay_command"]
@@ -14,11 +14,11 @@ __all__ = ["replay_command"]
 
 @click.command("replay")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option("--speed", type=FiniteRange(min=0, min_open=True), default=1.0, show_default=True)
 @click.option("--name", help="Name of the outlet; the recorded stream's own without it.")
 @click.option(
     "--wait-s",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=30.0,
     show_default=True,
     help="How long to wait for a receiver, s.",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gazecapture.console import echo_result, progress_bar
+from gazecapture.console import FiniteRange, echo_result, progress_bar
 from keyframes.errors import ExitCode, UsageError
 
 __all__ = ["simulate_command"]
@@ -33,7 +33,7 @@ __all__ = ["simulate_command"]
 @click.option("--size", metavar="WxH", help="With --offline: size of the phantoms, px.")
 @click.option(
     "--ambiguous",
-    type=click.FloatRange(0.0, 1.0),
+    type=FiniteRange(0.0, 1.0),
     default=0.0,
     help="With --offline: share of studies with subtle findings.",
 )

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import click
 
-from gazecapture.console import echo_result
+from gazecapture.console import FiniteRange, echo_result
 from gazecapture.sources.lsl import discover
 
 __all__ = ["streams_command"]
@@ -14,7 +14,7 @@ __all__ = ["streams_command"]
 
 @click.command("streams")
 @click.option(
-    "--wait-s", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="How long to look, s."
+    "--wait-s", type=FiniteRange(min=0.1), default=2.0, show_default=True, help="How long to look, s."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def streams_command(*, wait_s: float, as_json: bool) -> None:

@@ -31,6 +31,7 @@ from gazecapture.files import (
 from gazecapture.session.journal import read_journal
 from gazecapture.session.recorder_client import adopt_recorder
 from gazecapture.session.schema import DISPLAY_JOURNAL
+from gazecapture.simulation.feed import check_rate
 from gazecapture.store import Store
 from gazecapture.worklist import load_worklist
 from keyframes.errors import ExitCode, GazeToolError, UsageError
@@ -56,6 +57,9 @@ SessionID = demo-{session_id}
 level = -2
 """
 """The demo's streams are found on this machine only, and never mixed up with a laboratory's."""
+
+MAX_READINGS = 1000
+"""A reading takes half a minute: more is a slip of the finger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +87,11 @@ def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoResult:
 
     Raises GazeToolError where a step fails; what was done before stays and is not done again.
     """
-    if options.n_readings < 1:
-        raise UsageError(f"--readings is {options.n_readings}, at least 1 is needed")
+    if not 1 <= options.n_readings <= MAX_READINGS:
+        raise UsageError(f"--readings is {options.n_readings}, expected 1 to {MAX_READINGS}")
+    if options.seed < 0:
+        raise UsageError(f"--seed is {options.seed}, it counts from 0")
+    check_rate(options.rate_hz)
     out = claim_output_folder(options.out.resolve(), kind="demo")
     paths = {
         "studies": out / "studies",

@@ -8,7 +8,7 @@ import textwrap
 import click
 import pytest
 
-from gazecapture.console import run_command
+from gazecapture.console import FiniteRange, run_command
 from keyframes.errors import DataError, ExitCode, PrivacyError
 
 
@@ -109,3 +109,37 @@ def test_an_interrupt_that_python_loses_comes_again() -> None:
     assert done.stderr.strip().startswith("interrupted; ")
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "x"])
+def test_a_number_must_be_finite(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    @click.option("--wait-s", type=FiniteRange(min=0))
+    def tool(wait_s: float) -> None:
+        raise AssertionError(wait_s)
+
+    assert run_command(tool, ["--wait-s", number]) == ExitCode.USAGE
+    assert "Invalid value for '--wait-s'" in capsys.readouterr().err
+
+
+def test_a_reader_of_the_output_may_leave() -> None:
+    code = (
+        "import click; from gazecapture.console import run_and_leave as run; import sys; sys.stdin.read()\n"
+    )
+    code += "run(click.command()(lambda: click.echo('x' * 100)))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == b""
+
+
+def test_a_name_that_is_no_text_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    error = UnicodeEncodeError("utf-8", "in/\udcff", 3, 4, "surrogates not allowed")
+    assert run_command(command(error), []) == ExitCode.USAGE
+    assert "GT-PATH" in capsys.readouterr().err

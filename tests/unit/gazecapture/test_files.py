@@ -182,3 +182,13 @@ def test_sha256_and_free_bytes(tmp_path: Path) -> None:
     write_bytes_atomically(tmp_path / "x", b"abc")
     assert sha256_of(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert free_bytes(tmp_path / "not" / "yet" / "there") > 0
+
+
+def test_one_of_our_errors_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(DiskFullError, match="inside"), atomic_path(tmp_path / "x"):
+        raise DiskFullError("inside")
+
+
+def test_an_output_folder_must_be_text(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="UTF-8"):
+        claim_output_folder(tmp_path / "\udcff", kind="store")
