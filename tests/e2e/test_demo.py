@@ -59,7 +59,8 @@ def test_agreement_with_the_ground_truth(demo_run: DemoRun) -> None:
         "image of a fixation",
     ):
         assert found[name]["ok"] is True, found[name]
-    # The target of 0.9 is held over many phantoms (test_atlas_phantoms); two readings scatter by 0.03 about it.
+    # Below the target of 0.9, which these two studies miss (0.85): the floor only catches a worse atlas. The atlas
+    # test over many phantoms does not hold the target either; it asks for a mean of 0.88.
     assert found["letter of a fixation"]["value"] >= 0.84
 
 
