@@ -34,7 +34,7 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt system-packages.txt | $(VENV
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
 	@sh tools/system-packages.sh demo test
-	$(INSTALL) --editable '.[viewer,test]'
+	$(INSTALL) --editable '.[viewer,segment,test]'
 	$(INSTALL) --editable '.[train]'
 	@touch $@
 
