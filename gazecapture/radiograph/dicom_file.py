@@ -75,9 +75,13 @@ def decode(content: bytes) -> Radiograph:
         spacing_y_mm=spacing_y,
         spacing_kind=kind,
         view_position=_view(header),
+        body_part="BREAST"
+        if _text(header, "Modality") == "MG"
+        else _text(header, "BodyPartExamined").upper(),
         burned_in=_text(header, "BurnedInAnnotation").upper() == "YES",
         patient_id=_text(header, "PatientID"),
         study_uid=_text(header, "StudyInstanceUID"),
+        sop_uid=_text(header, "SOPInstanceUID"),
         names=frozenset(_names(header)),
     )
 

@@ -33,10 +33,14 @@ class Radiograph:
     spacing_kind: str = "unknown"
     """pixel (corrected to the patient), detector (plane of the detector), or unknown."""
     view_position: str = ""
+    body_part: str = ""
+    """As the header says, upper case; BREAST for a mammogram. Empty where it is not said."""
     burned_in: bool = False
     """The header says that text is burned into the pixels; False says nothing."""
     patient_id: str = field(default="", repr=False)
     study_uid: str = field(default="", repr=False)
+    sop_uid: str = field(default="", repr=False)
+    """SOP Instance UID: what an annotation of this very picture refers to."""
     names: frozenset[str] = field(default=frozenset(), repr=False)
     """People and institutions that the header names; for redaction, never printed."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import base64
+import binascii
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -11,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keyframes.errors import SchemaError
+from keyframes.regions.bitmap import Bitmap
 
 __all__ = ["Region", "RegionMap"]
 
@@ -19,11 +23,17 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """One named region: a simple polygon in image px."""
+    """One named region in image px: a simple polygon, or a mask of any number of components and holes."""
 
     name: str
     polygon: tuple[tuple[float, float], ...]
-    """At least three corners in order; closed by itself."""
+    """At least three corners in order; closed by itself. Of a mask, its bounding box."""
+    bitmap: Bitmap | None = None
+    """Where it is given, it says what lies inside, not the polygon."""
+    provider: str = ""
+    """Who drew this region, where it is not the map's provider."""
+    confidence: float | None = None
+    """0 to 1, where it is not the map's."""
 
     @classmethod
     def from_box(cls, name: str, box: Box) -> Self:
@@ -31,20 +41,29 @@ class Region:
         x0, y0, x1, y1 = box
         return cls(name=name, polygon=((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
 
+    @classmethod
+    def from_bitmap(cls, name: str, bitmap: Bitmap) -> Self:
+        """Return a region that is a mask."""
+        return replace(cls.from_box(name, bitmap.box), bitmap=bitmap)
+
     @property
     def box(self) -> Box:
-        """The polygon's bounding box, half-open."""
+        """The bounding box, half-open."""
         xs, ys = [p[0] for p in self.polygon], [p[1] for p in self.polygon]
         return min(xs), min(ys), max(xs), max(ys)
 
     @property
     def area_px2(self) -> float:
-        """Area by the shoelace formula."""
+        """Area: by the shoelace formula, or of the mask's cells."""
+        if self.bitmap is not None:
+            return self.bitmap.area_px2
         x, y = np.asarray(self.polygon, np.float64).T
         return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
     def contains(self, x_image_px: ArrayLike, y_image_px: ArrayLike) -> NDArray[np.bool_]:
         """Say which points lie inside (even-odd rule); any shape, NaN lies outside."""
+        if self.bitmap is not None:
+            return self.bitmap.contains(x_image_px, y_image_px)
         x, y = np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64)
         inside = np.zeros(np.broadcast(x, y).shape, np.bool_)
         corners = self.polygon
@@ -64,7 +83,7 @@ class RegionMap:
     height_px: int
     regions: Mapping[str, Region]
     provider: str
-    """atlas, manual, imported, onnx or truth."""
+    """atlas, manual, imported, onnx or truth; of a merged map, the surest one's."""
     confidence: float
     """0 (a guess) to 1 (drawn by a person)."""
 
@@ -81,6 +100,33 @@ class RegionMap:
             confidence=confidence,
         )
 
+    @classmethod
+    def merged(cls, maps: Iterable[Self]) -> Self | None:
+        """Return one map of several of the same image, the surest first: it wins where two name a region.
+
+        Every region keeps its own provider and confidence. None where there is no map at all.
+        """
+        listed = list(maps)
+        if len(listed) <= 1:
+            return listed[0] if listed else None
+        regions: dict[str, Region] = {}
+        for found in listed:
+            for name, region in found.regions.items():
+                regions.setdefault(
+                    name,
+                    replace(region, provider=found.provider_of(name), confidence=found.confidence_of(name)),
+                )
+        return replace(listed[0], regions=MappingProxyType(regions))
+
+    def provider_of(self, region: str) -> str:
+        """Return who drew a region."""
+        return self.regions[region].provider or self.provider
+
+    def confidence_of(self, region: str) -> float:
+        """Return how sure a region is, 0 to 1."""
+        own = self.regions[region].confidence
+        return self.confidence if own is None else own
+
     def to_dict(self) -> dict[str, Any]:
         """Return the map as JSON-ready values."""
         return {
@@ -88,7 +134,7 @@ class RegionMap:
             "height_px": self.height_px,
             "provider": self.provider,
             "confidence": self.confidence,
-            "regions": {name: [list(p) for p in region.polygon] for name, region in self.regions.items()},
+            "regions": {name: _region_content(region) for name, region in self.regions.items()},
         }
 
     @classmethod
@@ -100,10 +146,58 @@ class RegionMap:
                 height_px=int(content["height_px"]),
                 provider=str(content["provider"]),
                 confidence=float(content["confidence"]),
-                regions={
-                    name: Region(name=name, polygon=tuple((float(x), float(y)) for x, y in polygon))
-                    for name, polygon in content["regions"].items()
-                },
+                regions={name: _region_of(name, value) for name, value in content["regions"].items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
             raise SchemaError(f"a region map's field is absent or off: {error}") from error
+
+
+def _region_content(region: Region) -> Any:
+    """Return a polygon as its corners, anything more as a mapping."""
+    if region.bitmap is None and not region.provider and region.confidence is None:
+        return [list(p) for p in region.polygon]
+    content: dict[str, Any] = {"provider": region.provider, "confidence": region.confidence}
+    if region.bitmap is None:
+        return content | {"polygon": [list(p) for p in region.polygon]}
+    grid = region.bitmap
+    return content | {
+        "x0_px": grid.x0_px,
+        "y0_px": grid.y0_px,
+        "scale_x_px": grid.scale_x_px,
+        "scale_y_px": grid.scale_y_px,
+        "width": grid.width,
+        "height": grid.height,
+        "cells": base64.b64encode(zlib.compress(np.packbits(grid.array).tobytes())).decode(),
+    }
+
+
+def _region_of(name: str, content: Any) -> Region:
+    """Return the region that `_region_content` gave."""
+    if not isinstance(content, Mapping):
+        return Region(name=name, polygon=_corners(content))
+    provider = str(content["provider"])
+    confidence = None if content["confidence"] is None else float(content["confidence"])
+    if "polygon" in content:
+        return Region(
+            name=name, polygon=_corners(content["polygon"]), provider=provider, confidence=confidence
+        )
+    width, height = int(content["width"]), int(content["height"])
+    n_bytes = (width * height + 7) // 8
+    packed = zlib.decompressobj().decompress(base64.b64decode(content["cells"], validate=True), n_bytes)
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=width * height)
+    if min(width, height) < 1 or bits.size != width * height or len(packed) != n_bytes:
+        raise ValueError("a mask does not fill its grid")
+    grid = Bitmap(
+        x0_px=float(content["x0_px"]),
+        y0_px=float(content["y0_px"]),
+        scale_x_px=float(content["scale_x_px"]),
+        scale_y_px=float(content["scale_y_px"]),
+        width=width,
+        height=height,
+        cells=bits.tobytes(),
+    )
+    return replace(Region.from_bitmap(name, grid), provider=provider, confidence=confidence)
+
+
+def _corners(points: Any) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in points)
