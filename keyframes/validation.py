@@ -1,0 +1,26 @@
+"""How far off the tracker was in a reading, by the validations around it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pyarrow as pa
+
+__all__ = ["validation_error_deg"]
+
+
+def validation_error_deg(validations: pa.Table) -> float | None:
+    """Return the accuracy of a reading in degrees: the worst of its phases; None where none was measured.
+
+    validations : `keyframes.reading.VALIDATIONS`; an accuracy that is not finite is no measurement.
+
+    A phase's accuracy is that of both eyes together where it was measured, else the mean over the eyes; of several
+    validations in one phase the last counts.
+    """
+    by_phase: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in validations.sort_by("t_ns").to_pylist():
+        if np.isfinite(row["accuracy_deg"]):
+            by_phase[row["phase"]][row["eye"]] = row["accuracy_deg"]
+    worst = (eyes["both"] if "both" in eyes else float(np.mean(list(eyes.values()))) for eyes in by_phase.values())
+    return max(worst, default=None)
