@@ -1,10 +1,12 @@
 """Letter schemes: which region belongs to which step of a reading order, and which of two regions wins.
 
-A scheme is a TOML file, so that nothing here knows a chest. Several are named; every output names its scheme.
+A scheme is a TOML file, so that nothing here knows a chest. Published letter schemes contradict each other (B is the
+lungs or the bones), so several are packaged, and every output names the scheme that it was made with.
 """
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +37,8 @@ class SchemeRegion:
     """0 wins over 1; regions of one group share it."""
     alternates: tuple[str, ...] = ()
     """Letters that other schemes give it."""
+    area: str = ""
+    """Which of the scheme's coarse areas it lies in; empty where it lies in none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,12 @@ class Scheme:
     regions: Mapping[str, SchemeRegion]
     outside: str
     """Name of the pseudo-region of everything that lies in no region; it is one of ``regions`` and loses to all."""
+    body_part: str = ""
+    """What the pictures show, lower case; empty where the scheme does not say."""
+    areas: tuple[str, ...] = ()
+    """Coarse areas that a trainer asks for by name, each made of some regions."""
+    content_hash: str = ""
+    """16 hex digits that change with any character of the file."""
 
     def __contains__(self, region: object) -> bool:
         return region in self.regions
@@ -87,6 +97,7 @@ class _Region(_Entry):
     name: Name
     letter: Name
     alternates: tuple[Name, ...] = ()
+    area: Name | None = None
 
 
 class _Group(_Entry):
@@ -97,6 +108,8 @@ class _Group(_Entry):
 class _SchemeFile(_Entry):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     title: Name
+    body_part: Annotated[str, Field(pattern=r"^[a-z][a-z ]{0,31}$")] | None = None
+    areas: tuple[Name, ...] = ()
     outside: _Region
     letters: Annotated[tuple[_Letter, ...], Field(min_length=1)]
     groups: Annotated[tuple[_Group, ...], Field(min_length=1)]
@@ -111,8 +124,9 @@ def packaged_schemes() -> tuple[str, ...]:
 def load_scheme(name: str | Path = DEFAULT_SCHEME) -> Scheme:
     """Return a packaged scheme by its name, or a user's own by the path of its TOML file.
 
-    A string is a path where it ends in ``.toml``. Raises ConfigError where there is no such scheme or its
-    content is off; the message names the field.
+    A string is a path where it ends in ``.toml``. Raises ConfigError where there is no such scheme, its content is
+    off (the message names the field), or a file of the user's own bears a packaged scheme's name: outputs tell
+    schemes apart by their names.
     """
     if isinstance(name, str) and not name.endswith(_SUFFIX):
         return _packaged(name)
@@ -122,7 +136,14 @@ def load_scheme(name: str | Path = DEFAULT_SCHEME) -> Scheme:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"the scheme file cannot be read: {reason}", path=path) from error
-    return parse_scheme(text, path=path)
+    scheme = parse_scheme(text, path=path)
+    if scheme.name in packaged_schemes() and scheme.content_hash != _packaged(scheme.name).content_hash:
+        raise ConfigError(
+            f"the scheme is called {scheme.name!r} like a packaged one, but differs from it",
+            hint="Give it a name of its own.",
+            path=path,
+        )
+    return scheme
 
 
 @cache
@@ -143,20 +164,21 @@ def parse_scheme(text: str, *, path: Path | None = None) -> Scheme:
     """Return the scheme that a TOML text holds; ``path`` is for messages only.
 
     Raises ConfigError, naming the field, where the text is no TOML, a field is absent, unknown or off, a letter
-    is declared twice or not at all, or a region is listed twice.
+    or an area is declared twice or not at all, or a region is listed twice.
     """
     try:
         content = _SchemeFile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"the scheme is no valid TOML: {error}", path=path) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"the scheme's field {place!r} is off: {first['msg']}", path=path) from error
     letters = [entry.letter for entry in content.letters]
-    for letter in letters:
-        if letters.count(letter) > 1:
-            raise ConfigError(f"the scheme declares letter {letter!r} twice", path=path)
+    for kind, declared in (("letter", letters), ("area", list(content.areas))):
+        for entry in declared:
+            if declared.count(entry) > 1:
+                raise ConfigError(f"the scheme declares {kind} {entry!r} twice", path=path)
     regions: dict[str, SchemeRegion] = {}
     listed = [(rank, region) for rank, group in enumerate(content.groups) for region in group.regions]
     for rank, region in (*listed, (len(content.groups), content.outside)):
@@ -167,10 +189,20 @@ def parse_scheme(text: str, *, path: Path | None = None) -> Scheme:
                     hint=f"Declared: {', '.join(letters)}.",
                     path=path,
                 )
+        if region.area is not None and region.area not in content.areas:
+            raise ConfigError(
+                f"the scheme's region {region.name!r} has area {region.area!r}, which areas does not declare",
+                hint=f"Declared: {', '.join(content.areas) or 'none'}.",
+                path=path,
+            )
         if region.name in regions:
             raise ConfigError(f"the scheme lists region {region.name!r} twice", path=path)
         regions[region.name] = SchemeRegion(
-            name=region.name, letter=region.letter, priority=rank, alternates=region.alternates
+            name=region.name,
+            letter=region.letter,
+            priority=rank,
+            alternates=region.alternates,
+            area=region.area or "",
         )
     return Scheme(
         name=content.name,
@@ -178,4 +210,7 @@ def parse_scheme(text: str, *, path: Path | None = None) -> Scheme:
         letters=tuple((entry.letter, entry.title) for entry in content.letters),
         regions=MappingProxyType(regions),
         outside=content.outside.name,
+        body_part=content.body_part or "",
+        areas=content.areas,
+        content_hash=hashlib.sha256(text.encode()).hexdigest()[:16],
     )

@@ -43,11 +43,70 @@ def test_gazex_v1_gives_all_36_locations_their_documented_letter() -> None:
     scheme = load_scheme()
     documented = {name: letter for letter, names in LETTERS.items() for name in names}
     assert len(documented) == 36
-    assert {n: r.letter for n, r in scheme.regions.items() if n not in {"device", "external"}} == documented
+    others = {"device", "external", "whole lung"}
+    assert {n: r.letter for n, r in scheme.regions.items() if n not in others} == documented
     assert scheme.name == "gazex-v1"
     assert scheme.letter_of("device") == "F"
     assert scheme.letter_of("external") == "E"
     assert scheme.outside == "external"
+
+
+def test_gazex_v1_knows_the_twelve_areas_and_where_they_are() -> None:
+    scheme = load_scheme()
+    assert scheme.areas == (
+        "abdomen", "cardiac silhouette", "left apical zone", "left hilar structures", "left lung", "mediastinum",
+        "right apical zone", "right hilar structures", "right lung", "whole lung", "spine", "trachea",
+    )  # fmt: skip
+    assert all(scheme.regions[area].area == area for area in scheme.areas), "every area is a region as well"
+    assert scheme.letter_of("whole lung") == "B"
+    assert scheme.regions["left mid lung zone"].area == "left lung"
+    assert {n for n, r in scheme.regions.items() if not r.area} == {
+        "device",
+        "external",
+        "left clavicle",
+        "right clavicle",
+    }
+
+
+def test_the_published_letter_schemes_contradict_each_other() -> None:
+    gazex, radiopaedia, mnemonics = map(
+        load_scheme, ("gazex-v1", "radiopaedia-abcde-2023", "mnemonics-abcdef-v1")
+    )
+    for region, letters in {
+        "left mid lung zone": "BBF",
+        "left clavicle": "EDB",
+        "left hemidiaphragm": "DBD",
+        "left costophrenic angle": "BBC",
+        "cardiac silhouette": "CCC",
+        "left hilar structures": "CCA",
+        "trachea": "AAA",
+        "device": "FEE",
+    }.items():
+        assert "".join(s.letter_of(region) for s in (gazex, radiopaedia, mnemonics)) == letters, region
+    assert set(gazex.regions) == set(radiopaedia.regions) == set(mnemonics.regions)
+    assert all(gazex.priority(r) == mnemonics.priority(r) == radiopaedia.priority(r) for r in gazex.regions)
+    assert [letter for letter, _ in radiopaedia.letters] == list("ABCDE")
+
+
+def test_every_packaged_scheme_is_named_like_its_file_and_says_its_body_part() -> None:
+    for name in packaged_schemes():
+        scheme = load_scheme(name)
+        assert scheme.name == name
+        assert scheme.body_part == ("breast" if name.startswith("mammo") else "chest")
+        assert set(scheme.regions).isdisjoint(load_scheme().regions) == name.startswith("mammo")
+
+
+def test_a_file_may_not_bear_a_packaged_name_unless_it_is_that_scheme(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(BREAST.replace("breast-v1", "gazex-v1"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="called 'gazex-v1' like a packaged one"):
+        load_scheme(file)
+
+
+def test_the_content_hash_changes_with_the_content() -> None:
+    changed = BREAST.replace('letter = "G", alternates', 'letter = "O", alternates')
+    assert parse_scheme(BREAST).content_hash == parse_scheme(BREAST).content_hash
+    assert parse_scheme(BREAST).content_hash != parse_scheme(changed).content_hash
 
 
 def test_letters_come_in_reading_order_with_titles() -> None:
@@ -113,6 +172,9 @@ def test_an_unknown_scheme_lists_the_packaged_ones() -> None:
         ('regions = [{ name = "nipple", letter = "N" }]', "regions = []", r"groups.0.regions"),
         ('name = "gland"', 'name = ""', r"groups.1.regions.0.name"),
         ('name = "breast-v1"', "name = breast", "no valid TOML"),
+        ('alternates = ["N"]', 'area = "left breast"', "'gland' has area 'left breast'"),
+        ('title = "Mammogram"', 'title = "Mammogram"\nareas = ["a", "a"]', "area 'a' twice"),
+        ('title = "Mammogram"', 'title = "Mammogram"\nbody_part = "Breast!"', "field 'body_part' is off"),
     ],
 )
 def test_what_is_off_in_a_scheme_file_is_named_with_its_file(
