@@ -51,10 +51,11 @@ def cluster_fixations(
     graph = csr_array((np.ones(int(joined.sum())), (first[joined], second[joined])), shape=(n, n))
     component = connected_components(graph, directed=False)[1]
     labels[core] = component[core]
-    nearest = np.full(n, np.inf)
-    for a, b, d in zip(np.r_[first, second], np.r_[second, first], np.r_[distance, distance], strict=True):
-        if not core[a] and core[b] and d < nearest[a]:
-            nearest[a], labels[a] = d, component[b]
+    other, near_to, apart = np.r_[first, second], np.r_[second, first], np.r_[distance, distance]
+    joins = np.flatnonzero(~core[other] & core[near_to])
+    joins = joins[np.lexsort((apart[joins], other[joins]))]
+    border, nearest = np.unique(other[joins], return_index=True)
+    labels[border] = component[near_to[joins[nearest]]]
     return _numbered_by_first(labels)
 
 

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from keyframes.errors import GeometryError
 
-__all__ = ["LONGEST_CELLS", "DwellMap", "dwell_map", "log_normalised"]
+__all__ = ["LONGEST_CELLS", "SIGMA_DEG", "DwellMap", "dwell_map", "log_normalised"]
 
 LONGEST_CELLS = 256
 """Cells along the longer side, at most: a cell is then below 0.15 degrees on a radiograph that fills a screen of
 35 degrees, far below the width of a Gaussian, and the time to draw does not depend on the image's size."""
+SIGMA_DEG = 1.0
+"""Degrees. SD of the Gaussian of a fixation: the fovea's radius, and the usual bound of a tracker's error."""
 MIN_SIGMA_CELLS = 0.6
 """A narrower Gaussian would fall between the cells."""
 CUT_SIGMAS = 4.5
@@ -30,15 +33,33 @@ class DwellMap:
     cell_px: float
     """Image px along one cell; cell (i, j) covers x in [j, j+1) * cell_px, y in [i, i+1) * cell_px."""
 
-    def box_of(self, cells: NDArray[np.bool_], width_px: int, height_px: int) -> list[float]:
-        """Return the bounding box (x0, y0, x1, y1) of the marked cells in image px, half-open, cut at the image."""
-        rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
-        return [
-            float(columns[0] * self.cell_px),
-            float(rows[0] * self.cell_px),
-            float(min(width_px, (columns[-1] + 1) * self.cell_px)),
-            float(min(height_px, (rows[-1] + 1) * self.cell_px)),
-        ]
+    def hot_boxes(self, share: float, *, width_px: int, height_px: int) -> list[list[float]]:
+        """Return the boxes (x0, y0, x1, y1) of the connected hot areas, the one with the most dwell first.
+
+        Hot is what has at least ``share`` of the map's peak; corners connect. Boxes are half-open, in image px, cut at
+        the image. A map without dwell has none.
+        """
+        hot = self.heat >= share * self.heat.max(initial=0.0) if self.heat.any() else self.heat > 0
+        rows, columns = np.flatnonzero(hot.any(axis=1)), np.flatnonzero(hot.any(axis=0))
+        if not rows.size:
+            return []
+        top, left = int(rows[0]), int(columns[0])
+        part = np.s_[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+        areas, n_areas = ndimage.label(hot[part], structure=np.ones((3, 3)))
+        dwell = np.bincount(areas.ravel(), weights=self.heat[part].ravel(), minlength=n_areas + 1)[1:]
+        found = ndimage.find_objects(areas)
+        boxes = []
+        for area in np.argsort(-dwell, kind="stable").tolist():
+            y, x = found[area]
+            boxes.append(
+                [
+                    float((left + x.start) * self.cell_px),
+                    float((top + y.start) * self.cell_px),
+                    float(min(width_px, (left + x.stop) * self.cell_px)),
+                    float(min(height_px, (top + y.stop) * self.cell_px)),
+                ]
+            )
+        return boxes
 
 
 def dwell_map(
@@ -98,7 +119,8 @@ def _profiles(
 ) -> NDArray[np.float32]:
     """Return (n, cells) Gaussians along one axis, cut where the image was not shown; a Gaussian is separable."""
     n_cells = int(np.ceil(length_px / cell_px))
-    middles = (np.arange(n_cells) + 0.5) * cell_px
+    edges = np.minimum(np.arange(n_cells + 1) * cell_px, length_px)
+    middles = (edges[:-1] + edges[1:]) / 2
     away = (middles - at[:, None]) / np.maximum(sigma, MIN_SIGMA_CELLS * cell_px)[:, None]
     profile = np.exp(-0.5 * away**2)
     own = np.arange(n_cells) == np.floor(at / cell_px)[:, None]

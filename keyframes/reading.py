@@ -194,9 +194,10 @@ FINDINGS = _schema(
         "finding_id": _STR, "label": _STR, "present": _BOOL, "shape": _STR, "sentence_ids": pa.list_(_STR),
         "source": _STR,
     },
-    {"certainty": _F64, "rating": _F64, "image_index": _I16, "box": _NUMBERS},
+    {"certainty": _F64, "rating": _F64, "image_index": _I16, "box": _NUMBERS, "t_ns": _I64},
 )  # fmt: skip
-"""What the reader marked. shape: box, ellipse (inscribed in ``box``), or none. certainty: 0 to 1."""
+"""What the reader marked. shape: box, ellipse (inscribed in ``box``), or none. certainty: 0 to 1. t_ns: when it was
+first marked; null where a source does not tell."""
 
 TRUTH = FINDINGS
 """Reference lesions with their source; used for measures only."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["LEAD_S", "MIN_SILENT_S", "Window", "sentence_weights", "sentence_windows"]
+__all__ = ["LEAD_S", "MIN_SILENT_S", "Window", "sentence_weights", "sentence_windows", "windows_between"]
 
 LEAD_S = 2.0
 """s that gaze leads speech, unless it was fitted for the reader; the published scripts take the same."""
@@ -97,3 +99,9 @@ def sentence_windows(
     if begin > t:
         windows.append(Window(sentence_id=None, t_start_ns=t, t_end_ns=_FOREVER_NS))
     return windows
+
+
+def windows_between(times_ns: Iterable[int]) -> list[Window]:
+    """Return silent windows that cover all time without overlap, cut at the times given, which are in order."""
+    bounds = [-_FOREVER_NS, *times_ns, _FOREVER_NS]
+    return [Window(sentence_id=None, t_start_ns=a, t_end_ns=b) for a, b in itertools.pairwise(bounds)]

@@ -7,7 +7,12 @@ from collections import defaultdict
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["validation_error_deg"]
+__all__ = ["SD_PER_ERROR", "UNVALIDATED_ERROR_DEG", "validation_error_deg"]
+
+UNVALIDATED_ERROR_DEG = 1.0
+"""Degrees. The tracker's error where nobody measured it: the usual bound for a session that was not thrown away."""
+SD_PER_ERROR = 0.5
+"""A tracker's error is taken as two standard deviations on each axis: 95 % of the gaze lies within it."""
 
 
 def validation_error_deg(validations: pa.Table) -> float | None:
@@ -22,5 +27,7 @@ def validation_error_deg(validations: pa.Table) -> float | None:
     for row in validations.sort_by("t_ns").to_pylist():
         if np.isfinite(row["accuracy_deg"]):
             by_phase[row["phase"]][row["eye"]] = row["accuracy_deg"]
-    worst = (eyes["both"] if "both" in eyes else float(np.mean(list(eyes.values()))) for eyes in by_phase.values())
+    worst = (
+        eyes["both"] if "both" in eyes else float(np.mean(list(eyes.values()))) for eyes in by_phase.values()
+    )
     return max(worst, default=None)

@@ -269,13 +269,16 @@ def _findings(session: Path, span: _Span) -> pa.Table:
     """Give the findings as they stood when the study was closed."""
     journal = read_journal(session / "annotations", schema=ANNOTATIONS).table
     standing: dict[str, dict[str, Any]] = {}
+    marked_ns: dict[str, int] = {}
     for row in journal.sort_by("t_ns").to_pylist():
         if row["reading_number"] != span.reading_number or not span.on_ns <= row["t_ns"] <= span.off_ns:
             continue
         if row["action"] == "remove":
             standing.pop(row["finding_id"], None)
+            marked_ns.pop(row["finding_id"], None)
         else:
             standing[row["finding_id"]] = row
+            marked_ns.setdefault(row["finding_id"], row["t_ns"])
     rows = [
         {
             "finding_id": row["finding_id"],
@@ -284,6 +287,7 @@ def _findings(session: Path, span: _Span) -> pa.Table:
             "shape": row["shape"] or ("none" if row["box"] is None else "box"),
             "sentence_ids": [],
             "source": "reader",
+            "t_ns": marked_ns[row["finding_id"]] - span.on_ns,
             **{name: row[name] for name in ("certainty", "rating", "image_index", "box")},
         }
         for row in standing.values()

@@ -243,6 +243,7 @@ def test_findings_stand_as_they_were_left(tmp_path: Path) -> None:
     first, second = good(cut(make_session(tmp_path / "s")))
     (finding,) = first.table("findings").to_pylist()
     assert (finding["finding_id"], finding["label"], finding["box"]) == ("f1", "Edema", [1, 2, 3, 4])
+    assert finding["t_ns"] == 11 * S - ON_NS[1], "first marked"
     assert second.table("findings").num_rows == 0
     assert first.table("truth").to_pylist()[0]["source"] == "phantom"
 

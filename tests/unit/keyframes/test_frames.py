@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 
 from keyframes.frames import (
     BOX_SHARE,
+    PARAMETERS,
     SIGMA_DEG,
     render_keyframe,
     sentence_weights,
     toolkit_keyframes,
 )
-from keyframes.reading import DISPLAY, EVENTS, GAZE, IMAGES, SENTENCES, conform
+from keyframes.looks import discarded_share, looks_on_images
+from keyframes.reading import DISPLAY, EVENT_REGIONS, EVENTS, FINDINGS, GAZE, IMAGES, SENTENCES, conform
 
 PER_DEG = 20.0
 WIDTH, HEIGHT = 500, 600
@@ -98,6 +101,7 @@ def frames_of(
     *,
     n_images: int = 1,
     display: pa.Table | None = None,
+    findings: pa.Table | None = None,
     **rules: float,
 ) -> list[dict[str, Any]]:
     table = toolkit_keyframes(
@@ -106,6 +110,7 @@ def frames_of(
         make_gaze(n_images=n_images),
         DISPLAY.empty_table() if display is None else display,
         make_images(n_images),
+        findings=findings,
         **rules,
     )
     return list(conform("keyframes", table).to_pylist())
@@ -170,7 +175,12 @@ def test_two_images_have_a_holistic_each_in_order_of_first_look() -> None:
 
 
 def test_gaze_off_the_image_does_not_count() -> None:
-    fixations: list[Fix] = [(3.1, 3.6, None, 0, 0), (3.7, 4.2, 0, -3, 100), (4.3, 4.8, 0, 100, HEIGHT)]
+    fixations: list[Fix] = [
+        (3.1, 3.6, None, 0, 0),
+        (3.7, 4.2, 0, -1.01 * PER_DEG, 100),
+        (4.3, 4.8, 0, 100, HEIGHT + 1.01 * PER_DEG),
+        (4.9, 5.4, 0, -0.8 * PER_DEG, -0.8 * PER_DEG),
+    ]
     rows = frames_of(fixations, make_sentences((5.0, 6.0)))
     assert [(r["kind"], r["status"], r["box"], r["centroid"]) for r in rows] == [
         ("holistic", "no_gaze", None, None)
@@ -179,17 +189,113 @@ def test_gaze_off_the_image_does_not_count() -> None:
     assert rows[0]["image_index"] is None
 
 
+@pytest.mark.parametrize(
+    ("beyond_deg", "rules", "weight"),
+    [
+        (0.0, {}, 0.5),
+        (0.5, {}, 0.1587),  # one standard deviation, half of the error of 1 degree
+        (0.99, {}, 0.0239),
+        (1.0, {}, 0.0),
+        (0.3, {"error_deg": 0.3}, 0.0),  # the error is the tolerance
+        (0.15, {"error_deg": 0.3}, 0.1587),
+        (1.2, {"error_deg": 3.0}, 0.0),  # but at most one degree
+        (1.2, {"error_deg": 3.0, "edge_tolerance_deg": 2.0}, 0.2119),
+        (0.5, {"edge_tolerance_deg": 0.5}, 0.0),
+        (0.0, {"edge_tolerance_deg": 0.0}, 0.0),
+        (0.1, {"error_deg": 0.0}, 0.0),
+    ],
+)
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_gaze_beyond_the_edge_counts_by_the_trackers_error(
+    beyond_deg: float, rules: dict[str, Any], weight: float, side: str
+) -> None:
+    far = beyond_deg * PER_DEG
+    x, y = {
+        "left": (-far - 1e-9, 300.0), "right": (WIDTH + far, 300.0),
+        "top": (250.0, -far - 1e-9), "bottom": (250.0, HEIGHT + far),
+    }[side]  # fmt: skip
+    row = frames_of([(4.0, 5.0, 0, x, y)], make_sentences((5.0, 6.0)), min_dwell_s=0.01, **rules)[0]
+    assert row["dwell_s"] == pytest.approx(weight, abs=1e-3)
+    if weight:
+        assert row["fixation_dwell_s"] == [row["dwell_s"]]
+        assert row["centroid"] == pytest.approx([min(max(x, 0), WIDTH), min(max(y, 0), HEIGHT)])
+
+
+def test_the_edge_is_that_of_what_was_shown() -> None:
+    display = make_display((0.0, 0, [100.0, 100.0, 300.0, 300.0]))
+    fixations: list[Fix] = [(3.1, 3.6, 0, 290, 200), (3.7, 4.2, 0, 330, 200), (4.3, 4.8, 0, 310, 200)]
+    row = frames_of(fixations, make_sentences((5.0, 6.0)), display=display)[-1]
+    assert row["fixation_indexes"] == [1, 5]
+    assert row["box"][2] == pytest.approx(300, abs=2)
+
+
+def test_what_does_not_count_is_told() -> None:
+    fixations: list[Fix] = [(3.0, 3.5, 0, 100, 100), (3.5, 4.0, None, 0, 0), (4.0, 5.0, 0, -PER_DEG / 2, 100)]
+    fixations += [(7.0, 8.0, None, 0, 0), (8.0, 9.0, 0, 100, 100)]
+    rows = frames_of(fixations, make_sentences((5.0, 6.0)))
+    assert [row["discarded_share"] for row in rows] == [pytest.approx(1 - (0.5 + 0.1587) / 2, abs=1e-4), 0.5]
+    images = {0: (WIDTH, HEIGHT)}
+    looks = looks_on_images(make_events(fixations), make_gaze(), None, images)
+    assert discarded_share(make_events(fixations), looks) == pytest.approx(
+        1 - (0.5 + 0.1587 + 1) / 4, abs=1e-4
+    )
+    none = make_events([])
+    assert np.isnan(discarded_share(none, looks_on_images(none, make_gaze(), None, images)))
+
+
+def test_a_cluster_needs_dwell_of_its_own() -> None:
+    # The middle fixation makes both others cores; it goes to the nearer one, and the other has 0.2 s left.
+    fixations: list[Fix] = [(3.0, 3.2, 0, 100, 100), (3.3, 3.5, 0, 139, 100), (3.6, 3.8, 0, 160, 100)]
+    fixations += [(3.9, 4.5, 0, 400, 400)]
+    rows = frames_of(fixations, make_sentences((5.0, 6.0)), min_dwell_s=0.35, cluster_radius_deg=2.0)
+    assert [row["kind"] for row in rows] == ["cluster", "cluster", "holistic"]
+    assert all(row["dwell_s"] >= 0.35 for row in rows)
+
+
+def test_boxes_of_all_hot_areas_the_longest_looked_at_first() -> None:
+    fixations: list[Fix] = [(3.1, 3.6, 0, 400, 100), (3.7, 4.3, 0, 100, 400)]
+    holistic = frames_of(fixations, make_sentences((5.0, 6.0)))[-1]
+    assert holistic["box"] == holistic["boxes"][0]
+    assert len(holistic["boxes"]) == 2
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = holistic["boxes"]
+    assert x0 < 100 < x1 < u0 < 400 < u1
+    assert v0 < 100 < v1 < y0 < 400 < y1
+    assert holistic["centroid"] == [100.0, 400.0]
+
+
 def test_every_sentence_keeps_a_row_in_its_place() -> None:
     fixations: list[Fix] = [(3.5, 4.5, 0, 100, 100), (18.5, 19.5, 0, 100, 100)]
     rows = frames_of(fixations, make_sentences((5.0, 6.0), (10.0, 11.0), (20.0, 21.0)))
     assert [(r["sentence_id"], r["status"]) for r in rows] == [("s0", "ok"), ("s1", "no_gaze"), ("s2", "ok")]
 
 
-def test_silent_gaze_is_cut_by_time_image_and_speech() -> None:
+def silent_of(fixations: Sequence[Fix], regions: Sequence[str] = (), *, n_images: int = 1) -> list[list[int]]:
+    """Return the fixations of each silent key frame, as places in ``fixations``; a sentence comes far later."""
+    rows: list[dict[str, Any]] = [
+        {"event_index": 2 * place + 1, "region": name, "letter": "B", "weight": 1.0, "is_primary": primary,
+         "scheme": "s"}
+        for place, region in enumerate(regions)
+        for name, primary in ((region, True), ("elsewhere", False))
+        if name
+    ]  # fmt: skip
+    table = toolkit_keyframes(
+        make_events(fixations),
+        make_sentences((100.0, 101.0)),
+        make_gaze(),
+        DISPLAY.empty_table(),
+        make_images(),
+        event_regions=pa.Table.from_pylist(rows, schema=EVENT_REGIONS),
+    )
+    silent = [row for row in table.to_pylist() if row["kind"] == "silent"]
+    assert all(row["sentence_id"] is None for row in silent)
+    return [[(index - 1) // 2 for index in row["fixation_indexes"]] for row in silent]
+
+
+def test_silence_is_cut_by_speech_image_and_pause() -> None:
     fixations: list[Fix] = [
         (0.0, 1.0, 0, 100, 100), (1.0, 2.0, 0, 120, 100),  # before the first sentence
-        (9.0, 10.0, 0, 100, 100), (13.5, 14.0, 0, 100, 100), (14.1, 14.9, 0, 100, 100),  # after it, over 5 s
-        (15.0, 16.0, 1, 100, 100),  # another image
+        (9.0, 10.0, 0, 100, 100), (10.9, 11.5, 0, 100, 100), (12.5, 13.9, 0, 100, 100),  # after it, a pause of 1 s
+        (14.0, 15.0, 1, 100, 100),  # another image
     ]  # fmt: skip
     rows = frames_of(fixations, make_sentences((5.0, 6.0)), n_images=2)
     assert [(r["kind"], r["fixation_indexes"]) for r in rows] == [
@@ -202,11 +308,83 @@ def test_silent_gaze_is_cut_by_time_image_and_speech() -> None:
     assert all(r["sentence_id"] is None for r in rows if r["kind"] == "silent")
 
 
+def row_of_looks(n: int, length_s: float = 0.5, step_s: float = 0.6, image: int = 0) -> list[Fix]:
+    return [(k * step_s, k * step_s + length_s, image, 100.0 + k, 200.0) for k in range(n)]
+
+
+def test_silence_is_cut_where_the_region_changes() -> None:
+    assert silent_of(row_of_looks(5), ["lung", "lung", "heart", "heart", "lung"]) == [[0, 1], [2, 3], [4]]
+
+
+def test_a_passing_look_at_another_region_cuts_nothing() -> None:
+    looks = row_of_looks(5, length_s=0.25)
+    assert silent_of(looks, ["lung", "lung", "heart", "lung", "lung"]) == [[0, 1, 2, 3, 4]]
+    assert silent_of(looks, ["heart", "lung", "lung", "spine", "heart"]) == [[0, 1, 2, 3, 4]]
+    assert silent_of(looks, ["heart", "lung", "lung", "heart", "heart"]) == [[0, 1, 2], [3, 4]]
+
+
+def test_a_long_look_at_one_region_stays_whole_and_one_at_none_is_cut_by_time() -> None:
+    looks = row_of_looks(18)
+    assert silent_of(looks, ["lung"] * 18) == [list(range(18))]
+    assert silent_of(looks) == [list(range(9)), list(range(9, 18))]
+    assert silent_of(looks, ["lung"] * 4 + [""] * 14) == [
+        [0, 1, 2, 3],
+        list(range(4, 13)),
+        list(range(13, 18)),
+    ]
+
+
 def test_a_reading_without_words_is_cut_by_time() -> None:
     fixations: list[Fix] = [(float(t), t + 0.9, 0, 100 + 10 * t, 200) for t in range(12)]
     rows = frames_of(fixations, make_sentences())
     assert [len(r["fixation_indexes"]) for r in rows] == [5, 5, 2]
     assert {r["kind"] for r in rows} == {"silent"}
+    assert frames_of(fixations, make_sentences(), findings=make_findings(("f0", None))) == rows
+
+
+def make_findings(*marks: tuple[str, float | None]) -> pa.Table:
+    rows: list[dict[str, Any]] = [
+        {"finding_id": name, "label": "Other", "present": True, "shape": "none", "sentence_ids": [],
+         "source": "reader", "t_ns": None if t is None else round(t * 1e9)}
+        for name, t in marks
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=FINDINGS)
+
+
+def test_a_reading_without_words_is_cut_where_findings_were_marked() -> None:
+    fixations: list[Fix] = [(float(t), t + 0.8, int(t == 9), 100 + 10 * t, 200) for t in range(12)]
+    marks = make_findings(("f2", 8.0), ("f1", 2.4), ("f3", 8.0), ("f4", None))
+    rows = frames_of(fixations, make_sentences(), findings=marks, n_images=2)
+    assert [(r["fixation_indexes"], r["finding_ids"]) for r in rows] == [
+        ([1, 3, 5], ["f1"]),
+        ([5, 7, 9, 11, 13, 15], ["f2", "f3"]),
+        ([17], []),
+        ([19], []),
+        ([21, 23], []),
+    ]
+    assert [r["dwell_s"] for r in rows[:2]] == [pytest.approx(2.0), pytest.approx(4.4)], "shared at the mark"
+
+
+def test_a_sentences_findings_go_with_its_key_frames() -> None:
+    sentences = make_sentences((5.0, 6.0))
+    ids = pa.array([["f1", "f2"]], SENTENCES.field("finding_ids").type)
+    sentences = sentences.set_column(5, SENTENCES.field("finding_ids"), ids)
+    fixations: list[Fix] = [(0.0, 1.0, 0, 100, 100), (3.1, 3.6, 0, 400, 100), (3.7, 4.3, 0, 100, 400)]
+    rows = frames_of(fixations, sentences, findings=make_findings(("f1", 0.5)))
+    assert [(r["kind"], r["finding_ids"]) for r in rows] == [
+        ("silent", []),
+        *[(kind, ["f1", "f2"]) for kind in ("cluster", "cluster", "holistic")],
+    ]
+
+
+def test_every_parameter_is_in_the_output() -> None:
+    arguments = inspect.signature(toolkit_keyframes).parameters
+    defaults = {n: p.default for n, p in arguments.items() if p.default is not inspect.Parameter.empty}
+    assert set(PARAMETERS) == set(defaults) - {"event_regions", "findings"}
+    rules: dict[str, Any] = {name: 0.25 + place / 100 for place, name in enumerate(PARAMETERS)}
+    row = frames_of([(4.0, 4.5, 0, 250, 300)], make_sentences((5.0, 6.0)), **rules)[0]
+    assert {name: row[name] for name in PARAMETERS} == rules
+    assert frames_of([], make_sentences((5.0, 6.0)), error_deg=0.7)[0]["edge_tolerance_deg"] == 0.7
 
 
 def test_a_fixation_across_the_bound_is_shared() -> None:

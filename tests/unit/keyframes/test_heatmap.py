@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from keyframes.clusters import NOISE, cluster_fixations
 from keyframes.errors import GeometryError
-from keyframes.heatmap import LONGEST_CELLS, dwell_map, log_normalised
+from keyframes.heatmap import LONGEST_CELLS, DwellMap, dwell_map, log_normalised
 
 
 def test_a_lone_fixation_is_a_gaussian_of_its_dwell() -> None:
@@ -46,9 +46,30 @@ def test_what_is_smaller_than_a_cell_is_still_there() -> None:
 
 
 def test_box_is_half_open_and_cut_at_the_image() -> None:
-    drawn = dwell_map([1.0], [1.0], [1.0], 5.0, 5.0, width_px=1001, height_px=700)
-    x0, y0, x1, y1 = drawn.box_of(np.ones(drawn.heat.shape, np.bool_), 1001, 700)
-    assert (x0, y0, x1, y1) == (0.0, 0.0, 1001.0, 700.0)
+    drawn = dwell_map([1.0], [1.0], [1.0], 5000.0, 5000.0, width_px=1001, height_px=700)
+    assert drawn.hot_boxes(0.5, width_px=1001, height_px=700) == [[0.0, 0.0, 1001.0, 700.0]]
+
+
+def test_every_connected_hot_area_has_a_box_the_longest_looked_at_first() -> None:
+    x, y, dwell = [20.5, 100.5, 106.5, 180.5], [20.5, 50.5, 50.5, 20.5], [1.1, 1.0, 1.0, 0.1]
+    drawn = dwell_map(x, y, dwell, 4.0, 4.0, width_px=200, height_px=80)
+    boxes = drawn.hot_boxes(0.3, width_px=200, height_px=80)
+    assert len(boxes) == 2, "the last one is not hot"
+    (x0, y0, x1, y1), lone = boxes
+    assert x0 < 96
+    assert x1 > 111
+    assert y0 < 50 < y1
+    assert lone[0] < 20 < lone[2] < x0
+
+
+def test_areas_that_touch_at_a_corner_are_one() -> None:
+    heat = np.zeros((6, 6), np.float32)
+    heat[1, 1] = heat[2, 2] = heat[5, 5] = 1.0
+    drawn = DwellMap(heat=heat, cell_px=2.0)
+    assert drawn.hot_boxes(0.5, width_px=11, height_px=12) == [[2.0, 2.0, 6.0, 6.0], [10.0, 10.0, 11.0, 12.0]]
+    assert (
+        DwellMap(heat=np.zeros((3, 3), np.float32), cell_px=1.0).hot_boxes(0.5, width_px=3, height_px=3) == []
+    )
 
 
 def test_nothing_gives_zeros_and_an_image_of_no_size_an_error() -> None:
