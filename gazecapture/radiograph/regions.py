@@ -1,48 +1,81 @@
-"""Where the region map of a picture comes from: a chain of providers, the surest first."""
+"""Where the region map of a picture comes from: a chain of providers, the surest first.
+
+Manual adjustment, imported annotations, a configured segmenter, the built-in atlas. A region is taken from the first
+provider that has it, so that two imported lungs keep the atlas's trachea beside them; each keeps its provider and
+confidence.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gazecapture.radiograph.film import Film
 from keyframes.regions import atlas
 from keyframes.regions.region_map import RegionMap
 
-__all__ = ["PROVIDERS", "RegionProvider", "region_map"]
+__all__ = ["PROVIDERS", "RegionProvider", "from_atlas", "region_map", "regions_of_film"]
 
 LATERAL_VIEWS = frozenset({"LL", "RL", "LATERAL", "LAT", "LLD", "RLD"})
 """DICOM View Position (0018,5101) of lateral and decubitus views: the frontal template does not hold there."""
+MAMMOGRAPHIC_VIEWS = frozenset(
+    {"CC", "MLO", "ML", "LM", "LMO", "SIO", "XCC", "XCCL", "XCCM", "FB", "AT", "CV"}
+)
+"""DICOM context group 4014 by its short names: no chest is shown."""
+CHEST_PARTS = ("CHEST", "THORA", "LUNG", "RIB", "HEART", "CLAVICLE", "STERNUM")
+"""In Body Part Examined (0018,0015): the picture may show a chest."""
 
 
 class RegionProvider(Protocol):
     """Gives the region map of a picture, or None where it has nothing to say of it."""
 
-    def __call__(self, grey8: NDArray[np.uint8], *, view_position: str) -> RegionMap | None:
-        """Return a region map in image px of ``grey8`` (h, w, bright = dense), or None."""
+    def __call__(self, film: Film) -> RegionMap | None:
+        """Return a region map in image px of the film, or None."""
         ...
 
 
-def _from_atlas(grey8: NDArray[np.uint8], *, view_position: str) -> RegionMap:
-    """Return the built-in atlas's map; a plain template of low confidence for a lateral view."""
-    if view_position.strip().upper() in LATERAL_VIEWS:
-        return atlas.plain(grey8)
-    return atlas.fit(grey8)
+def from_atlas(film: Film) -> RegionMap | None:
+    """Return the built-in atlas's map, None for a breast.
+
+    Where the header names another body part, the picture must show a thorax plainly; where it names none, and for a
+    lateral view, a plain template of low confidence may be returned.
+    """
+    view = film.view_position.strip().upper()
+    if film.body_part == "BREAST" or view in MAMMOGRAPHIC_VIEWS:
+        return None
+    if view in LATERAL_VIEWS:
+        return atlas.plain(film.grey8)
+    found = atlas.fit(film.grey8)
+    is_chest = not film.body_part or any(part in film.body_part for part in CHEST_PARTS)
+    return found if is_chest or found.confidence >= atlas.FOUND_CONFIDENCE else None
 
 
-PROVIDERS: tuple[RegionProvider, ...] = (_from_atlas,)
-"""In the order in which they are asked; the atlas, which always answers, is last."""
+PROVIDERS: tuple[RegionProvider, ...] = (from_atlas,)
+"""Those that need no settings, in the order in which they are asked."""
+
+
+def regions_of_film(film: Film, providers: Sequence[RegionProvider]) -> RegionMap | None:
+    """Return the regions of all providers, each from the first that has it; None where none has any.
+
+    A map below `atlas.FOUND_CONFIDENCE` is a guess: it is taken only where there is nothing else.
+    Raises ImageError where the picture is no 2-D uint8 one, SchemaError or GeometryError where a source is off.
+    """
+    found: list[RegionMap] = []
+    for provider in providers:
+        known = provider(film)
+        if known is not None and (not found or known.confidence >= atlas.FOUND_CONFIDENCE):
+            found.append(known)
+    return RegionMap.merged(found)
 
 
 def region_map(grey8: NDArray[np.uint8], *, view_position: str = "") -> RegionMap:
-    """Return the map of the first provider that has one.
+    """Return the regions of a frontal or lateral chest picture of which nothing else is known.
 
     grey8 : (h, w) uint8 as displayed, bright = dense. ``view_position`` as in DICOM, empty where unknown.
     Raises ImageError where ``grey8`` is no 2-D uint8 picture.
     """
-    for provider in PROVIDERS[:-1]:
-        found = provider(grey8, view_position=view_position)
-        if found is not None:
-            return found
-    return _from_atlas(grey8, view_position=view_position)
+    found = regions_of_film(Film(grey8=grey8, view_position=view_position), PROVIDERS)
+    return atlas.plain(grey8) if found is None else found

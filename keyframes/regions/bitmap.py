@@ -84,6 +84,16 @@ class Bitmap:
         inside[inside] = self.array[row[inside].astype(np.intp), column[inside].astype(np.intp)]
         return inside
 
+    def on_grid(self, *, width_px: int, height_px: int) -> BoolArray:
+        """Return the mask over the whole image, (height_px, width_px): a pixel is in where its centre is."""
+        column = np.floor((np.arange(width_px) + 0.5 - self.x0_px) / self.scale_x_px).astype(np.intp)
+        row = np.floor((np.arange(height_px) + 0.5 - self.y0_px) / self.scale_y_px).astype(np.intp)
+        columns = np.flatnonzero((column >= 0) & (column < self.width))
+        rows = np.flatnonzero((row >= 0) & (row < self.height))
+        whole = np.zeros((height_px, width_px), np.bool_)
+        whole[np.ix_(rows, columns)] = self.array[np.ix_(row[rows], column[columns])]
+        return whole
+
 
 def rasterise(polygons: Iterable[Points], *, width_px: int, height_px: int) -> BoolArray:
     """Return the union of polygons as an (height_px, width_px) mask: a pixel is in where its centre is.

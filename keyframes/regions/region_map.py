@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keyframes.errors import SchemaError
-from keyframes.regions.bitmap import Bitmap
+from keyframes.regions.bitmap import Bitmap, rasterise
 
 __all__ = ["Region", "RegionMap"]
 
@@ -59,6 +59,12 @@ class Region:
             return self.bitmap.area_px2
         x, y = np.asarray(self.polygon, np.float64).T
         return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+    def on_grid(self, *, width_px: int, height_px: int) -> NDArray[np.bool_]:
+        """Return the region as an (height_px, width_px) mask: a pixel is in where its centre is."""
+        if self.bitmap is not None:
+            return self.bitmap.on_grid(width_px=width_px, height_px=height_px)
+        return rasterise([self.polygon], width_px=width_px, height_px=height_px)
 
     def contains(self, x_image_px: ArrayLike, y_image_px: ArrayLike) -> NDArray[np.bool_]:
         """Say which points lie inside (even-odd rule); any shape, NaN lies outside."""

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from gazecapture.radiograph import regions as chain
+from gazecapture.radiograph.film import Film
 from keyframes.errors import ImageError
 from keyframes.regions import atlas
 from keyframes.regions.assignment import primary_region
@@ -220,14 +221,14 @@ def test_the_chain_asks_its_providers_in_order(monkeypatch: pytest.MonkeyPatch) 
     manual = atlas.plain(Drawn().picture())
     asked: list[str] = []
 
-    def silent(grey8: NDArray[np.uint8], *, view_position: str) -> RegionMap | None:
-        asked.append(view_position)
+    def silent(film: Film) -> RegionMap | None:
+        asked.append(film.view_position)
         return None
 
-    def speaking(grey8: NDArray[np.uint8], *, view_position: str) -> RegionMap | None:
+    def speaking(film: Film) -> RegionMap | None:
         return manual
 
-    monkeypatch.setattr(chain, "PROVIDERS", (silent, speaking, *chain.PROVIDERS))
+    monkeypatch.setattr(chain, "PROVIDERS", (silent, speaking))
     assert chain.region_map(Drawn().picture(), view_position="AP") is manual
     assert asked == ["AP"]
 
