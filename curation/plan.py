@@ -1,7 +1,8 @@
 """What has to be done for a reading, and why: stage keys, and their comparison with what the store records.
 
 A stage's key is a hash over the reading's source, the keys of the stages that it builds on, its part of the
-settings, its code version and the version of the toolkit, so that one dataset never mixes two versions' results.
+settings, what people decided in review as far as it concerns the stage, its code version and the version of the
+toolkit, so that one dataset never mixes two versions' results.
 A stage whose record has the same key is finished and is not done again.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.config import CurationConfig, settings_hash
+from curation.decisions import Decisions, read_decisions
 from curation.stages.protocol import Stage, Verdict
 from gazecapture import __version__
 from gazecapture.store import Store
@@ -55,12 +57,13 @@ def plan_reading(
     Raises UsageError or SchemaError where the reading itself cannot be read.
     """
     source_hash = store.source_hash(reading_id)
+    decisions = read_decisions(store.folder(reading_id))
     keys: dict[str, str] = {}
     plans: list[StagePlan] = []
     verdict: Verdict = "ok"
     verdict_reason = ""
     for stage in stages:
-        wanted = stage_record(stage, config, source_hash=source_hash, keys=keys)
+        wanted = stage_record(stage, config, source_hash=source_hash, keys=keys, decisions=decisions)
         keys[stage.name] = wanted["key"]
         found = store.stage_record(reading_id, stage.name)
         reason = "restart" if restart else _why(wanted, found)
@@ -78,7 +81,12 @@ def plan_reading(
 
 
 def stage_record(
-    stage: Stage, config: CurationConfig, *, source_hash: str, keys: Mapping[str, str]
+    stage: Stage,
+    config: CurationConfig,
+    *,
+    source_hash: str,
+    keys: Mapping[str, str],
+    decisions: Decisions = Decisions(),  # noqa: B008, it is frozen
 ) -> dict[str, Any]:
     """Return the part of a stage's record that identifies it, ``key`` among it.
 
@@ -88,6 +96,7 @@ def stage_record(
         "source_hash": source_hash,
         "depends_on": {name: keys[name] for name in stage.depends_on},
         "settings": dict(stage.config_part(config)),
+        "decisions": decisions.hash_for(stage.name),
         "code_version": stage.code_version,
         "tool_version": __version__,
     }
@@ -109,6 +118,8 @@ def _why(wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
         before, now = dict(found.get("settings") or {}), wanted["settings"]
         changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
         return f"settings changed: {', '.join(changed)}"
+    if found.get("decisions") != wanted["decisions"]:
+        return "decided otherwise in review"
     before = dict(found.get("depends_on") or {})
     redone = [name for name, key in wanted["depends_on"].items() if before.get(name) != key]
     return f"builds on {', '.join(redone)}" if redone else "record damaged"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.config import CurationConfig
+from curation.decisions import read_decisions
 from curation.engines.protocol import StopAsked
 from curation.manifest import Failure, ManifestLine
 from curation.plan import ReadingPlan, stage_record
@@ -56,8 +57,11 @@ def curate_reading(
             store.drop_stage(plan.reading_id, todo.stage)
         reading = store.load(plan.reading_id)
         keys: dict[str, str] = {}
+        decisions = read_decisions(store.folder(plan.reading_id))
         context = StageContext(
-            config=config, image_path=lambda index: store.image_path(plan.reading_id, index)
+            config=config,
+            image_path=lambda index: store.image_path(plan.reading_id, index),
+            decisions=decisions,
         )
         for step in plan.stages:
             keys[step.stage] = step.key
@@ -73,7 +77,7 @@ def curate_reading(
                 reading,
                 stage,
                 output,
-                stage_record(stage, config, source_hash=plan.source_hash, keys=keys),
+                stage_record(stage, config, source_hash=plan.source_hash, keys=keys, decisions=decisions),
             )
             lines.append(
                 ManifestLine(

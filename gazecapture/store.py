@@ -6,6 +6,7 @@
     STORE/{reading_id}/reading.json                the scalars, the source hash
     STORE/{reading_id}/{table}.parquet             what the ingester gave
     STORE/{reading_id}/images/{image_index}{ext}   the pictures as they came
+    STORE/{reading_id}/decisions.jsonl             what people decided in review, append-only
     STORE/{reading_id}/stages/{stage}/{table}.parquet + stage.json
 
 Folders appear whole or not at all.
@@ -38,8 +39,9 @@ from gazecapture.files import (
 from keyframes.errors import DataError, GazeToolError, SchemaError, UsageError
 from keyframes.reading import SCHEMA_VERSION, SOURCE_TABLES, Reading, ReadingMeta
 
-__all__ = ["KeyedHash", "Store"]
+__all__ = ["DECISIONS_FILE", "KeyedHash", "Store"]
 
+DECISIONS_FILE = "decisions.jsonl"
 _KEY_FILE = "pseudonym.key"
 _KEY_BYTES = 32
 _ID_HEX_DIGITS = 16
@@ -123,7 +125,7 @@ class Store:
     def add(self, reading: Reading, images: Mapping[int, Path]) -> None:
         """Write a reading and copies of its pictures; a reading of the same id is replaced with its stages.
 
-        The ``file`` column of its ``images`` table is set here.
+        What people decided about it stays. The ``file`` column of its ``images`` table is set here.
         """
         target = self.folder(reading.meta.reading_id)
         with atomic_path(target) as scratch:
@@ -144,6 +146,9 @@ class Store:
                 "meta": _META.dump_python(reading.meta, mode="json"),
                 "source_hash": _source_hash(scratch, names),
             }
+            decided = target / DECISIONS_FILE
+            if decided.is_file():  # people's work outlives a new ingest
+                shutil.copyfile(decided, scratch / DECISIONS_FILE)
             write_json_atomically(scratch / "reading.json", content)
 
     def load(self, reading_id: str) -> Reading:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import pyarrow as pa
 
 from curation.config import CurationConfig
+from curation.decisions import Decisions
 from keyframes.reading import Reading
 
 __all__ = ["Stage", "StageContext", "StageOutput", "Verdict"]
@@ -26,6 +27,8 @@ class StageContext:
     config: CurationConfig
     image_path: Callable[[int], Path | None]
     """The stored picture of an image index; None where it is not attached."""
+    decisions: Decisions = field(default_factory=Decisions)
+    """What people decided about the reading in review."""
 
     @property
     def reader_lead_s(self) -> float:

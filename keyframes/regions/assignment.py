@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from keyframes.errors import GeometryError
+from keyframes.errors import GeometryError, SchemaError
+from keyframes.fixations import Fixations
 from keyframes.reading import EVENT_REGIONS, REGIONS
 from keyframes.regions.region_map import Region, RegionMap
 from keyframes.regions.schemes import Scheme
+from keyframes.validation import SD_PER_ERROR, UNVALIDATED_ERROR_DEG
 
-__all__ = ["assign_regions", "primary_region", "region_table"]
+__all__ = ["assign_regions", "primary_region", "region_maps", "region_table"]
 
 FloatArray = NDArray[np.float64]
 
-SD_PER_ERROR = 0.5
-"""A tracker's stated error is taken as two standard deviations: 95 % of the gaze lies within it on each axis."""
 REACH_SD = 2.0
 """The Gaussian is cut at so many standard deviations: farther gaze is the tracker's failure, not its spread."""
 N_SPREAD = 64
@@ -33,23 +33,63 @@ def region_table(maps: Mapping[int, RegionMap], scheme: Scheme) -> pa.Table:
     """Return table ``regions``: one row per image and region that the scheme knows.
 
     ``maps`` holds a region map by image_index. Regions that the scheme does not list are left out: a scheme of
-    twelve areas may be used on a map of thirty-six.
+    twelve areas may be used on a map of thirty-six. ``shape`` is the region's outline or mask as JSON, which
+    `region_maps` reads.
     """
-    rows = [
-        {
-            "image_index": index,
-            "region": name,
-            "letter": scheme.letter_of(name),
-            "box": list(region.box),
-            "provider": found.provider,
-            "confidence": found.confidence,
-            "scheme": scheme.name,
-        }
-        for index, found in sorted(maps.items())
-        for name, region in found.regions.items()
-        if name in scheme
-    ]
+    rows = []
+    for index, found in sorted(maps.items()):
+        shapes = found.to_dict()["regions"]
+        rows += [
+            {
+                "image_index": index,
+                "region": name,
+                "letter": scheme.letter_of(name),
+                "box": list(region.box),
+                "provider": found.provider_of(name),
+                "confidence": found.confidence_of(name),
+                "scheme": scheme.name,
+                "shape": json.dumps(shapes[name], separators=(",", ":")),
+            }
+            for name, region in found.regions.items()
+            if name in scheme
+        ]
     return pa.Table.from_pylist(rows, schema=REGIONS)
+
+
+def region_maps(regions: pa.Table, sizes: Mapping[int, tuple[int, int]]) -> dict[int, RegionMap]:
+    """Return the region maps that table ``regions`` was made of, as far as the scheme knew their regions.
+
+    sizes : width and height by image index, px; an image without is left out, and so is a region without a shape.
+    Raises SchemaError where a shape is off.
+    """
+    found: dict[int, dict[str, str]] = {}
+    surest: dict[int, tuple[float, str]] = {}
+    columns = (
+        regions.column(n).to_pylist() for n in ("image_index", "region", "shape", "confidence", "provider")
+    )
+    for index, name, shape, confidence, provider in zip(*columns, strict=True):
+        if shape is not None and index in sizes:
+            found.setdefault(index, {})[name] = shape
+            surest[index] = max(surest.get(index, (0.0, "")), (confidence, provider))
+    return {index: _map_of(shapes, *sizes[index], *surest[index]) for index, shapes in found.items()}
+
+
+def _map_of(
+    shapes: Mapping[str, str], width_px: int, height_px: int, confidence: float, provider: str
+) -> RegionMap:
+    try:
+        content = {name: json.loads(shape) for name, shape in shapes.items()}
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(f"table 'regions', column 'shape' holds no JSON: {error}") from error
+    return RegionMap.from_dict(
+        {
+            "width_px": width_px,
+            "height_px": height_px,
+            "provider": provider,
+            "confidence": confidence,
+            "regions": content,
+        }
+    )
 
 
 def primary_region(
@@ -75,14 +115,16 @@ def assign_regions(
     maps: Mapping[int, RegionMap],
     scheme: Scheme,
     *,
-    error_deg: float = 1.0,
+    error_deg: float = UNVALIDATED_ERROR_DEG,
 ) -> pa.Table:
     """Return table ``event_regions``: the regions of every fixation that lies on an image with a region map.
 
     A fixation's weight on a region is the share of the tracker's error, a Gaussian around the fixation, whose
     primary region it is; the weights of a fixation sum to 1. Exactly one row per fixation is primary: the
-    primary region at the fixation's mean position, whatever its weight. Where no sample of the fixation knows
-    image px per degree, it counts as a point. Gaze beyond the image's edge belongs to ``scheme.outside``.
+    primary region at the fixation's mean position, whatever its weight, and the fixation's letter is that region's:
+    the mean position is the most likely one, and the letter of most weight prefers large neighbours to a trachea or
+    a carina narrower than the error. Where no sample of the fixation knows image px per degree, it counts as a point.
+    Gaze beyond the image's edge belongs to ``scheme.outside``.
 
     Parameters
     ----------
@@ -90,25 +132,23 @@ def assign_regions(
     gaze : table with ``GAZE``'s columns, any order; its ``px_per_deg_*`` (image px per degree, NaN where unknown)
         are averaged over the fixation.
     maps : region map by image_index; fixations on an image without one give no row.
-    error_deg : the tracker's error in degrees, taken as two standard deviations.
+    error_deg : the tracker's error in degrees, as `keyframes.validation.validation_error_deg` gives it: the distance
+        from a target at which measured gaze lies. It is taken as two standard deviations on each axis, so that the
+        Gaussian, cut there, fills a disc of that radius. 0 makes every fixation a point.
 
     Rows are in order of events, then by falling weight. Raises GeometryError where ``error_deg`` is negative or
     not finite.
     """
     if not (np.isfinite(error_deg) and error_deg >= 0.0):
         raise GeometryError(f"error_deg is {error_deg}, expected a finite number of degrees, 0 or more")
-    fixations = events.filter(
-        pc.and_(pc.equal(events.column("kind"), "fixation"), pc.is_valid(events.column("image_index")))
-    )
-    x, y = _floats(fixations, "x_image_px"), _floats(fixations, "y_image_px")
-    image = fixations.column("image_index").to_numpy()
+    fixations = Fixations.of(events, gaze)
+    x, y, image = fixations.x_image_px, fixations.y_image_px, fixations.image_index
     sd_x, sd_y = (
-        error_deg * SD_PER_ERROR * scale
-        for scale in _px_per_deg(gaze, _ints(fixations, "t_start_ns"), _ints(fixations, "t_end_ns"))
+        error_deg * SD_PER_ERROR * scale for scale in (fixations.px_per_deg_x, fixations.px_per_deg_y)
     )
     row, region, weight, is_primary = [], [], [], []
     for index, region_map in sorted(maps.items()):
-        at = np.flatnonzero((image == index) & np.isfinite(x) & np.isfinite(y))
+        at = np.flatnonzero(image == index)
         if not at.size:
             continue
         ordered = _by_priority(region_map, scheme)
@@ -121,11 +161,12 @@ def assign_regions(
     if not row:
         return EVENT_REGIONS.empty_table()
     rows, names, shares, primaries = (np.concatenate(part) for part in (row, region, weight, is_primary))
-    order = np.lexsort((-shares, rows))
+    event_index = fixations.event_index[rows]
+    order = np.lexsort((-shares, event_index))
     letters = [scheme.letter_of(name) for name in names[order].tolist()]
     return pa.table(
         {
-            "event_index": _ints(fixations, "event_index")[rows[order]],
+            "event_index": event_index[order],
             "region": names[order].tolist(),
             "letter": letters,
             "weight": shares[order],
@@ -185,33 +226,3 @@ def _spiral() -> tuple[FloatArray, FloatArray]:
     radius = np.sqrt(-2.0 * np.log(1.0 - rank * (1.0 - np.exp(-(REACH_SD**2) / 2.0))))
     angle = np.arange(N_SPREAD) * GOLDEN_ANGLE_RAD
     return np.append(0.0, radius * np.cos(angle)), np.append(0.0, radius * np.sin(angle))
-
-
-def _px_per_deg(
-    gaze: pa.Table, t_start_ns: NDArray[np.int64], t_end_ns: NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
-    """Return mean image px per degree, x and y, over half-open spans; NaN where no sample knows it."""
-    t = _ints(gaze, "t_ns")
-    order = np.argsort(t, kind="stable")
-    first, last = (np.searchsorted(t[order], edge, side="left") for edge in (t_start_ns, t_end_ns))
-    means = []
-    for name in ("px_per_deg_x", "px_per_deg_y"):
-        values = _floats(gaze, name)[order]
-        good = np.isfinite(values) & (values > 0.0)
-        total = np.concatenate(([0.0], np.cumsum(np.where(good, values, 0.0))))
-        count = np.concatenate(([0], np.cumsum(good)))
-        n = count[last] - count[first]
-        means.append(np.where(n > 0, (total[last] - total[first]) / np.maximum(n, 1), np.nan))
-    return means[0], means[1]
-
-
-def _floats(table: pa.Table, name: str) -> FloatArray:
-    """Return a column as float64, null as NaN."""
-    values: FloatArray = table.column(name).to_numpy().astype(np.float64)
-    return values
-
-
-def _ints(table: pa.Table, name: str) -> NDArray[np.int64]:
-    """Return a column without nulls as int64."""
-    values: NDArray[np.int64] = table.column(name).to_numpy().astype(np.int64)
-    return values
