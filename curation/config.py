@@ -98,7 +98,7 @@ class DictationConfig(_Section):
 class EventsConfig(_Section):
     """[events]: the detector."""
 
-    method: Literal["auto", "adaptive", "ivt", "idt"] = "auto"
+    method: Literal["auto", "adaptive", "clustering", "ivt", "idt"] = "auto"
     """auto: by measured rate and noise."""
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from keyframes.errors import UsageError
 from keyframes.events.adaptive import detect_adaptive
+from keyframes.events.clustering import detect_clustering
 from keyframes.events.idt import detect_idt
 from keyframes.events.ivt import detect_ivt
 from keyframes.events.kinematics import Velocity, noise_rms_s2s_deg
@@ -24,16 +25,20 @@ from keyframes.events.table import Spans, event_table, spans_of
 __all__ = ["METHODS", "Events", "detect"]
 
 _DETECTORS: Final[Mapping[str, Callable[[Samples, float], Detection]]] = MappingProxyType(
-    {"adaptive": detect_adaptive, "ivt": detect_ivt, "idt": detect_idt}
+    {"adaptive": detect_adaptive, "clustering": detect_clustering, "ivt": detect_ivt, "idt": detect_idt}
 )
 
 METHODS: Final = ("auto", *_DETECTORS)
 """Names that `detect` takes."""
 
-AUTO_MAX_NOISE_DENSITY: Final = 0.03
-"""deg of RMS-S2S per square root of Hz. What a window of fixed length leaves of white noise is proportional to this;
-above it I-DT finds more of the coders' fixations than the adaptive detector does, at every rate from 31 to 500 Hz
-(Lund2013 images, decimated and with noise added): 0.67 deg at 500 Hz, 0.23 deg at 60 Hz."""
+AUTO_MIN_RATE_HZ: Final = 100.0
+"""Below, a saccade is two or three samples and an oscillation less than four: velocity has nothing to measure, and
+clustering finds more of the coders' fixations (Lund2013 images at 62.5 Hz), at 125 Hz fewer of their samples."""
+
+AUTO_MAX_NOISE_DENSITY: Final = 0.018
+"""deg of RMS-S2S per square root of Hz. What a window of fixed length leaves of white noise is proportional to this:
+0.4 deg at 500 Hz. Below, `adaptive` agrees better with the coders sample by sample, as it knows oscillations; above,
+`clustering` finds more of their fixations and saccades, and the lead grows with the noise (Lund2013 images)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -79,8 +84,9 @@ def detect(
         are averaged for detection. A step of more than three median intervals is a hole: a loss in the table.
     x_px, y_px : (n,) px, y down; NaN, infinite or 1e7 and more on either axis = lost. Never changed.
     px_per_deg_x, px_per_deg_y : scalar, or (n,) where the viewing distance changes; a sample without one is lost.
-    method : ``adaptive`` (velocity, thresholds from the noise), ``ivt`` and ``idt`` (fixed thresholds, for
-        comparison), or ``auto``, which takes ``adaptive`` or ``idt`` by measured rate and noise.
+    method : ``adaptive`` (velocity, thresholds from the noise), ``clustering`` (places, for noisy or slow trackers),
+        ``ivt`` and ``idt`` (fixed thresholds, for comparison), or ``auto``, which takes ``adaptive`` or
+        ``clustering`` by measured rate and noise.
 
     Returns Events. Times are int64 ns, ``round(t_s * 1e9)``; an event ends where the next sample begins, the last
     one median interval after its last sample.
@@ -119,6 +125,11 @@ def _choose(rate_hz: float, noise_deg: float) -> tuple[str, str]:
         return "adaptive", "too few samples to measure the noise"
     limit_deg = AUTO_MAX_NOISE_DENSITY * math.sqrt(rate_hz)
     measured = f"noise RMS-S2S {noise_deg:.3f} deg at {rate_hz:.0f} Hz"
+    if rate_hz < AUTO_MIN_RATE_HZ:
+        return (
+            "clustering",
+            f"{measured}: below {AUTO_MIN_RATE_HZ:.0f} Hz a saccade has too few samples for velocity",
+        )
     if noise_deg > limit_deg:
-        return "idt", f"{measured} is above {limit_deg:.3f} deg: saccades drown in velocity noise"
+        return "clustering", f"{measured} is above {limit_deg:.3f} deg: saccades drown in velocity noise"
     return "adaptive", f"{measured} is within {limit_deg:.3f} deg: saccades stand out in velocity"

@@ -1,8 +1,8 @@
-"""I-DT, the baseline with a dispersion threshold, and the fall-back for gaze too slow or noisy for velocity.
+"""I-DT, the baseline with a dispersion threshold.
 
-Salvucci & Goldberg 2000, Proc. ETRA, 71-78, section 3.3, with one addition: noise widens the threshold, as the range
-of noisy samples is no movement. Gaze between two fixations counts as saccade if it is shorter than a saccade can
-last, else as nothing: I-DT knows no saccades of its own.
+Salvucci & Goldberg 2000, Proc. ETRA, 71-78, section 3.3. Like I-VT it knows no noise: use it to compare, not to
+measure. Gaze between two fixations counts as saccade if it is shorter than a saccade can last, else as nothing: I-DT
+knows no saccades of its own. Durations are rounded to whole samples.
 """
 
 from __future__ import annotations
@@ -32,10 +32,6 @@ FloatArray = NDArray[np.float64]
 DISPERSION_DEG: Final = 1.0
 """deg. Range in x plus range in y of a fixation; the paper's half to one degree of visual angle."""
 
-DISPERSION_NOISE_MULTIPLE: Final = 4.0
-"""Times the noise's RMS-S2S. The range of 50 samples of white noise is 4.5 of its deviations on either axis, which is
-4.5 RMS-S2S on both together."""
-
 MIN_FIXATION_S: Final = 0.100
 """s. The paper's value."""
 
@@ -45,9 +41,6 @@ MAX_SACCADE_S: Final = 0.100
 
 def detect_idt(samples: Samples, noise_deg: float) -> Detection:
     """Label fixations by dispersion, what is between them saccade, and losses as every detector does."""
-    threshold_deg = DISPERSION_DEG + DISPERSION_NOISE_MULTIPLE * (
-        noise_deg if np.isfinite(noise_deg) else 0.0
-    )
     gaze_velocity = velocity(samples, MIN_HALF_WINDOW_S)
     end_s = samples.end_s
     labels = label_blinks(samples, np.empty((0, 2), np.int64))
@@ -59,7 +52,7 @@ def detect_idt(samples: Samples, noise_deg: float) -> Detection:
         samples.y_px,
         samples.px_per_deg_x,
         samples.px_per_deg_y,
-        threshold_deg,
+        DISPERSION_DEG,
         slack,
         labels,
     )
@@ -75,9 +68,7 @@ def detect_idt(samples: Samples, noise_deg: float) -> Detection:
         parameters={
             "noise_rms_s2s_deg": noise_deg,
             "velocity_half_window_s": MIN_HALF_WINDOW_S,
-            "dispersion_threshold_deg": threshold_deg,
             "dispersion_deg": DISPERSION_DEG,
-            "dispersion_noise_multiple": DISPERSION_NOISE_MULTIPLE,
             "min_fixation_s": MIN_FIXATION_S,
             "max_saccade_s": MAX_SACCADE_S,
             **loss_parameters(),

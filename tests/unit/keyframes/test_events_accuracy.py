@@ -138,25 +138,6 @@ def test_baselines_find_most_fixations_of_clean_gaze(method: str) -> None:
     assert event_f1([(found.labels, truth)], 5) >= 0.9
 
 
-@pytest.mark.parametrize(
-    ("rate_hz", "noise_deg", "expected"),
-    [
-        (500.0, 0.05, "adaptive"),
-        (1000.0, 0.1, "adaptive"),
-        (60.0, 0.05, "adaptive"),
-        (500.0, 0.6, "idt"),
-        (60.0, 0.4, "idt"),
-    ],
-)
-def test_auto_chooses_by_noise_and_rate_and_says_why(rate_hz: float, noise_deg: float, expected: str) -> None:
-    t, x, y, truth = simulate(rate_hz=rate_hz, noise_deg=noise_deg, seed=4)
-    chosen = detect(t, x, y, *PX_PER_DEG)
-    assert chosen.method == expected
-    assert f"{rate_hz:.0f} Hz" in chosen.reason
-    other = detect(t, x, y, *PX_PER_DEG, method="idt" if expected == "adaptive" else "adaptive")
-    assert event_f1([(chosen.labels, truth)], FIXATION) > event_f1([(other.labels, truth)], FIXATION)
-
-
 @pytest.mark.parametrize("noise_deg", [0.02, 0.1, 0.4])
 def test_measured_noise_is_the_noise(noise_deg: float) -> None:
     t, x, y, _ = simulate(rate_hz=500.0, noise_deg=noise_deg, seed=5)

@@ -51,7 +51,7 @@ def frame(events: Events) -> pd.DataFrame:
 def test_public_names_are_all_there() -> None:
     for name in keyframes.events.__all__:
         assert hasattr(keyframes.events, name)
-    assert METHODS == ("auto", "adaptive", "ivt", "idt")
+    assert METHODS == ("auto", "adaptive", "clustering", "ivt", "idt")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -327,8 +327,8 @@ def test_bad_shapes_kinds_and_methods_are_refused(three: tuple[FloatArray, Float
     ):
         with pytest.raises(DataError, match="x_px: numbers"):
             detect(t, words, y, *SCALE)
-    with pytest.raises(UsageError, match="clustering"):
-        detect(*three, *SCALE, method="clustering")
+    with pytest.raises(UsageError, match="velocity"):
+        detect(*three, *SCALE, method="velocity")
 
 
 def test_uneven_sampling_finds_the_same_fixations(three: tuple[FloatArray, FloatArray, FloatArray]) -> None:
