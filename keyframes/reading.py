@@ -165,7 +165,9 @@ REGIONS = _schema(
         "image_index": _I16, "region": _STR, "letter": _STR, "box": _NUMBERS, "provider": _STR,
         "confidence": _F64, "scheme": _STR,
     },
+    {"shape": _STR},
 )  # fmt: skip
+"""shape: outline or mask, the JSON of one region of `RegionMap.to_dict`."""
 EVENT_REGIONS = _schema(
     {"event_index": _I32, "region": _STR, "letter": _STR, "weight": _F64, "is_primary": _BOOL, "scheme": _STR}
 )

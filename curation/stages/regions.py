@@ -14,6 +14,7 @@ from keyframes.reading import Reading
 from keyframes.regions.assignment import assign_regions, region_table
 from keyframes.regions.region_map import RegionMap
 from keyframes.regions.schemes import load_scheme
+from keyframes.validation import validation_error_deg
 
 __all__ = ["REGIONS_STAGE", "RegionsStage"]
 
@@ -23,7 +24,7 @@ class RegionsStage:
 
     name = "regions"
     tables = ("regions", "event_regions")
-    code_version = "1"
+    code_version = "2"
     depends_on = ("events",)
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
@@ -60,13 +61,15 @@ class RegionsStage:
                     record=reading.meta.reading_id,
                 )
             maps[index] = region_map(grey8, view_position=row["view_position"] or "")
+        measured_deg = validation_error_deg(reading.table("validations"))
+        error_deg = settings.error_deg if measured_deg is None else measured_deg
         assigned = assign_regions(
-            reading.table("events"), reading.table("gaze"), maps, scheme, error_deg=settings.error_deg
+            reading.table("events"), reading.table("gaze"), maps, scheme, error_deg=error_deg
         )
         providers = {str(index): found.provider for index, found in sorted(maps.items())}
         return StageOutput(
             tables={"regions": region_table(maps, scheme), "event_regions": assigned},
-            notes={"providers": providers, "images_without_picture": without},
+            notes={"providers": providers, "images_without_picture": without, "error_deg": error_deg},
         )
 
 
