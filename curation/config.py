@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from curation.issues import ISSUE_SEVERITY, Severity
+from curation.region_settings import RegionsConfig
 from gazecapture.files import write_json_atomically
 from keyframes import frames
 from keyframes.errors import ConfigError
-from keyframes.regions.schemes import DEFAULT_SCHEME, packaged_schemes
 from keyframes.sentences import PAUSE_S
 from keyframes.trajectory import MERGE_GAP_S, MIN_DWELL_S
 
@@ -100,22 +100,6 @@ class EventsConfig(_Section):
 
     method: Literal["auto", "adaptive", "clustering", "ivt", "idt"] = "auto"
     """auto: by measured rate and noise."""
-
-
-class RegionsConfig(_Section):
-    """[regions]: the anatomical regions and how gaze spreads over them."""
-
-    scheme: str = DEFAULT_SCHEME
-    """Name of a packaged scheme."""
-    error_deg: Degrees = 1.0
-    """How far the tracker's error reaches (two standard deviations); a fixation spreads over the regions within it."""
-
-    @field_validator("scheme")
-    @classmethod
-    def _packaged(cls, name: str) -> str:
-        if name not in packaged_schemes():
-            raise ValueError(f"no scheme of that name (packaged: {', '.join(packaged_schemes())})")
-        return name
 
 
 class KeyframesConfig(_Section):
@@ -205,14 +189,17 @@ def load_config(path: Path | None) -> CurationConfig:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", path=path) from None
     try:
-        return CurationConfig.model_validate(content)
+        return CurationConfig.model_validate(content, context={"folder": path.parent})
     except ValidationError as error:
         raise _clear(error, path) from None
 
 
 def config_hash(config: CurationConfig) -> str:
-    """Return 16 hex digits that change with any setting."""
-    return settings_hash(config.model_dump(mode="json"))
+    """Return 16 hex digits that change with any setting, and with the content of the files that [regions] names.
+
+    Raises ConfigError where such a file is gone.
+    """
+    return settings_hash({**config.model_dump(mode="json"), "regions": config.regions.inputs()})
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

@@ -13,10 +13,12 @@ __all__ = ["Film"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Film:
-    """One picture as displayed by default."""
+    """One picture, of which at least the size is known."""
 
-    grey8: NDArray[np.uint8]
-    """(h, w) uint8, bright = dense."""
+    width_px: int
+    height_px: int
+    grey8: NDArray[np.uint8] | None = None
+    """(h, w) uint8 as displayed by default, bright = dense; None where the picture is not at hand."""
     sha256: str = ""
     """Of the file; empty where it is not known."""
     ids: frozenset[str] = field(default=frozenset(), repr=False)
@@ -25,16 +27,6 @@ class Film:
     """As in DICOM; empty where it is not known."""
     body_part: str = ""
     """As in DICOM; empty where it is not known."""
-
-    @property
-    def width_px(self) -> int:
-        """Columns."""
-        return int(self.grey8.shape[1])
-
-    @property
-    def height_px(self) -> int:
-        """Rows."""
-        return int(self.grey8.shape[0])
 
     @property
     def names(self) -> frozenset[str]:

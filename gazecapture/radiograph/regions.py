@@ -38,13 +38,13 @@ class RegionProvider(Protocol):
 
 
 def from_atlas(film: Film) -> RegionMap | None:
-    """Return the built-in atlas's map, None for a breast.
+    """Return the built-in atlas's map, None for a breast or where there is no picture.
 
     Where the header names another body part, the picture must show a thorax plainly; where it names none, and for a
     lateral view, a plain template of low confidence may be returned.
     """
     view = film.view_position.strip().upper()
-    if film.body_part == "BREAST" or view in MAMMOGRAPHIC_VIEWS:
+    if film.grey8 is None or film.body_part == "BREAST" or view in MAMMOGRAPHIC_VIEWS:
         return None
     if view in LATERAL_VIEWS:
         return atlas.plain(film.grey8)
@@ -77,5 +77,7 @@ def region_map(grey8: NDArray[np.uint8], *, view_position: str = "") -> RegionMa
     grey8 : (h, w) uint8 as displayed, bright = dense. ``view_position`` as in DICOM, empty where unknown.
     Raises ImageError where ``grey8`` is no 2-D uint8 picture.
     """
-    found = regions_of_film(Film(grey8=grey8, view_position=view_position), PROVIDERS)
+    height, width = grey8.shape if grey8.ndim == 2 else (0, 0)  # the atlas refuses what is no picture
+    film = Film(width_px=width, height_px=height, grey8=grey8, view_position=view_position)
+    found = regions_of_film(film, PROVIDERS)
     return atlas.plain(grey8) if found is None else found

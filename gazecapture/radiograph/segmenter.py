@@ -49,12 +49,14 @@ class SegmenterSettings:
 class OnnxSegmenter:
     """Runs a model of one float input (1, 1 or 3, h, w) and one output (1, channels, h', w').
 
-    The picture is stretched to the input's size and the masks back, on their own grid. Raises ConfigError where
+    The picture is stretched to the input's size and the masks back, on their own grid. ``model_hash`` becomes part of
+    the provider's name in every output. Raises ConfigError where
     onnxruntime is not installed, the file is no model, or its shapes contradict the settings.
     """
 
-    def __init__(self, settings: SegmenterSettings) -> None:
+    def __init__(self, settings: SegmenterSettings, *, model_hash: str) -> None:
         self._settings = settings
+        self._provider = f"onnx:{model_hash}"
         runtime = _onnxruntime(settings.model)
         if not settings.model.is_file():
             raise ConfigError(
@@ -86,6 +88,8 @@ class OnnxSegmenter:
 
     def __call__(self, film: Film) -> RegionMap | None:
         """See `gazecapture.radiograph.regions.RegionProvider`."""
+        if film.grey8 is None:
+            return None
         settings = self._settings
         scores = self._run(film.grey8)
         held = _held(scores, settings.activation, settings.threshold)
@@ -103,7 +107,7 @@ class OnnxSegmenter:
             width_px=film.width_px,
             height_px=film.height_px,
             regions=regions,
-            provider="onnx",
+            provider=self._provider,
             confidence=settings.confidence,
         )
 

@@ -89,7 +89,7 @@ class RegionMap:
     height_px: int
     regions: Mapping[str, Region]
     provider: str
-    """atlas, manual, imported, onnx or truth; of a merged map, the surest one's."""
+    """atlas, manual, imported, onnx:{hash of the model}, or truth; of a merged map, the surest one's."""
     confidence: float
     """0 (a guess) to 1 (drawn by a person)."""
 

@@ -90,7 +90,7 @@ def test_the_default_settings_are_the_defaults_of_the_library() -> None:
         (inspection_trajectory, config.trajectory, set()),
         (split_sentences, config.dictation, set()),
         (detect, config.events, set()),
-        (assign_regions, config.regions, {"scheme"}),
+        (assign_regions, config.regions, {"scheme", "annotations", "segmenter"}),
     ):
         defaults = {
             name: parameter.default

@@ -16,6 +16,7 @@ from keyframes.errors import ConfigError, GazeToolError, SchemaError
 __all__ = [
     "AnnotationSource",
     "annotation_error",
+    "file_hash",
     "files_by_stem",
     "read_bounded",
     "source_hash",
@@ -97,15 +98,18 @@ def source_hash(source: AnnotationSource) -> str:
     for folder in (source.path, source.pictures):
         for path in [] if folder is None else _files(folder):
             name = path.name if path == folder else path.relative_to(folder or path).as_posix()
-            digest.update(f"{name}\0{_file_hash(path)}\n".encode())
+            digest.update(f"{name}\0{file_hash(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 
 _HASHES: dict[tuple[Path, int, int], str] = {}
 
 
-def _file_hash(path: Path) -> str:
-    """Return a file's SHA-256, taken once while its size and time stay as they are."""
+def file_hash(path: Path) -> str:
+    """Return a file's SHA-256, taken once while its size and time stay as they are.
+
+    Raises ConfigError where there is no such file.
+    """
     try:
         facts = path.stat()
         key = (path, facts.st_size, facts.st_mtime_ns)
