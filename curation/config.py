@@ -16,10 +16,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from curation.issues import ISSUE_SEVERITY, Severity
+from curation.privacy.lexicon import Lexicon, load_lexicon
 from curation.region_settings import RegionsConfig
 from gazecapture.files import write_json_atomically
 from keyframes import frames
 from keyframes.errors import ConfigError
+from keyframes.lesions import DECISION_DWELL_S, LESION_RADIUS_DEG
+from keyframes.scanpath import SEEN_RADIUS_DEG
 from keyframes.sentences import PAUSE_S
 from keyframes.trajectory import MERGE_GAP_S, MIN_DWELL_S
 
@@ -106,16 +109,24 @@ class KeyframesConfig(_Section):
     """[keyframes]: gaze of a sentence to key frames."""
 
     profile: Literal["toolkit"] = "toolkit"
+    fit_lead: bool = True
+    """Fit for each reader by how much the gaze leads the words; false: `lead_s` for everybody."""
     lead_s: Annotated[float, Field(ge=0.0, le=30.0)] = frames.LEAD_S
     """Gaze leads the words by so much, where none was fitted for the reader."""
     cluster_radius_deg: Degrees = frames.CLUSTER_RADIUS_DEG
     """Within it two fixations see the same."""
     min_dwell_s: Seconds = frames.MIN_DWELL_S
     """Less dwell makes no key frame."""
+    sigma_deg: Degrees = frames.SIGMA_DEG
+    """Standard deviation of the Gaussian that a fixation lights the picture with."""
     box_share: Annotated[float, Field(gt=0.0, lt=1.0)] = frames.BOX_SHARE
     """Share of the heat map's peak from which on an area is hot."""
+    edge_tolerance_deg: Annotated[float, Field(ge=0.0, le=45.0)] | None = None
+    """Gaze farther beyond the image's edge does not count. Left out: the reading's validation error, at most 1."""
     silent_s: Annotated[float, Field(gt=0.0, le=3600.0)] = frames.SILENT_S
-    """Gaze in no sentence is cut into key frames of about this length."""
+    """Gaze that nothing else cuts is cut into key frames of this length."""
+    silent_pause_s: Annotated[float, Field(gt=0.0, le=3600.0)] = frames.SILENT_PAUSE_S
+    """So long without gaze on the image ends a key frame of gaze in no sentence."""
     min_silent_s: Seconds = frames.MIN_SILENT_S
     """A shorter gap between sentences stays with the sentence before."""
 
@@ -127,6 +138,12 @@ class TrajectoryConfig(_Section):
     """Fixations on one region farther apart in time are two visits."""
     min_dwell_s: Annotated[float, Field(ge=0.0, le=60.0)] = MIN_DWELL_S
     """A shorter visit on the way back to the same region is a stray fixation."""
+    coverage_radius_deg: Degrees = SEEN_RADIUS_DEG
+    """What lies within this of a fixation counts as looked at."""
+    lesion_radius_deg: Degrees = LESION_RADIUS_DEG
+    """A fixation within this of a reference lesion is on it."""
+    decision_dwell_s: Seconds = DECISION_DWELL_S
+    """A missed lesion with less dwell was not recognised, with more it was dismissed."""
 
 
 class PrivacyConfig(_Section):
@@ -136,6 +153,15 @@ class PrivacyConfig(_Section):
     """exclude: gaze and text only."""
     originals: bool = True
     """De-identified originals beside the shards."""
+    text: Literal["lexicon", "names"] = "lexicon"
+    """lexicon: words that are neither in the packaged list nor in `word_lists` become [redacted]. names: only the
+    names of the headers go, for texts that people have freed of names already."""
+    word_lists: tuple[Path, ...] = ()
+    """A lab's own words: text files, white space between the words."""
+
+    def lexicon(self) -> Lexicon | None:
+        """Return the words that may leave the store; None where `text` asks for names only."""
+        return load_lexicon(self.word_lists) if self.text == "lexicon" else None
 
 
 class ExportConfig(_Section):

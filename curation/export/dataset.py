@@ -26,7 +26,7 @@ from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter
 from curation.export.splits import SPLITS, Candidate, assign_splits
 from curation.manifest import Failure
-from curation.privacy import Identifiers
+from curation.privacy import Identifiers, Redactor, RowGuard
 from gazecapture import __version__
 from gazecapture.files import (
     claim_output_folder,
@@ -198,6 +198,7 @@ def _write_all(
     A reading that cannot be read goes into ``damaged``, and what was written is of no use then.
     """
     found: list[Identifiers] = []
+    lexicon = config.privacy.lexicon()
     metas, n_keyframes, n_fixations, done = [], 0, 0, 0
     for split, number, total, ids in _shards(plan, config.export.readings_per_shard):
         stem = f"{split}-{number:05d}-of-{total:05d}"
@@ -207,7 +208,11 @@ def _write_all(
                     reading = store.load(reading_id)
                     radiographs = _radiographs(store, reading)
                     identifiers = Identifiers.of(radiographs.values())
-                    row = build_row(reading, _greys(radiographs), _row_options(split, config, identifiers))
+                    guard = RowGuard(
+                        redactor=Redactor(identifiers=identifiers, lexicon=lexicon),
+                        keyed_hash=store.keyed_hash,
+                    )
+                    row = build_row(reading, _greys(radiographs), _row_options(split, config, guard))
                     for writer in writers:
                         writer.add(row)
                     if config.privacy.images == "include" and config.privacy.originals:
@@ -261,7 +266,7 @@ def _writers(staging: Path, stem: str, config: CurationConfig) -> Iterator[list[
         yield writers
 
 
-def _row_options(split: str, config: CurationConfig, identifiers: Identifiers) -> RowOptions:
+def _row_options(split: str, config: CurationConfig, guard: RowGuard) -> RowOptions:
     return RowOptions(
         split=split,
         config_hash=config_hash(config),
@@ -269,7 +274,7 @@ def _row_options(split: str, config: CurationConfig, identifiers: Identifiers) -
         with_keyframe_pictures=config.export.keyframe_pictures,
         picture_max_side_px=config.export.picture_max_side_px,
         keyframe_max_side_px=config.export.keyframe_max_side_px,
-        redact=identifiers.redact,
+        guard=guard,
     )
 
 
@@ -331,10 +336,19 @@ def _manifest(staging: Path, plan: _Plan, config: CurationConfig) -> dict[str, A
         "schema_version": SHARD_SCHEMA_VERSION,
         "tool_version": __version__,
         "key": plan.key,
-        "config": config.model_dump(mode="json"),
+        "config": _without_paths(config.model_dump()),
         "n_readings": len(plan.reading_ids),
         "files": files,
     }
+
+
+def _without_paths(settings: Any) -> Any:
+    """Return settings, JSON-ready, in which a file of this computer shows as that alone."""
+    if isinstance(settings, Mapping):
+        return {name: _without_paths(value) for name, value in settings.items()}
+    if isinstance(settings, list | tuple):
+        return [_without_paths(value) for value in settings]
+    return "(a file)" if isinstance(settings, Path) else settings
 
 
 def _put_in_place(staging: Path, out: Path, manifest: Mapping[str, Any]) -> None:

@@ -8,47 +8,50 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pydicom
 from PIL import Image
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from curation.export.dicom_terms import (
+    KEPT_NUMBERS,
+    KEPT_TERMS,
+    MAMMOGRAPHY_VIEWS,
+    REGION_CODES,
+    SECONDARY_CAPTURE,
+    SOP_CLASSES,
+)
 from gazecapture.files import as_tool_error
 from gazecapture.radiograph.decode import load_radiograph
 from keyframes.errors import ImageError
 
 __all__ = ["write_original"]
 
-KEPT = (
-    "SOPClassUID", "Modality", "PresentationIntentType", "ViewPosition", "PatientOrientation", "ImageLaterality",
-    "BodyPartExamined", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation", "PixelSpacing", "ImagerPixelSpacing",
-    "EstimatedRadiographicMagnificationFactor", "PixelAspectRatio", "PresentationLUTShape", "RescaleIntercept",
-    "RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "VOILUTFunction", "PixelIntensityRelationship",
-    "PixelIntensityRelationshipSign", "LossyImageCompression", "LossyImageCompressionRatio",
-    "LossyImageCompressionMethod", "SmallestImagePixelValue", "LargestImagePixelValue", "PixelData",
-)  # fmt: skip
-"""Attributes carried over as they are: none holds text that a person typed."""
 KEPT_LUTS = ("ModalityLUTSequence", "VOILUTSequence")
-KEPT_OF_A_LUT = ("LUTDescriptor", "ModalityLUTType", "LUTData")
 EMPTY = (
     "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientBirthDate", "PatientSex", "StudyID",
-    "SeriesNumber", "InstanceNumber", "Manufacturer", "Laterality", "AcquisitionDate", "AcquisitionTime",
+    "SeriesNumber", "InstanceNumber", "Manufacturer", "AcquisitionDate", "AcquisitionTime",
 )  # fmt: skip
 """Type 2 attributes: there, without a value."""
 METHOD = "allow-list of display and geometry attributes; ids by keyed hash"
+DIGITAL_XRAY = SOP_CLASSES - {SECONDARY_CAPTURE, "1.2.840.10008.5.1.4.1.1.1"}
 METHOD_CODE = ("113100", "DCM", "Basic Application Confidentiality Profile")
 
 
 def write_original(source: Path, target_stem: Path, *, patient: str, pseudonym: Callable[..., str]) -> Path:
     """Write a de-identified copy of a picture and return its path.
 
-    A DICOM file becomes a new DICOM object with the same pixel bytes; any other picture its bare grey pixels as PNG.
+    A DICOM file becomes a new DICOM object with the same pixel values, uncompressed; any other picture its bare grey
+    pixels as PNG.
 
     patient   : pseudonym that takes the place of name and id.
     pseudonym : keyed hash; gives new UIDs, the same for the same old ones.
@@ -68,13 +71,14 @@ def _write_dicom(source: Path, target: Path, patient: str, pseudonym: Callable[.
         old = pydicom.dcmread(source)
     except (OSError, pydicom.errors.InvalidDicomError) as error:
         raise ImageError("a stored picture is no longer readable DICOM", path=target) from error
-    new = Dataset()
-    for keyword in KEPT:
-        if keyword in old:
-            new.add(old[keyword])
+    new = _of_defined_values(old)
     for keyword in KEPT_LUTS:
         if keyword in old:
             setattr(new, keyword, DicomSequence([_lut(item) for item in old[keyword].value]))
+    sop_class = str(old.get("SOPClassUID", ""))
+    new.SOPClassUID = UID(sop_class if sop_class in SOP_CLASSES else SECONDARY_CAPTURE)
+    _put_pixels(old, new, target)
+    _complete(old, new)
     for keyword in EMPTY:
         setattr(new, keyword, "" if keyword not in {"SeriesNumber", "InstanceNumber"} else None)
 
@@ -88,13 +92,11 @@ def _write_dicom(source: Path, target: Path, patient: str, pseudonym: Callable[.
     new.SOPInstanceUID = new_uid("instance", str(old.get("SOPInstanceUID", "")))
     new.PatientIdentityRemoved = "YES"
     new.DeidentificationMethod = METHOD
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = METHOD_CODE
-    new.DeidentificationMethodCodeSequence = DicomSequence([code])
+    new.DeidentificationMethodCodeSequence = DicomSequence([_code(*METHOD_CODE)])
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = new.get("SOPClassUID", UID("1.2.840.10008.5.1.4.1.1.1"))
+    meta.MediaStorageSOPClassUID = new.SOPClassUID
     meta.MediaStorageSOPInstanceUID = new.SOPInstanceUID
-    meta.TransferSyntaxUID = old.file_meta.TransferSyntaxUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
     new.file_meta = meta
     content = io.BytesIO()
     new.save_as(content, enforce_file_format=True)
@@ -110,9 +112,107 @@ def _put(content: io.BytesIO, target: Path) -> Path:
     return target
 
 
+def _of_defined_values(old: Dataset) -> Dataset:
+    """Return the attributes whose values are numbers or defined terms."""
+    new = Dataset()
+    for keyword in KEPT_NUMBERS:
+        if keyword in old and _are_numbers(old[keyword]):
+            new.add(old[keyword])
+    for keyword, terms in KEPT_TERMS.items():
+        if keyword == "ImageType" and keyword in old:
+            kinds = [str(value) for value in _values(old[keyword])][:2]
+            new.ImageType = kinds if len(kinds) == 2 and terms.issuperset(kinds) else ["DERIVED", "PRIMARY"]
+        elif keyword in old and all(str(value) in terms for value in _values(old[keyword])):
+            new.add(old[keyword])
+    return new
+
+
+def _complete(old: Dataset, new: Dataset) -> None:
+    """Give the attributes that the object's own class demands: empty where that is allowed (type 2), else a value.
+
+    Source: DICOM PS3.3 C.7.6.1, C.8.6.1, C.8.11.3, C.8.11.4, C.8.11.5, C.8.11.7.
+    """
+    if "PatientOrientation" not in new:
+        new.PatientOrientation = None
+    if new.SOPClassUID == SECONDARY_CAPTURE and "ConversionType" not in new:
+        new.ConversionType = "DI"
+    if str(new.SOPClassUID) not in DIGITAL_XRAY:
+        return
+    if "ImageType" not in new:
+        new.ImageType = ["DERIVED", "PRIMARY"]
+    # What says otherwise, or looks otherwise, does not come this far.
+    new.BurnedInAnnotation = "NO"
+    for keyword in ("DetectorType", "PositionerType"):
+        if keyword not in new:
+            setattr(new, keyword, "")
+    new.AcquisitionContextSequence = DicomSequence([])
+    if new.get("Modality") == "MG":
+        new.BodyPartExamined = "BREAST"
+    region = REGION_CODES.get(str(new.get("BodyPartExamined", "")))
+    new.AnatomicRegionSequence = DicomSequence([_code(*region)] if region else [])
+    if region is None and "BodyPartExamined" in new:
+        del new.BodyPartExamined
+    if new.get("Modality") != "MG":
+        return
+    new.PositionerType, new.OrganExposed = "MAMMOGRAPHIC", "BREAST"
+    codes = [str(item.get("CodeValue", "")) for item in old.get("ViewCodeSequence") or []]
+    view = next((c for c in (str(new.get("ViewPosition", "")), *codes) if c in MAMMOGRAPHY_VIEWS), None)
+    if view is not None:
+        item = _code(*MAMMOGRAPHY_VIEWS[view])
+        item.ViewModifierCodeSequence = DicomSequence([])
+        new.ViewCodeSequence = DicomSequence([item])
+
+
+def _code(value: str, scheme: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
+    return code
+
+
+def _put_pixels(old: Dataset, new: Dataset, target: Path) -> None:
+    """Carry the pixels over as bare numbers: a compressed stream has room for comments, and so has a file's tail."""
+    try:
+        pixels = old.pixel_array
+    except Exception as error:  # decoders raise what they like
+        raise ImageError("a stored picture can no longer be decoded", path=target) from error
+    signed = np.issubdtype(pixels.dtype, np.signedinteger)
+    if not signed and (unused := 8 * pixels.dtype.itemsize - int(old.BitsStored)) > 0:
+        # Old files keep an overlay in the bits above the picture's.
+        pixels = pixels & (np.iinfo(pixels.dtype).max >> unused)
+    little = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
+    if pixels.ndim != 2:
+        raise ImageError(
+            f"a stored picture has {pixels.ndim} dimensions, expected one grey plane", path=target
+        )
+    new.Rows, new.Columns = pixels.shape
+    new.SamplesPerPixel = 1
+    new.BitsAllocated = 8 * pixels.dtype.itemsize
+    new.PixelRepresentation = int(signed)
+    content = little.tobytes()
+    new.add_new(
+        "PixelData", "OW" if pixels.dtype.itemsize > 1 else "OB", content + b"\0" * (len(content) % 2)
+    )
+
+
+def _values(element: DataElement) -> list[Any]:
+    if element.value is None or element.value == "":
+        return []
+    return list(element.value) if element.VM > 1 else [element.value]
+
+
+def _are_numbers(element: DataElement) -> bool:
+    try:
+        return all(math.isfinite(float(value)) for value in _values(element))
+    except (TypeError, ValueError):
+        return False
+
+
 def _lut(item: Dataset) -> Dataset:
+    """Return a look-up table without its explanation."""
     kept = Dataset()
-    for keyword in KEPT_OF_A_LUT:
+    for keyword in ("LUTDescriptor", "LUTData"):
         if keyword in item:
             kept.add(item[keyword])
+    if str(item.get("ModalityLUTType", "")) in KEPT_TERMS["ModalityLUTType"]:
+        kept.ModalityLUTType = item.ModalityLUTType
     return kept

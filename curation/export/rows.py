@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from curation.export.pictures import encode_png, shrink
-from curation.export.schema import SHARD_SCHEMA_VERSION
+from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from gazecapture import __version__
 from keyframes.frames import render_keyframe
 from keyframes.reading import Reading
@@ -30,8 +31,8 @@ class RowOptions:
     with_keyframe_pictures: bool
     picture_max_side_px: int
     keyframe_max_side_px: int
-    redact: Callable[[str], str]
-    """Takes names of people and places out of a text."""
+    guard: Callable[[Mapping[str, Any]], dict[str, Any]]
+    """Frees the row of every string that its column may not hold (`curation.privacy.RowGuard`)."""
 
 
 def build_row(
@@ -42,16 +43,15 @@ def build_row(
     pictures : 8-bit grey at full size by image index; an index without a picture gets none.
     Raises SchemaError where a stage's table is not there yet.
     """
-    meta, redact = reading.meta, options.redact
+    meta = reading.meta
     shown = pictures if options.with_images else {}
     encoded = {
         i: _picture(p, f"{meta.reading_id}_{i}", options.picture_max_side_px) for i, p in shown.items()
     }
-    words = [{**w, "word": redact(w["word"])} for w in reading.table("words").to_pylist()]
-    sentences = [{**s, "text": redact(s["text"])} for s in reading.table("sentences").to_pylist()]
+    sentences = reading.table("sentences").to_pylist()
     primary = _primary_regions(reading)
     scheme = reading.table("regions").column("scheme").to_pylist()
-    return {
+    row = {
         "reading_id": meta.reading_id,
         "schema_version": SHARD_SCHEMA_VERSION,
         "split": options.split,
@@ -67,14 +67,14 @@ def build_row(
         "study_key": meta.study_key,
         "reading_number": meta.reading_number,
         "study_arm": meta.study_arm or None,
-        "indication": redact(meta.indication) or None,
+        "indication": meta.indication or None,
         "duration_ns": meta.duration_ns,
         "tracker": _tracker(reading),
         "display": _display(reading),
         "images": [{"bytes": p["bytes"], "path": p["path"]} for _, p in sorted(encoded.items())],
         "image_info": _image_info(reading, encoded),
         "text": " ".join(s["text"] for s in sentences) or None,
-        "words": words,
+        "words": reading.table("words").to_pylist(),
         "sentences": sentences,
         "fixations": _fixations(reading, primary),
         "saccades": [e for e in reading.table("events").to_pylist() if e["kind"] == "saccade"],
@@ -90,6 +90,20 @@ def build_row(
         "config_hash": options.config_hash,
         "tool_version": __version__,
     }
+    return options.guard(_of_the_schema(row))
+
+
+def _of_the_schema(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row without what a shard has no column for: the writers would leave it out later anyway."""
+    return {field.name: _pruned(row[field.name], field.type) for field in SHARD}
+
+
+def _pruned(value: Any, kind: pa.DataType) -> Any:
+    if isinstance(value, Mapping):
+        return {member.name: _pruned(value.get(member.name), member.type) for member in kind}
+    if isinstance(value, list) and pa.types.is_list(kind):
+        return [_pruned(member, kind.value_type) for member in value]
+    return value
 
 
 def _picture(grey8: NDArray[np.uint8], stem: str, longest_px: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import h5py
 import pydicom
 
 from curation.export.shards import read_parquet
-from curation.privacy import Identifiers
+from curation.privacy import Identifiers, Redactor
 
 __all__ = ["scan_output"]
 
@@ -44,7 +44,7 @@ def scan_output(folder: Path, identifiers: Sequence[Identifiers], private_paths:
     Time grows with the output, not with the number of identifiers: texts are compared word by word.
     """
     finder = _Finder({n for i in identifiers for n in _spellings(i)})
-    names = Identifiers(names=frozenset(n for i in identifiers for n in i.names))
+    names = Redactor(identifiers=Identifiers(names=frozenset(n for i in identifiers for n in i.names)))
     hits = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         shown = path.relative_to(folder).as_posix()

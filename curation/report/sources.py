@@ -151,7 +151,7 @@ def _options(*, with_images: bool) -> RowOptions:
         with_keyframe_pictures=with_images,
         picture_max_side_px=PICTURE_PX,
         keyframe_max_side_px=KEYFRAME_PX,
-        redact=str,
+        guard=dict,
     )
 
 

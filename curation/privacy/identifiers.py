@@ -1,7 +1,7 @@
-"""What must not leave the store, and how text is freed of it.
+"""Names and ids that must not leave the store, and where they stand in a text.
 
-Identifiers come from the headers of a reading's pictures: names of people and places, patient and study ids.
-Text is compared with them word by word, misspelt and split words included. Nothing here keeps or prints them.
+They come from the headers of a reading's pictures: names of people and places, patient and study ids. Text is
+compared with them word by word, misspelt and split words included. Nothing here keeps or prints them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Self
 
 from gazecapture.radiograph.decode import Radiograph
 
-__all__ = ["REDACTED", "Identifiers"]
+__all__ = ["WORD", "Identifiers", "Span"]
 
-REDACTED = "[redacted]"
+Span = tuple[int, int]
+"""Half-open place of characters in a text."""
+
 MIN_NAME_LETTERS = 3
 """Shorter parts of a name (initials) would take ordinary words out of the text."""
 MIN_FUZZY_LETTERS = 5
@@ -27,7 +29,8 @@ FUZZY_RATIO = 0.84
 MIN_ID_CHARACTERS = 6
 """Shorter ids ("1", "0012") occur in any file by chance; they are dropped with the header anyway."""
 
-_WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+"""A word of a text: letters and digits, joined by apostrophes or hyphens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,23 +56,17 @@ class Identifiers:
     @cached_property
     def name_parts(self) -> frozenset[str]:
         """Single words of all names, case-folded."""
-        parts = {part.casefold() for name in self.names for part in _WORD.findall(name.replace("^", " "))}
+        parts = {part.casefold() for name in self.names for part in WORD.findall(name.replace("^", " "))}
         return frozenset(p for p in parts if len(p) >= MIN_NAME_LETTERS and not p.isdigit())
 
-    def redact(self, text: str) -> str:
-        """Return ``text`` with every word that is, or nearly is, part of a name replaced by ``[redacted]``."""
-        words = list(_WORD.finditer(text))
+    def spans_in(self, text: str) -> list[Span]:
+        """Return the places of all words that are, or nearly are, part of a name, in order."""
+        words = list(WORD.finditer(text))
         hidden = {place for place, word in enumerate(words) if self._is_name(word.group())}
         for place in range(len(words) - 1):
             if self._is_exact_name(words[place].group() + words[place + 1].group()):
                 hidden |= {place, place + 1}
-        for place in sorted(hidden, reverse=True):
-            text = text[: words[place].start()] + REDACTED + text[words[place].end() :]
-        return text
-
-    def count_in(self, text: str) -> int:
-        """Return how many words `redact` would replace."""
-        return self.redact(text).count(REDACTED) - text.count(REDACTED)
+        return [words[place].span() for place in sorted(hidden)]
 
     def _is_exact_name(self, word: str) -> bool:
         return word.casefold() in self.name_parts

@@ -1,0 +1,196 @@
+"""Every string of a shard row has a rule here, and a string without one does not leave the store.
+
+A list of what to remove is never complete; this is a list of what each column may hold. Strings from outside (texts,
+codes, names of devices) are held against the lexicon and the headers' names wherever they stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Final
+
+from curation.issues import ISSUE_SEVERITY
+from curation.privacy.redaction import Redactor
+from keyframes.errors import PrivacyError
+from keyframes.regions.schemes import load_scheme, packaged_schemes
+
+__all__ = ["STRING_RULES", "RowGuard", "string_places"]
+
+CODE_DIGITS: Final = 8
+"""Hex digits of the keyed hash that takes the place of a code."""
+_HASH = re.compile(r"(?=\d*[a-f])(?:[0-9a-f]{16}|[0-9a-f]{64})(?:_k?\d{1,6}(?:\.png)?)?")
+"""What this toolkit computes, as itself or in the name of a picture; digits alone may be somebody's id."""
+_SEPARATORS = re.compile(r"[_.:/-]")
+_VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}(?:(?:a|b|rc|\.dev)\d{1,4})?")
+
+TEXT: Final = "text"
+"""What people said or typed: what could name somebody becomes ``[redacted]``."""
+WORDS: Final = "words"
+"""The same, one word per row of its list; judged together with its neighbours."""
+CODE: Final = "code"
+"""A label or id: kept where it could name nobody or is a hash already, else replaced by a keyed hash of it, so that
+rows stay apart and what was equal stays equal."""
+REGION: Final = "region"
+"""Name of a region, letter or scheme: kept where a packaged scheme has it, else as TEXT."""
+VERSION: Final = "version"
+"""Numbers of a version of this toolkit. Anything else is an error."""
+
+
+@cache
+def _scheme_names() -> frozenset[str]:
+    """Return what the packaged schemes name: themselves, their regions, their letters."""
+    schemes = [load_scheme(name) for name in packaged_schemes()]
+    return frozenset(
+        name
+        for scheme in schemes
+        for name in (scheme.name, *scheme.regions, *(letter for letter, _ in scheme.letters))
+    )
+
+
+STRING_RULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "reading_id": CODE,
+        "schema_version": VERSION,
+        "split": CODE,
+        "split_official": CODE,
+        "source_format": CODE,
+        "source_licence": TEXT,
+        "access_tier": CODE,
+        "gaze_tier": CODE,
+        "time_origin": CODE,
+        "reader_code": CODE,
+        "patient_key": CODE,
+        "study_key": CODE,
+        "study_arm": CODE,
+        "indication": TEXT,
+        "tracker.manufacturer": TEXT,
+        "tracker.model": TEXT,
+        "tracker.profile": CODE,
+        "tracker.gaze_source": CODE,
+        "images[].path": CODE,
+        "image_info[].role": CODE,
+        "image_info[].view_position": CODE,
+        "image_info[].spacing_kind": CODE,
+        "image_info[].sha256": CODE,
+        "text": TEXT,
+        "words[].word": WORDS,
+        "words[].source": CODE,
+        "sentences[].sentence_id": CODE,
+        "sentences[].text": TEXT,
+        "sentences[].finding_ids[]": CODE,
+        "fixations[].region": REGION,
+        "fixations[].letter": REGION,
+        "keyframes[].kind": CODE,
+        "keyframes[].status": CODE,
+        "keyframes[].profile": CODE,
+        "keyframes[].sentence_id": CODE,
+        "keyframes[].region": REGION,
+        "keyframes[].letter": REGION,
+        "keyframes[].picture.path": CODE,
+        "trajectory[].letter": REGION,
+        "trajectory[].region": REGION,
+        "region_scheme": REGION,
+        "regions[].region": REGION,
+        "regions[].letter": REGION,
+        "regions[].provider": CODE,
+        **{
+            f"{table}[].{name}": rule
+            for table in ("findings", "truth")
+            for name, rule in {
+                "finding_id": CODE,
+                "label": TEXT,
+                "shape": CODE,
+                "sentence_ids[]": CODE,
+                "source": CODE,
+            }.items()
+        },
+        "qa[].question": TEXT,
+        "qa[].answer": TEXT,
+        "qa[].type": CODE,
+        "qa[].source": CODE,
+        "quality[].metric": CODE,
+        "quality[].unit": CODE,
+        "quality[].sentence_id": CODE,
+        "issues[].code": CODE,
+        "issues[].severity": CODE,
+        "issues[].message": TEXT,
+        "issues[].sentence_id": CODE,
+        "config_hash": CODE,
+        "tool_version": VERSION,
+    }
+)
+"""By place in the row; ``[]`` stands for the members of a list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowGuard:
+    """Frees a shard row of every string that its column may not hold."""
+
+    redactor: Redactor
+    keyed_hash: Callable[..., str]
+    """(kind, value) -> hex digits, with the store's key."""
+    _seen: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
+
+    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the row with every string judged by `STRING_RULES`; numbers, bytes and nulls stay as they are.
+
+        Raises PrivacyError, naming the place and never the value, where a string has no rule.
+        """
+        return {name: self._judged(name, value) for name, value in row.items()}
+
+    def _judged(self, place: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._string(place, value)
+        if isinstance(value, Mapping):
+            return {name: self._judged(f"{place}.{name}", member) for name, member in value.items()}
+        if isinstance(value, list | tuple):
+            inner = f"{place}[]"
+            words = [name for name in ("word",) if STRING_RULES.get(f"{inner}.{name}") == WORDS]
+            if words and value:
+                spoken = self.redactor.words([member["word"] for member in value])
+                value = [{**member, "word": word} for member, word in zip(value, spoken, strict=True)]
+            return [self._judged(inner, member) for member in value]
+        return value
+
+    def _string(self, place: str, value: str) -> str:
+        rule = STRING_RULES.get(place)
+        if rule is None:
+            raise PrivacyError(
+                f"the row's {place} is a string without a rule", hint="Give it one in STRING_RULES."
+            )
+        if rule == WORDS:
+            return value
+        if rule == VERSION:
+            if not _VERSION.fullmatch(value):
+                raise PrivacyError(f"the row's {place} is no version of this toolkit")
+            return value
+        key = (rule, value)
+        if key not in self._seen:
+            self._seen[key] = self._outside(rule, value)
+        return self._seen[key]
+
+    def _outside(self, rule: str, value: str) -> str:
+        if (rule == REGION and value in _scheme_names()) or (rule == CODE and value in ISSUE_SEVERITY):
+            return value
+        if rule == CODE:
+            if _HASH.fullmatch(value) or not self.redactor.count_in(_SEPARATORS.sub(" ", value)):
+                return value
+            return f"x-{self.keyed_hash('code', value)[:CODE_DIGITS]}"
+        return self.redactor(value)
+
+
+def string_places(row: Any, place: str = "") -> set[str]:
+    """Return the places of all strings of a row, spelt as in `STRING_RULES`."""
+    if isinstance(row, str):
+        return {place}
+    if isinstance(row, Mapping):
+        parts = (string_places(v, f"{place}.{k}" if place else k) for k, v in row.items())
+    elif isinstance(row, list | tuple):
+        parts = (string_places(v, f"{place}[]") for v in row)
+    else:
+        return set()
+    return set().union(*parts)
