@@ -35,9 +35,9 @@ AUTO_MIN_RATE_HZ: Final = 100.0
 """Below, a saccade is two or three samples and an oscillation less than four: velocity has nothing to measure, and
 clustering finds more of the coders' fixations (Lund2013 images at 62.5 Hz), at 125 Hz fewer of their samples."""
 
-AUTO_MAX_NOISE_DENSITY: Final = 0.018
+AUTO_MAX_NOISE_DENSITY: Final = 0.015
 """deg of RMS-S2S per square root of Hz. What a window of fixed length leaves of white noise is proportional to this:
-0.4 deg at 500 Hz. Below, `adaptive` agrees better with the coders sample by sample, as it knows oscillations; above,
+0.34 deg at 500 Hz. Below, `adaptive` agrees better with the coders sample by sample, as it knows oscillations; above,
 `clustering` finds more of their fixations and saccades, and the lead grows with the noise (Lund2013 images)."""
 
 
@@ -104,7 +104,7 @@ def detect(
     if method == "auto":
         method, reason = _choose(samples.rate_hz, noise_deg)
     found = _DETECTORS[method](samples, noise_deg)
-    labels = found.labels[samples.row_of_sample]
+    labels = samples.of_samples(found.labels)
     labels.flags.writeable = False
     spans = spans_of(samples, found.labels)
     return Events(
