@@ -79,8 +79,9 @@ class Bitmap:
     def contains(self, x_image_px: ArrayLike, y_image_px: ArrayLike) -> BoolArray:
         """Say which points lie in a cell of the mask; any shape, NaN lies outside."""
         x, y = np.broadcast_arrays(np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64))
-        column, row = (x - self.x0_px) / self.scale_x_px, (y - self.y0_px) / self.scale_y_px
-        inside: BoolArray = (column >= 0) & (column < self.width) & (row >= 0) & (row < self.height)
+        column = np.asarray((x - self.x0_px) / self.scale_x_px)
+        row = np.asarray((y - self.y0_px) / self.scale_y_px)
+        inside = np.array((column >= 0) & (column < self.width) & (row >= 0) & (row < self.height), np.bool_)
         inside[inside] = self.array[row[inside].astype(np.intp), column[inside].astype(np.intp)]
         return inside
 

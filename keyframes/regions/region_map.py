@@ -154,7 +154,7 @@ class RegionMap:
                 confidence=float(content["confidence"]),
                 regions={name: _region_of(name, value) for name, value in content["regions"].items()},
             )
-        except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, binascii.Error, zlib.error) as error:
             raise SchemaError(f"a region map's field is absent or off: {error}") from error
 
 
@@ -190,9 +190,9 @@ def _region_of(name: str, content: Any) -> Region:
     width, height = int(content["width"]), int(content["height"])
     n_bytes = (width * height + 7) // 8
     packed = zlib.decompressobj().decompress(base64.b64decode(content["cells"], validate=True), n_bytes)
-    bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=width * height)
-    if min(width, height) < 1 or bits.size != width * height or len(packed) != n_bytes:
+    if min(width, height) < 1 or len(packed) != n_bytes:
         raise ValueError("a mask does not fill its grid")
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=width * height)
     grid = Bitmap(
         x0_px=float(content["x0_px"]),
         y0_px=float(content["y0_px"]),
