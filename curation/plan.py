@@ -1,8 +1,8 @@
 """What has to be done for a reading, and why: stage keys, and their comparison with what the store records.
 
 A stage's key is a hash over the reading's source, the keys of the stages that it builds on, its part of the
-settings, what people decided in review as far as it concerns the stage, its code version and the version of the
-toolkit, so that one dataset never mixes two versions' results.
+settings (with the reader's fitted gaze lead), what people decided in review as far as it concerns the stage, its code
+version and the version of the toolkit, so that one dataset never mixes two versions' results.
 A stage whose record has the same key is finished and is not done again.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from curation.config import CurationConfig, settings_hash
 from curation.decisions import Decisions, read_decisions
+from curation.lead import fitted_lead_s, with_lead
 from curation.stages.protocol import Stage, Verdict
 from gazecapture import __version__
 from gazecapture.store import Store
@@ -41,6 +42,8 @@ class ReadingPlan:
     verdict: Verdict
     """As recorded; ``ok`` where something is still to be done."""
     verdict_reason: str = ""
+    lead_s: float | None = None
+    """The reader's fitted gaze lead; None: the configured one."""
 
     @property
     def todo(self) -> tuple[StagePlan, ...]:
@@ -58,6 +61,8 @@ def plan_reading(
     """
     source_hash = store.source_hash(reading_id)
     decisions = read_decisions(store.folder(reading_id))
+    lead_s = fitted_lead_s(store, store.meta(reading_id).reader_code) if config.keyframes.fit_lead else None
+    config = with_lead(config, lead_s)
     keys: dict[str, str] = {}
     plans: list[StagePlan] = []
     verdict: Verdict = "ok"
@@ -77,6 +82,7 @@ def plan_reading(
         stages=tuple(plans),
         verdict=verdict,
         verdict_reason=verdict_reason,
+        lead_s=lead_s,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,16 +12,28 @@ from typing import Any
 
 from curation.config import CurationConfig
 from curation.engines.processes import engine_for
+from curation.lead import FITTED_STAGES, READERS_FOLDER, fit_leads
 from curation.manifest import Failure, ManifestLine, append_lines
 from curation.plan import ReadingPlan, plan_reading
 from curation.stages import STAGES
+from curation.stages.keyframes import KEYFRAMES_STAGE
 from curation.stages.protocol import Stage
 from curation.work import ReadingOutcome, curate_reading
 from gazecapture.files import sweep_scratch as sweep_folder
 from gazecapture.store import Store
 from keyframes.errors import ExitCode, GazeToolError, RecordingError
 
-__all__ = ["BatchSummary", "Progress", "curate", "plan_store", "sweep_scratch"]
+__all__ = [
+    "BatchSummary",
+    "Progress",
+    "curate",
+    "keys_to_fit_on",
+    "plan_store",
+    "sweep_scratch",
+]
+
+_READINGS_PER_JOB = 16
+"""Of the stages from the key frames on; a process takes as long to start as these take for so many readings."""
 
 Progress = Callable[[int, int, int], None]
 """Called with (readings done, readings to do, readings failed)."""
@@ -38,9 +51,14 @@ class BatchSummary:
     held_back: dict[str, str] = field(default_factory=dict)
     """Reading id -> why privacy does not let it out."""
     failed: list[Failure] = field(default_factory=list)
-    n_unchanged: int = 0
+    unchanged: list[str] = field(default_factory=list)
     """Of all readings, those for which nothing had to be done."""
     seconds: float = 0.0
+
+    @property
+    def n_unchanged(self) -> int:
+        """How many readings nothing had to be done for."""
+        return len(self.unchanged)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -57,14 +75,28 @@ class BatchSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-ready values."""
-        return {**asdict(self), "failed": [failure.model_dump() for failure in self.failed]}
+        content = asdict(self)
+        del content["unchanged"]
+        failed = [failure.model_dump() for failure in self.failed]
+        return {**content, "n_unchanged": self.n_unchanged, "failed": failed}
 
 
 def plan_store(
     store: Store, config: CurationConfig, *, stages: Sequence[Stage] = STAGES, restart: bool = False
 ) -> Iterator[ReadingPlan | Failure]:
     """Plan every reading of the store, in order of id; a reading that cannot be read comes as its failure."""
-    for reading_id in store.reading_ids():
+    yield from _plans(store, config, store.reading_ids(), stages=stages, restart=restart)
+
+
+def _plans(
+    store: Store,
+    config: CurationConfig,
+    reading_ids: Iterable[str],
+    *,
+    stages: Sequence[Stage],
+    restart: bool,
+) -> Iterator[ReadingPlan | Failure]:
+    for reading_id in reading_ids:
         try:
             yield plan_reading(store, reading_id, config, stages=stages, restart=restart)
         except GazeToolError as error:
@@ -79,17 +111,65 @@ def curate(
     jobs: int = 1,
     restart: bool = False,
     fail_fast: bool = False,
+    refit_leads: bool = True,
     progress: Progress | None = None,
 ) -> BatchSummary:
     """Do what is missing for every reading. The caller holds the store's lock.
 
-    stages : the first ones of `STAGES`, or all.
+    stages      : the first ones of `STAGES`, or all.
+    refit_leads : fit the readers' gaze leads once the stages before the key frames are done for all readings;
+                  false: take those on file.
 
     One bad reading never stops the batch, unless ``fail_fast``. An interrupt leaves what is finished in place.
     Raises the error itself where the store as a whole cannot be written.
     """
     started = time.perf_counter()
-    plans = list(plan_store(store, config, stages=stages, restart=restart))
+    batch = functools.partial(_batch, store, config, fail_fast=fail_fast, progress=progress)
+    before = _before_leads(stages)
+    if before == tuple(stages) or not (refit_leads and config.keyframes.fit_lead):
+        summary = batch(store.reading_ids(), stages=stages, jobs=jobs, restart=restart)
+    else:
+        summary = batch(store.reading_ids(), stages=before, jobs=jobs, restart=restart)
+        if not (fail_fast and summary.failed):
+            if restart:
+                for reading_id, stage in itertools.product(summary.kept, stages[len(before) :]):
+                    store.drop_stage(reading_id, stage.name)
+            fit_leads(store, config, keys_to_fit_on(store, config), jobs=jobs, restart=restart)
+            few = max(1, min(jobs, len(summary.kept) // _READINGS_PER_JOB))
+            summary = _joined(summary, batch(summary.kept, stages=stages, jobs=few, restart=False))
+    summary.seconds = round(time.perf_counter() - started, 3)
+    return summary
+
+
+def _before_leads(stages: Sequence[Stage] = STAGES) -> tuple[Stage, ...]:
+    """Return the stages that come before the one that takes the readers' gaze leads."""
+    return tuple(itertools.takewhile(lambda stage: stage.name != KEYFRAMES_STAGE.name, stages))
+
+
+def keys_to_fit_on(store: Store, config: CurationConfig) -> dict[str, dict[str, str]]:
+    """Return the stage keys of each reading whose events are done and that no gate rejects."""
+    last = max(place for place, stage in enumerate(STAGES) if stage.name in FITTED_STAGES)
+    plans = plan_store(store, config, stages=STAGES[: last + 1])
+    return {
+        plan.reading_id: {step.stage: step.key for step in plan.stages}
+        for plan in plans
+        if not isinstance(plan, Failure) and not plan.todo and plan.verdict == "ok"
+    }
+
+
+def _batch(
+    store: Store,
+    config: CurationConfig,
+    reading_ids: Sequence[str],
+    *,
+    stages: Sequence[Stage],
+    jobs: int,
+    restart: bool,
+    fail_fast: bool,
+    progress: Progress | None,
+) -> BatchSummary:
+    """Plan these readings and do what is missing."""
+    plans = list(_plans(store, config, reading_ids, stages=stages, restart=restart))
     summary = BatchSummary(n_readings=len(plans))
     work: list[ReadingPlan] = []
     for plan in plans:
@@ -98,7 +178,7 @@ def curate(
         elif plan.todo:
             work.append(plan)
         else:
-            summary.n_unchanged += 1
+            summary.unchanged.append(plan.reading_id)
             _take(
                 summary,
                 ReadingOutcome(reading_id=plan.reading_id, verdict=plan.verdict, reason=plan.verdict_reason),
@@ -109,8 +189,20 @@ def curate(
     summary.failed.sort(key=lambda failure: failure.reading_id)
     summary.rejected = dict(sorted(summary.rejected.items()))
     summary.held_back = dict(sorted(summary.held_back.items()))
-    summary.seconds = round(time.perf_counter() - started, 3)
     return summary
+
+
+def _joined(first: BatchSummary, second: BatchSummary) -> BatchSummary:
+    """Return the books of a batch in two parts, of which the second went on with what the first kept."""
+    went_on = set(second.unchanged)
+    return BatchSummary(
+        n_readings=first.n_readings,
+        kept=second.kept,
+        rejected=dict(sorted({**first.rejected, **second.rejected}.items())),
+        held_back=dict(sorted({**first.held_back, **second.held_back}.items())),
+        failed=sorted([*first.failed, *second.failed], key=lambda failure: failure.reading_id),
+        unchanged=[i for i in first.unchanged if i in went_on or i not in first.kept],
+    )
 
 
 def _work_off(
@@ -169,4 +261,5 @@ def _worker_lost(plan: ReadingPlan) -> ReadingOutcome:
 
 def sweep_scratch(store: Store) -> int:
     """Remove what killed commands left half-written; return how many. The caller holds the store's lock."""
-    return sum(sweep_folder(folder) for folder in [store.root, *store.root.glob("[!.]*/stages")])
+    folders = [store.root, store.root / READERS_FOLDER, *store.root.glob("[!.]*/stages")]
+    return sum(sweep_folder(folder) for folder in folders)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from curation.config import CurationConfig
 from curation.decisions import read_decisions
 from curation.engines.protocol import StopAsked
+from curation.lead import with_lead
 from curation.manifest import Failure, ManifestLine
 from curation.plan import ReadingPlan, stage_record
 from curation.stages import stage_named
@@ -49,7 +50,7 @@ def curate_reading(
 
     Stages that have to be redone are dropped first, so that a failure never leaves old results beside new ones.
     """
-    store = Store(store_root)
+    store, config = Store(store_root), with_lead(config, plan.lead_s)
     lines: list[ManifestLine] = []
     at = "load"
     try:
@@ -62,6 +63,7 @@ def curate_reading(
             config=config,
             image_path=lambda index: store.image_path(plan.reading_id, index),
             decisions=decisions,
+            lead_is_fitted=plan.lead_s is not None,
         )
         for step in plan.stages:
             keys[step.stage] = step.key

@@ -157,7 +157,7 @@ class Store:
         Raises UsageError where it is not here, SchemaError where it is damaged or of a newer major version.
         """
         folder = self.folder(reading_id)
-        meta = self._meta(reading_id)
+        meta = self.meta(reading_id)
         paths = {name: folder / f"{name}.parquet" for name in SOURCE_TABLES}
         for record in sorted(folder.glob("stages/*/stage.json")):
             paths |= {path.stem: path for path in sorted(record.parent.glob("*.parquet"))}
@@ -173,6 +173,15 @@ class Store:
                     record=reading_id,
                 ) from error
         return Reading.build(meta, tables)
+
+    def meta(self, reading_id: str) -> ReadingMeta:
+        """Return the reading's scalars. Raises as `load` does."""
+        try:
+            return _META.validate_python(self._content(reading_id)["meta"])
+        except (ValidationError, KeyError) as error:
+            raise SchemaError(
+                "reading.json is damaged", path=self.folder(reading_id), record=reading_id
+            ) from error
 
     def image_path(self, reading_id: str, image_index: int) -> Path | None:
         """Return the stored picture, or None where none is attached."""
@@ -229,14 +238,6 @@ class Store:
                 path=path,
             )
         return dict(content)
-
-    def _meta(self, reading_id: str) -> ReadingMeta:
-        try:
-            return _META.validate_python(self._content(reading_id)["meta"])
-        except (ValidationError, KeyError) as error:
-            raise SchemaError(
-                "reading.json is damaged", path=self.folder(reading_id), record=reading_id
-            ) from error
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

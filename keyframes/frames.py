@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from keyframes.clusters import cluster_fixations
 from keyframes.heatmap import SIGMA_DEG
-from keyframes.looks import MAX_EDGE_TOLERANCE_DEG, Looks, looks_on_images
+from keyframes.looks import MAX_EDGE_TOLERANCE_DEG, Looks, image_sizes, looks_on_images
 from keyframes.reading import KEYFRAMES
 from keyframes.render import heat_of, render_keyframe
 from keyframes.sentence_time import (
@@ -116,10 +116,7 @@ def toolkit_keyframes(
     ``discarded_share``: 0 to 1, of the fixation time in the sentence's or silence's window, what did not count (null:
     there was none); and every one of `PARAMETERS`, as used. The same input gives the same table.
     """
-    sizes = {
-        row["image_index"]: (row["width_px"], row["height_px"])
-        for row in images.select(["image_index", "width_px", "height_px"]).to_pylist()
-    }
+    sizes = image_sizes(images)
     used = {
         "lead_s": lead_s,
         "cluster_radius_deg": cluster_radius_deg,

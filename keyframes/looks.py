@@ -17,7 +17,14 @@ from scipy.special import ndtr
 
 from keyframes.validation import SD_PER_ERROR, UNVALIDATED_ERROR_DEG
 
-__all__ = ["MAX_EDGE_TOLERANCE_DEG", "UNKNOWN_DEGREES_ACROSS", "Looks", "discarded_share", "looks_on_images"]
+__all__ = [
+    "MAX_EDGE_TOLERANCE_DEG",
+    "UNKNOWN_DEGREES_ACROSS",
+    "Looks",
+    "discarded_share",
+    "image_sizes",
+    "looks_on_images",
+]
 
 MAX_EDGE_TOLERANCE_DEG = 1.0
 """Degrees. Gaze farther beyond an image's edge than that looks at something else, however bad the tracker is."""
@@ -122,6 +129,12 @@ def looks_on_images(
         dwell_s=weight * (end - start) / 1e9,
     )
     return looks.part((weight == 1.0) | ((beyond_deg < tolerance_deg) & (weight > 0.0))).on_the_edge()
+
+
+def image_sizes(images: pa.Table) -> dict[int, tuple[int, int]]:
+    """Return width and height, px, by image index, of table ``images``."""
+    rows = images.select(["image_index", "width_px", "height_px"]).to_pylist()
+    return {row["image_index"]: (row["width_px"], row["height_px"]) for row in rows}
 
 
 def discarded_share(events: pa.Table, looks: Looks) -> float:

@@ -18,13 +18,15 @@ _COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "ingest": ("curation.cli.ingest", "Put sessions into a store."),
         "run": ("curation.cli.run", "Curate every reading of a store and write the dataset."),
         "qc": ("curation.cli.qc", "Judge the quality of every reading."),
+        "fit-lead": ("curation.cli.fit_lead", "Fit by how much each reader's gaze leads the words."),
+        "keyframes": ("curation.cli.keyframes", "Say which key frames were made."),
         "status": ("curation.cli.status", "Say what is done, what is left and what failed."),
         "export": ("curation.cli.export", "Write the dataset from what is curated."),
         "verify": ("curation.cli.verify", "Check a dataset against its manifest."),
         "report": ("curation.cli.report", "Write a report as one HTML page."),
     }
 )
-"""Name -> (module, which has the command under the same name; one line of help)."""
+"""Name -> (module, which has the command under the same name, - as _; one line of help)."""
 
 
 class _LazyGroup(click.Group):
@@ -36,7 +38,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)  # noqa: S101 - each module defines its own
         return command
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from curation.config import CurationConfig
 from curation.stages.protocol import StageContext, StageOutput
-from keyframes.frames import toolkit_keyframes
+from keyframes.frames import PARAMETERS, toolkit_keyframes
+from keyframes.looks import MAX_EDGE_TOLERANCE_DEG, discarded_share, image_sizes, looks_on_images
 from keyframes.reading import Reading
+from keyframes.validation import UNVALIDATED_ERROR_DEG, validation_error_deg
 
 __all__ = ["KEYFRAMES_STAGE", "KeyframesStage"]
 
@@ -18,30 +22,44 @@ class KeyframesStage:
 
     name = "keyframes"
     tables = ("keyframes",)
-    code_version = "1"
-    depends_on = ("dictation", "events")
+    code_version = "2"
+    depends_on = ("dictation", "events", "regions")
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
-        """See `curation.stages.protocol.Stage.config_part`."""
-        return config.keyframes.model_dump(mode="json")
+        """See `curation.stages.protocol.Stage.config_part`; ``lead_s`` is the reader's own where one was fitted."""
+        return config.keyframes.model_dump(mode="json", exclude={"fit_lead"})
 
     def run(self, reading: Reading, context: StageContext) -> StageOutput:
-        """Make the ``keyframes`` table."""
+        """Make the ``keyframes`` table; ``notes`` has its parameters and the share of gaze that does not count."""
         settings = context.config.keyframes
-        made = toolkit_keyframes(
-            reading.table("events"),
-            reading.table("sentences"),
-            reading.table("gaze"),
-            reading.table("display"),
-            reading.table("images"),
-            lead_s=context.reader_lead_s,
-            cluster_radius_deg=settings.cluster_radius_deg,
-            min_dwell_s=settings.min_dwell_s,
-            box_share=settings.box_share,
-            silent_s=settings.silent_s,
-            min_silent_s=settings.min_silent_s,
+        measured_deg = validation_error_deg(reading.table("validations"))
+        error_deg = UNVALIDATED_ERROR_DEG if measured_deg is None else measured_deg
+        rules = settings.model_dump(exclude={"fit_lead", "profile"}) | {"error_deg": error_deg}
+        if rules["edge_tolerance_deg"] is None:
+            rules["edge_tolerance_deg"] = min(error_deg, MAX_EDGE_TOLERANCE_DEG)
+        events, gaze, display, images = (
+            reading.table(name) for name in ("events", "gaze", "display", "images")
         )
-        return StageOutput(tables={"keyframes": made}, notes={"lead_s": context.reader_lead_s})
+        made = toolkit_keyframes(
+            events,
+            reading.table("sentences"),
+            gaze,
+            display,
+            images,
+            event_regions=reading.table("event_regions"),
+            findings=reading.table("findings"),
+            **rules,
+        )
+        edge = {name: rules[name] for name in ("error_deg", "edge_tolerance_deg")}
+        share = discarded_share(events, looks_on_images(events, gaze, display, image_sizes(images), **edge))
+        notes = {
+            "profile": settings.profile,
+            "lead_is_fitted": context.lead_is_fitted,
+            "error_is_measured": measured_deg is not None,
+            **{name: rules[name] for name in PARAMETERS},
+            "discarded_share": share if np.isfinite(share) else None,
+        }
+        return StageOutput(tables={"keyframes": made}, notes=notes)
 
 
 KEYFRAMES_STAGE = KeyframesStage()

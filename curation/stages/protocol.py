@@ -30,10 +30,8 @@ class StageContext:
     decisions: Decisions = field(default_factory=Decisions)
     """What people decided about the reading in review."""
 
-    @property
-    def reader_lead_s(self) -> float:
-        """Seconds by which this reader's gaze leads the words; the configured default until one is fitted."""
-        return self.config.keyframes.lead_s
+    lead_is_fitted: bool = False
+    """``config.keyframes.lead_s`` is this reader's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

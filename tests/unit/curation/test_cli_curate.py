@@ -155,7 +155,7 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(
         assert row["todo"] == {
             "events": "settings changed: method",
             "regions": "builds on events",
-            "keyframes": "builds on events",
+            "keyframes": "builds on events, regions",
             "trajectory": "builds on events, regions",
         }
 

@@ -84,6 +84,7 @@ def test_a_changed_setting_runs_down_the_chain_and_no_further(store: Store) -> N
     config = CurationConfig.model_validate({"regions": {"error_deg": 2.0}})
     assert {step.stage: step.reason for step in _plan(store, config).todo} == {
         "regions": "settings changed: error_deg",
+        "keyframes": "builds on regions",
         "trajectory": "builds on regions",
     }
     config = CurationConfig.model_validate({"export": {"seed": 5}})
