@@ -41,39 +41,55 @@ def dbscan(points: ArrayLike, *, eps: float, min_samples: int) -> NDArray[np.int
     clusters that have a core within ``eps`` of it: the one that a search in the order of the points reaches first.
     """
     at = np.ascontiguousarray(points, np.float64).reshape(-1, 3)
-    if not len(at):
+    n = len(at)
+    if not n:
         return np.empty(0, np.int64)
     side = eps / np.sqrt(3.0) * (1.0 - 1e-9)  # rounding must not put two points of a cell beyond eps
-    cell = np.floor((at - at.min(axis=0)) / side).astype(np.int64)
-    n_along = cell.max(axis=0) + 1
-    key = (cell[:, 0] * n_along[1] + cell[:, 1]) * n_along[2] + cell[:, 2]
+    cell = np.floor((at - at.min(axis=0)) / side).astype(np.int64) + _REACH
+    n_along = cell.max(axis=0) + 1 + _REACH
+    strides = np.array([n_along[1] * n_along[2], n_along[2], 1])
+    key = cell @ strides
     order = np.argsort(key, kind="stable")
-    key = key[order]
-    first = np.flatnonzero(np.diff(key, prepend=-1))
-    bounds = np.append(first, len(at))
-    labels = np.empty(len(at), np.int64)
-    labels[order] = _clusters(
-        at[order], order, key[first], cell[order][first], n_along, bounds, eps * eps, min_samples, _OFFSETS
-    )
+    keys, first = np.unique(key[order], return_index=True)
+    bounds = np.append(first, n)
+    wanted = keys[:, None] + _OFFSETS @ strides
+    place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
+    beside = np.where(keys[place] == wanted, place, -1)
+    points_by_cell = at[order]
+    low = np.minimum.reduceat(points_by_cell, first)
+    high = np.maximum.reduceat(points_by_cell, first)
+    grid = (points_by_cell, bounds, np.stack([low, high], axis=1), beside)
+    core, root = _cores(*grid, eps * eps, min_samples)
+    if not core.any():
+        return np.full(n, NOISE)
+    root_of_core = np.repeat(root, np.diff(bounds))[core]
+    first_core = np.full(keys.size, n)
+    np.minimum.at(first_core, root_of_core, order[core])
+    number = np.empty(keys.size, np.int64)
+    number[np.argsort(first_core, kind="stable")] = np.arange(keys.size)
+    labels = np.empty(n, np.int64)
+    labels[order] = _labels(*grid, core, number[root], eps * eps)
     return labels
 
 
 @numba.njit(cache=True)
-def _find(cells, keys, n_along, own, offset):  # type: ignore[no-untyped-def]
-    """Return the number of the cell ``offset`` away from cell ``own``, -1 where that is empty."""
-    key = 0
-    for axis in range(3):
-        place = cells[own, axis] + offset[axis]
-        if place < 0 or place >= n_along[axis]:
-            return -1
-        key = key * n_along[axis] + place
-    found = np.searchsorted(keys, key)
-    return found if found < keys.size and keys[found] == key else -1
+def _distance2(p, q):  # type: ignore[no-untyped-def]
+    return (p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 + (p[2] - q[2]) ** 2
 
 
 @numba.njit(cache=True)
-def _near(p, q):  # type: ignore[no-untyped-def]
-    return (p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 + (p[2] - q[2]) ** 2
+def _near_core(point, points, core, start, end, box, eps2):  # type: ignore[no-untyped-def]
+    """Say whether one of the cores from ``start`` to ``end``, which lie in ``box``, is within eps of a point."""
+    beyond = 0.0
+    for axis in range(3):
+        gap = max(box[0, axis] - point[axis], point[axis] - box[1, axis], 0.0)
+        beyond += gap * gap
+    if beyond > eps2:
+        return False
+    for other in range(start, end):  # noqa: SIM110 - numba compiles no generator
+        if core[other] and _distance2(points[other], point) <= eps2:
+            return True
+    return False
 
 
 @numba.njit(cache=True)
@@ -85,85 +101,59 @@ def _root(parent, node):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _any_near(points, core, low, high, box, point, eps2):  # type: ignore[no-untyped-def]
-    """Say whether one of the cores ``low`` to ``high``, which lie in ``box``, is within eps of a point."""
-    beyond = 0.0
-    for axis in range(3):
-        gap = max(box[0, axis] - point[axis], point[axis] - box[1, axis], 0.0)
-        beyond += gap * gap
-    if beyond > eps2:
-        return False
-    for other in range(low, high):  # noqa: SIM110 - numba compiles no generator
-        if core[other] and _near(points[other], point) <= eps2:
-            return True
-    return False
-
-
-@numba.njit(cache=True)
-def _clusters(points, rank, keys, cells, n_along, bounds, eps2, min_samples, offsets):  # type: ignore[no-untyped-def]
-    """Return the cluster of each point; points are in the order of their cells, ``rank`` is their own order."""
-    n, n_cells = len(points), len(keys)
-    core = np.zeros(n, np.bool_)
+def _cores(points, bounds, boxes, beside, eps2, min_samples):  # type: ignore[no-untyped-def]
+    """Return which points are cores, and for each cell the first cell of those that its cores are joined with."""
+    n_cells = bounds.size - 1
+    core = np.zeros(len(points), np.bool_)
     has_core = np.zeros(n_cells, np.bool_)
-    boxes = np.empty((n_cells, 2, 3))
     for own in range(n_cells):
-        low, high = bounds[own], bounds[own + 1]
-        boxes[own, 0], boxes[own, 1] = points[low], points[low]
-        for i in range(low, high):
-            count = high - low
-            for place in range(1, len(offsets)):
+        for i in range(bounds[own], bounds[own + 1]):
+            count = bounds[own + 1] - bounds[own]
+            for other in beside[own, 1:]:
                 if count >= min_samples:
                     break
-                other = _find(cells, keys, n_along, own, offsets[place])
                 if other >= 0:
                     for j in range(bounds[other], bounds[other + 1]):
-                        if _near(points[i], points[j]) <= eps2:
+                        if _distance2(points[i], points[j]) <= eps2:
                             count += 1
             core[i] = count >= min_samples
             has_core[own] |= core[i]
-            for axis in range(3):
-                boxes[own, 0, axis] = min(boxes[own, 0, axis], points[i, axis])
-                boxes[own, 1, axis] = max(boxes[own, 1, axis], points[i, axis])
     parent = np.arange(n_cells)
-    for place in range(1, len(offsets)):
+    for place in range(1, beside.shape[1]):
         for own in range(n_cells):
-            other = _find(cells, keys, n_along, own, offsets[place]) if has_core[own] else -1
-            if other <= own or not has_core[other]:
+            other = beside[own, place]
+            if other <= own or not has_core[own] or not has_core[other]:
                 continue
             a, b = _root(parent, own), _root(parent, other)
             if a == b:
                 continue
             for i in range(bounds[own], bounds[own + 1]):
-                if core[i] and _any_near(
-                    points, core, bounds[other], bounds[other + 1], boxes[other], points[i], eps2
+                if core[i] and _near_core(
+                    points[i], points, core, bounds[other], bounds[other + 1], boxes[other], eps2
                 ):
                     parent[max(a, b)] = min(a, b)
                     break
-    # The number of a cluster is the place of its first core among all clusters' first cores.
-    first_rank = np.full(n_cells, n)
     for own in range(n_cells):
-        root = _root(parent, own)
+        parent[own] = _root(parent, own)
+    return core, parent
+
+
+@numba.njit(cache=True)
+def _labels(points, bounds, boxes, beside, core, number, eps2):  # type: ignore[no-untyped-def]
+    """Return the cluster of each point: a core's is its cell's ``number``, another's the least of cores near it."""
+    labels = np.full(len(points), -1)
+    for own in range(bounds.size - 1):
         for i in range(bounds[own], bounds[own + 1]):
             if core[i]:
-                first_rank[root] = min(first_rank[root], rank[i])
-    number = np.full(n_cells, -1)
-    for label, root in enumerate(np.argsort(first_rank, kind="mergesort")):
-        if first_rank[root] == n:
-            break
-        number[root] = label
-    labels = np.full(n, -1)
-    for own in range(n_cells):
-        for i in range(bounds[own], bounds[own + 1]):
-            if core[i]:
-                labels[i] = number[_root(parent, own)]
+                labels[i] = number[own]
                 continue
-            for place in range(len(offsets)):
-                other = _find(cells, keys, n_along, own, offsets[place])
-                if other < 0 or not has_core[other]:
-                    continue
-                label = number[_root(parent, other)]
-                if (labels[i] < 0 or label < labels[i]) and _any_near(
-                    points, core, bounds[other], bounds[other + 1], boxes[other], points[i], eps2
+            for other in beside[own]:
+                if (
+                    other >= 0
+                    and (labels[i] < 0 or number[other] < labels[i])
+                    and _near_core(
+                        points[i], points, core, bounds[other], bounds[other + 1], boxes[other], eps2
+                    )
                 ):
-                    labels[i] = label
+                    labels[i] = number[other]
     return labels

@@ -397,9 +397,9 @@ def _top_bound(heat: FloatArray) -> float:
     fifth of the frame was looked at, the bound is no heat at all.
     """
     place = int(np.floor(TOP_PERCENTILE / 100.0 * (heat.size - 1)))
-    if np.count_nonzero(heat) < heat.size - place:
-        return 0.0
-    return float(np.partition(heat, place, axis=None)[place])
+    looked_at = heat[heat > 0]
+    place -= heat.size - looked_at.size
+    return float(np.partition(looked_at, place)[place]) if place >= 0 else 0.0
 
 
 def _extent(mask: NDArray[np.bool_]) -> list[int]:
