@@ -29,15 +29,20 @@ __all__ = [
     "FINDINGS",
     "GAZE",
     "IMAGES",
+    "INSPECTION",
     "ISSUES",
     "KEYFRAMES",
+    "LESION_GAZE",
+    "LETTER_COVERAGE",
     "QUALITY",
     "REGIONS",
+    "REGION_COVERAGE",
     "SCHEMAS",
     "SCHEMA_VERSION",
     "SENTENCES",
     "SOURCE_TABLES",
     "TRAJECTORY",
+    "TRANSITIONS",
     "TRUTH",
     "VALIDATIONS",
     "WORDS",
@@ -178,10 +183,15 @@ KEYFRAMES = _schema(
         "keyframe_index": _I32, "order": _I32, "kind": _STR, "t_start_ns": _I64, "t_end_ns": _I64, "dwell_s": _F64,
         "fixation_indexes": pa.list_(_I32), "profile": _STR, "status": _STR,
     },
-    {"sentence_id": _STR, "image_index": _I16, "box": _NUMBERS, "centroid": _NUMBERS},
+    {
+        "sentence_id": _STR, "image_index": _I16, "box": _NUMBERS, "centroid": _NUMBERS, "box_q": _NUMBERS,
+        "centroid_q": _NUMBERS,
+    },
 )  # fmt: skip
 """kind: cluster, holistic, silent. order: 0-based place in the reading; the clusters of a sentence in time order,
-its holistic last. status: ok, or no_gaze (a sentence without gaze keeps one holistic row of no box)."""
+its holistic last. status: ok, or no_gaze (a sentence without gaze keeps one holistic row of no box).
+profile: toolkit, or published, whose numbers in the quarter-size frame are ``box_q`` (both ends included) and
+``centroid_q``."""
 
 TRAJECTORY = _schema(
     {
@@ -190,6 +200,43 @@ TRAJECTORY = _schema(
     },
     {"image_index": _I16},
 )  # fmt: skip
+
+_VISITED: Mapping[str, pa.DataType] = MappingProxyType(
+    {
+        "dwell_s": _F64,
+        "n_fixations": _I32,
+        "n_visits": _I32,
+        "n_revisits": _I32,
+        "missed": _BOOL,
+        "scheme": _STR,
+    }
+)
+REGION_COVERAGE = _schema(
+    {"image_index": _I16, "region": _STR, "letter": _STR, **_VISITED},
+    {"covered_share": _F64, "t_first_ns": _I64},
+)
+"""One row per region of an image; regions overlap, so a fixation may count for several. covered_share: share of the
+area within a stated angle of a fixation; null where no fixation's scale is known. t_first_ns: start of the first
+fixation, null where there is none."""
+LETTER_COVERAGE = _schema(
+    {"image_index": _I16, "letter": _STR, "dwell_share": _F64, **_VISITED},
+    {"covered_share": _F64, "t_first_ns": _I64},
+)
+"""One row per letter of the scheme and image; each fixation counts for one letter, that of its primary region."""
+TRANSITIONS = _schema(
+    {"by": _STR, "source": _STR, "target": _STR, "n": _I32, "share": _F64, "scheme": _STR},
+)
+"""by: letter or region. share: of all ways out of ``source``."""
+INSPECTION = _schema(
+    {
+        "scheme": _STR, "n_visits": _I32, "n_letter_visits": _I32, "n_fixations": _I32, "dwell_s": _F64,
+        "letter_order": pa.list_(_STR), "missed_letters": pa.list_(_STR), "missed_regions": pa.list_(_STR),
+        "order_chance_tau": _F64,
+    },
+    {"order_tau": _F64, "order_chance_sd": _F64, "order_chance_share": _F64},
+)  # fmt: skip
+"""One row. letter_order: by first visit. order_tau: Kendall's tau of it with the scheme's order, beside its mean and
+standard deviation over all orders and the share of orders at least as much in order; null below two letters."""
 
 FINDINGS = _schema(
     {
@@ -203,6 +250,16 @@ first marked; null where a source does not tell."""
 
 TRUTH = FINDINGS
 """Reference lesions with their source; used for measures only."""
+
+LESION_GAZE = _schema(
+    {"finding_id": _STR, "label": _STR, "source": _STR, "reported": _BOOL},
+    {
+        "image_index": _I16, "reported_as": _STR, "t_first_ns": _I64, "dwell_s": _F64, "n_fixations": _I32,
+        "n_visits": _I32, "n_revisits": _I32, "error": _STR,
+    },
+)  # fmt: skip
+"""One row per reference lesion. reported_as: finding_id of the reader's own. Gaze columns are null for a lesion without
+a place. error: search, recognition or decision, of one not reported."""
 
 VALIDATIONS = _schema(
     {
@@ -223,6 +280,8 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
         "images": IMAGES, "gaze": GAZE, "display": DISPLAY, "words": WORDS, "findings": FINDINGS, "truth": TRUTH,
         "validations": VALIDATIONS, "quality": QUALITY, "issues": ISSUES, "sentences": SENTENCES, "events": EVENTS,
         "regions": REGIONS, "event_regions": EVENT_REGIONS, "keyframes": KEYFRAMES, "trajectory": TRAJECTORY,
+        "region_coverage": REGION_COVERAGE, "letter_coverage": LETTER_COVERAGE, "transitions": TRANSITIONS,
+        "inspection": INSPECTION, "lesion_gaze": LESION_GAZE,
     }
 )  # fmt: skip
 SOURCE_TABLES = ("images", "gaze", "display", "words", "findings", "truth", "validations")

@@ -1,4 +1,4 @@
-"""Measures of a scanpath over regions: transitions between them, and how much of each was looked at."""
+"""Geometry of a scanpath over regions: what fixations covered, and the ways between places."""
 
 from __future__ import annotations
 
@@ -7,21 +7,30 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import numba
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from keyframes.errors import GeometryError
+from keyframes.fixations import Fixations
+from keyframes.regions.assignment import primary_region
 from keyframes.regions.region_map import RegionMap
+from keyframes.regions.schemes import Scheme
 from keyframes.trajectory import letter_visits
 
-__all__ = ["SEEN_RADIUS_DEG", "TransitionMatrix", "region_coverage", "transition_matrix"]
+__all__ = ["SEEN_RADIUS_DEG", "TransitionMatrix", "covered_letters", "covered_regions", "transition_matrix"]
 
 SEEN_RADIUS_DEG = 2.5
-"""What lies within this of a fixation counts as looked at: the useful field for a lung nodule, by convention 5
-degrees across (Kundel, Nodine and Carmody, Invest Radiol 13 (1978), 175-181)."""
-GRID_POINTS = 40
-"""Points across a region's box in each direction; coverage is good to about 1 %."""
+"""Degrees. What lies within this of a fixation counts as looked at: the useful field for a lung nodule, by convention
+5 degrees across (Kundel, Nodine and Carmody, Invest Radiol 13 (1978), 175-181)."""
+REGION_POINTS = 32
+"""Points across a region's box in each direction; the share of a compact region is good to about 0.01."""
+IMAGE_POINTS = 96
+"""Points along an image's longer side; the share of a letter's area is good to about 0.01."""
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +41,10 @@ class TransitionMatrix:
     counts: NDArray[np.int64]
     """(n, n); row: from, column: to."""
 
-    def shares(self) -> NDArray[np.float64]:
+    def shares(self) -> FloatArray:
         """Return the counts as shares of each row; a row without transitions is all 0."""
         total = self.counts.sum(axis=1, keepdims=True)
-        shares: NDArray[np.float64] = self.counts / np.maximum(total, 1)
+        shares: FloatArray = self.counts / np.maximum(total, 1)
         return shares
 
 
@@ -50,7 +59,9 @@ def transition_matrix(
     ``by`` letter merges consecutive visits to one letter first. ``labels`` gives the order of rows and columns; by
     default the places visited, sorted. Visits to a place that is not among them are passed over.
     """
-    visits = (letter_visits(trajectory) if by == "letter" else trajectory).to_pylist()
+    visits = (
+        (letter_visits(trajectory) if by == "letter" else trajectory).select([by, "image_index"]).to_pylist()
+    )
     names = tuple(labels) if labels is not None else tuple(sorted({row[by] for row in visits}))
     place = {name: index for index, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
@@ -61,40 +72,97 @@ def transition_matrix(
     return TransitionMatrix(labels=names, counts=counts)
 
 
-def region_coverage(
-    region_map: RegionMap,
-    x_image_px: ArrayLike,
-    y_image_px: ArrayLike,
-    px_per_deg_x: ArrayLike,
-    px_per_deg_y: ArrayLike,
-    *,
-    radius_deg: float = SEEN_RADIUS_DEG,
+def covered_regions(
+    region_map: RegionMap, fixations: Fixations, *, radius_deg: float = SEEN_RADIUS_DEG
 ) -> dict[str, float]:
     """Return the share, 0 to 1, of every region's area that lies within ``radius_deg`` of a fixation.
 
-    Positions (n,) in image px and image px per degree at each fixation (scalar or (n,)), so that a zoomed view
-    covers less; a fixation with a NaN covers nothing. Raises GeometryError for a radius of 0 or less.
+    fixations : those on the map's image. The radius is angular, by the image px per degree of each fixation, so that a
+        zoomed view covers less of the image; a fixation whose scale is NaN covers nothing.
+
+    NaN where a region has no area, or there are fixations and none of them has a scale. Raises GeometryError for a
+    radius of 0 or less.
     """
-    if not radius_deg > 0:
-        raise GeometryError(f"radius_deg is {radius_deg}, expected more than 0")
-    x, y, scale_x, scale_y = (
-        np.atleast_1d(a)
-        for a in np.broadcast_arrays(
-            *(np.asarray(v, np.float64) for v in (x_image_px, y_image_px, px_per_deg_x, px_per_deg_y))
-        )
-    )
-    known = np.isfinite(x) & np.isfinite(y) & (scale_x > 0) & (scale_y > 0)
-    x, y, reach_x, reach_y = x[known], y[known], radius_deg * scale_x[known], radius_deg * scale_y[known]
+    reach = _Reach.of(fixations, radius_deg)
+    step = (np.arange(REGION_POINTS) + 0.5) / REGION_POINTS
     shares = {}
-    step = (np.arange(GRID_POINTS) + 0.5) / GRID_POINTS
     for name, region in region_map.regions.items():
         x0, y0, x1, y1 = region.box
-        grid_x, grid_y = (a.ravel() for a in np.meshgrid(x0 + step * (x1 - x0), y0 + step * (y1 - y0)))
-        inside = region.contains(grid_x, grid_y)
-        if not inside.any():
-            shares[name] = 0.0
-            continue
-        far_x, far_y = grid_x[inside, None] - x, grid_y[inside, None] - y
-        seen = ((far_x / reach_x) ** 2 + (far_y / reach_y) ** 2 <= 1.0).any(axis=1)
-        shares[name] = float(seen.mean())
+        x, y = (a.ravel() for a in np.meshgrid(x0 + step * (x1 - x0), y0 + step * (y1 - y0)))
+        inside = region.contains(x, y)
+        shares[name] = reach.share(x[inside], y[inside])
     return shares
+
+
+def covered_letters(
+    region_map: RegionMap, scheme: Scheme, fixations: Fixations, *, radius_deg: float = SEEN_RADIUS_DEG
+) -> dict[str, float]:
+    """Return the share, 0 to 1, of every letter's area of the image that lies within ``radius_deg`` of a fixation.
+
+    A letter's area is where the primary region has it: every point of the image has one letter, what lies in no region
+    that of ``scheme.outside``. Arguments, NaN and errors as in `covered_regions`; a letter of no area is NaN.
+    """
+    reach = _Reach.of(fixations, radius_deg)
+    step = max(region_map.width_px, region_map.height_px) / IMAGE_POINTS
+    x, y = (
+        a.ravel()
+        for a in np.meshgrid(
+            np.arange(0.5 * step, region_map.width_px, step),
+            np.arange(0.5 * step, region_map.height_px, step),
+        )
+    )
+    names, place = np.unique(primary_region(region_map, scheme, x, y), return_inverse=True)
+    letters = np.array([scheme.letter_of(name) for name in names.tolist()])[place]
+    return {letter: reach.share(x[letters == letter], y[letters == letter]) for letter, _ in scheme.letters}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reach:
+    """Ellipses in image px, one per fixation with a scale: what it reaches."""
+
+    x: FloatArray
+    y: FloatArray
+    per_px_x: FloatArray
+    """1 / semi-axis, 1 / px."""
+    per_px_y: FloatArray
+    unknown: bool
+    """There are fixations, but none has a scale."""
+
+    @classmethod
+    def of(cls, fixations: Fixations, radius_deg: float) -> _Reach:
+        if not radius_deg > 0:
+            raise GeometryError(f"radius_deg is {radius_deg}, expected more than 0")
+        known = fixations.part((fixations.px_per_deg_x > 0) & (fixations.px_per_deg_y > 0))
+        return cls(
+            x=known.x_image_px,
+            y=known.y_image_px,
+            per_px_x=1.0 / (radius_deg * known.px_per_deg_x),
+            per_px_y=1.0 / (radius_deg * known.px_per_deg_y),
+            unknown=bool(fixations.x_image_px.size and not known.x_image_px.size),
+        )
+
+    def share(self, x: FloatArray, y: FloatArray) -> float:
+        """Return the share of points that an ellipse holds."""
+        if self.unknown or not x.size:
+            return float("nan")
+        return float(_any_holds(x, y, self.x, self.y, self.per_px_x, self.per_px_y).mean())
+
+
+@numba.njit(cache=True)
+def _any_holds(
+    x: FloatArray,
+    y: FloatArray,
+    centre_x: FloatArray,
+    centre_y: FloatArray,
+    per_px_x: FloatArray,
+    per_px_y: FloatArray,
+) -> BoolArray:
+    """Say which points lie in one of the ellipses at least."""
+    held = np.zeros(x.size, np.bool_)
+    for i in range(x.size):
+        for j in range(centre_x.size):
+            far_x, far_y = (x[i] - centre_x[j]) * per_px_x[j], (y[i] - centre_y[j]) * per_px_y[j]
+            if far_x * far_x + far_y * far_y <= 1.0:
+                held[i] = True
+                break
+    return held

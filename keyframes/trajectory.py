@@ -1,7 +1,4 @@
-"""The inspection trajectory: in which order, and how long, regions and letters were visited.
-
-All of it describes; none of it grades a reader. Most radiologists do not search in letter order.
-"""
+"""The inspection trajectory: in which order, and how long, regions and letters were visited."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,30 +15,14 @@ from keyframes.reading import TRAJECTORY
 __all__ = [
     "MERGE_GAP_S",
     "MIN_DWELL_S",
-    "OrderAdherence",
     "inspection_trajectory",
-    "letter_coverage",
     "letter_visits",
-    "missed_letters",
-    "order_adherence",
 ]
 
 MERGE_GAP_S = 1.0
 """Two fixations on one region farther apart in time are two visits: no saccade, and hardly a blink, lasts so long."""
 MIN_DWELL_S = 0.1
 """A shorter visit on the way back to the same region is a stray fixation: below it hardly anything is identified."""
-
-LETTER_DWELL = pa.schema(
-    [
-        pa.field("letter", pa.string(), nullable=False),
-        pa.field("dwell_s", pa.float64(), nullable=False),
-        pa.field("dwell_share", pa.float64(), nullable=False),
-        pa.field("n_visits", pa.int32(), nullable=False),
-        pa.field("n_fixations", pa.int32(), nullable=False),
-        pa.field("t_first_ns", pa.int64(), nullable=True),
-    ]
-)
-"""Table that `letter_coverage` gives; ``t_first_ns`` is null for a letter never visited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,69 +97,6 @@ def letter_visits(trajectory: pa.Table) -> pa.Table:
         else:
             merged.append(visit)
     return _table(merged)
-
-
-def letter_coverage(trajectory: pa.Table, letters: Sequence[str]) -> pa.Table:
-    """Return dwell, share of all dwell, visits and first visit per letter, a row for each of ``letters`` in order.
-
-    ``letters`` are those of the scheme; one never visited has dwell 0 and a null ``t_first_ns``. ``dwell_share``
-    is 0 where nothing was visited at all.
-    """
-    visits = letter_visits(trajectory).to_pylist()
-    total_s = sum(row["dwell_s"] for row in visits)
-    rows = []
-    for letter in letters:
-        own = [row for row in visits if row["letter"] == letter]
-        dwell_s = sum(row["dwell_s"] for row in own)
-        rows.append(
-            {
-                "letter": letter,
-                "dwell_s": float(dwell_s),
-                "dwell_share": dwell_s / total_s if total_s > 0 else 0.0,
-                "n_visits": len(own),
-                "n_fixations": sum(row["n_fixations"] for row in own),
-                "t_first_ns": min((row["t_start_ns"] for row in own), default=None),
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=LETTER_DWELL)
-
-
-def missed_letters(trajectory: pa.Table, letters: Sequence[str]) -> tuple[str, ...]:
-    """Return those of ``letters`` that were never visited, in order."""
-    seen = set(trajectory.column("letter").to_pylist())
-    return tuple(letter for letter in letters if letter not in seen)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderAdherence:
-    """How far the letters were first visited in the scheme's order; a description, never a score."""
-
-    tau: float
-    """Kendall's tau of the order of first visits with the scheme's order: 1 as listed, -1 reversed; NaN below two
-    letters."""
-    n_letters: int
-    """Letters visited; those never visited do not enter."""
-    chance_tau: float
-    """Expected for letters visited in random order: 0."""
-    chance_sd: float
-    """Standard deviation of tau for random order, sqrt(2 (2n + 5) / (9 n (n - 1))); NaN below two letters."""
-
-
-def order_adherence(trajectory: pa.Table, letters: Sequence[str]) -> OrderAdherence:
-    """Return Kendall's tau of the first visits to ``letters`` with their order, and its chance level.
-
-    Visits on every image count, the earliest of each letter. Source: Kendall, Biometrika 30 (1938), 81-93.
-    """
-    first: dict[str, int] = {}
-    for order, letter in enumerate(trajectory.column("letter").to_pylist()):
-        first.setdefault(letter, order)
-    places = [first[letter] for letter in letters if letter in first]
-    n = len(places)
-    if n < 2:
-        return OrderAdherence(tau=float("nan"), n_letters=n, chance_tau=0.0, chance_sd=float("nan"))
-    signs = [np.sign(later - earlier) for i, earlier in enumerate(places) for later in places[i + 1 :]]
-    chance_sd = float(np.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1))))
-    return OrderAdherence(tau=float(np.mean(signs)), n_letters=n, chance_tau=0.0, chance_sd=chance_sd)
 
 
 def _single_visits(events: pa.Table, event_regions: pa.Table) -> list[_Visit]:

@@ -68,7 +68,10 @@ def test_the_order_and_the_tables_are_those_of_the_design() -> None:
         ("events", ("events",)),
         ("regions", ("regions", "event_regions")),
         ("keyframes", ("keyframes",)),
-        ("trajectory", ("trajectory",)),
+        (
+            "trajectory",
+            ("trajectory", "region_coverage", "letter_coverage", "transitions", "inspection", "lesion_gaze"),
+        ),
         ("privacy", ()),
     ]
 
@@ -86,8 +89,12 @@ def test_the_configured_methods_are_those_of_the_library() -> None:
 def test_the_default_settings_are_the_defaults_of_the_library() -> None:
     config = CurationConfig()
     for function, section, not_settings in (
-        (toolkit_keyframes, config.keyframes, {"profile"}),
-        (inspection_trajectory, config.trajectory, set()),
+        (toolkit_keyframes, config.keyframes, {"profile", "fit_lead"}),
+        (
+            inspection_trajectory,
+            config.trajectory,
+            {"coverage_radius_deg", "lesion_radius_deg", "decision_dwell_s"},
+        ),
         (split_sentences, config.dictation, set()),
         (detect, config.events, set()),
         (assign_regions, config.regions, {"scheme", "annotations", "segmenter"}),

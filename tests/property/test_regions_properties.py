@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from keyframes.fixations import Fixations
+from keyframes.inspection import letter_coverage, region_coverage
 from keyframes.reading import EVENT_REGIONS, EVENTS, GAZE
 from keyframes.regions import atlas
-from keyframes.regions.assignment import assign_regions, primary_region
+from keyframes.regions.assignment import assign_regions, primary_region, region_maps, region_table
 from keyframes.regions.region_map import Region, RegionMap
 from keyframes.regions.schemes import load_scheme
-from keyframes.trajectory import inspection_trajectory, letter_coverage, letter_visits
+from keyframes.trajectory import inspection_trajectory, letter_visits
 
 SCHEME = load_scheme()
 NAMES = sorted(name for name in SCHEME.regions if name != SCHEME.outside)
@@ -28,7 +30,7 @@ corner = st.tuples(*(st.integers(0, SIDE * 8).map(lambda eighths: eighths / 8) f
 
 
 @st.composite
-def region_maps(draw: st.DrawFn) -> RegionMap:
+def drawn_maps(draw: st.DrawFn) -> RegionMap:
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=8))
     return RegionMap.build(
         width_px=SIDE,
@@ -86,7 +88,8 @@ def readings(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
     )
 
 
-@given(region_maps(), st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=30))
+@settings(max_examples=60, deadline=None)
+@given(drawn_maps(), st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=30))
 def test_the_primary_region_is_the_one_that_the_rule_names(
     region_map: RegionMap, points: list[tuple[float, float]]
 ) -> None:
@@ -100,7 +103,8 @@ def test_the_primary_region_is_the_one_that_the_rule_names(
         assert rank[found] == min(rank.values())
 
 
-@given(readings(), region_maps(), st.floats(0, 5))
+@settings(max_examples=60, deadline=None)
+@given(readings(), drawn_maps(), st.floats(0, 5))
 def test_weights_of_a_fixation_sum_to_one_and_one_row_is_primary(
     reading: tuple[pa.Table, pa.Table], region_map: RegionMap, error_deg: float
 ) -> None:
@@ -124,7 +128,8 @@ def test_weights_of_a_fixation_sum_to_one_and_one_row_is_primary(
         assert all(r["letter"] == SCHEME.letter_of(r["region"]) for r in own)
 
 
-@given(readings(), region_maps(), st.floats(0, 2), st.floats(0, 0.5))
+@settings(max_examples=60, deadline=None)
+@given(readings(), drawn_maps(), st.floats(0, 2), st.floats(0, 0.5))
 def test_a_trajectory_neither_loses_nor_invents_dwell(
     reading: tuple[pa.Table, pa.Table], region_map: RegionMap, merge_gap_s: float, min_dwell_s: float
 ) -> None:
@@ -139,10 +144,38 @@ def test_a_trajectory_neither_loses_nor_invents_dwell(
     assert sum(v["dwell_s"] for v in visits) == pytest.approx(sum(e["duration_s"] for e in fixations))
     for before, after in pairwise(visits):
         assert before["t_end_ns"] <= after["t_start_ns"]
-    by_letter = letter_coverage(table, [letter for letter, _ in SCHEME.letters])
-    assert sum(by_letter.column("dwell_s").to_pylist()) == pytest.approx(sum(v["dwell_s"] for v in visits))
+    by_letter = letter_coverage(
+        table, Fixations.of(events, gaze), {0: region_map, 1: region_map}, SCHEME
+    ).to_pylist()
+    assert sum(row["dwell_s"] for row in by_letter) == pytest.approx(sum(v["dwell_s"] for v in visits))
     for before, after in pairwise(letter_visits(table).to_pylist()):
         assert (before["letter"], before["image_index"]) != (after["letter"], after["image_index"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(readings(), drawn_maps(), st.floats(0.1, 5))
+def test_more_reach_covers_no_less_and_what_is_missed_was_not_looked_at(
+    reading: tuple[pa.Table, pa.Table], region_map: RegionMap, radius_deg: float
+) -> None:
+    fixations, maps = Fixations.of(*reading), {0: region_map}
+    near = region_coverage(fixations, maps, SCHEME, radius_deg=radius_deg).to_pylist()
+    far = region_coverage(fixations, maps, SCHEME, radius_deg=2 * radius_deg).to_pylist()
+    assert [row["region"] for row in near] == list(region_map.regions)
+    for row, wider in zip(near, far, strict=True):
+        assert (row["covered_share"] is None) == (wider["covered_share"] is None)
+        assert 0.0 <= (row["covered_share"] or 0.0) <= (wider["covered_share"] or 0.0) <= 1.0
+        assert (row["n_fixations"] > 0) == (row["t_first_ns"] is not None)
+        assert row["n_fixations"] >= row["n_visits"] >= row["n_revisits"]
+        assert not (row["missed"] and row["n_fixations"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(drawn_maps())
+def test_a_region_map_comes_back_from_its_table(region_map: RegionMap) -> None:
+    table = region_table({3: region_map}, SCHEME)
+    found = region_maps(table, {3: (SIDE, SIDE), 4: (SIDE, SIDE)})
+    assert found == ({3: region_map} if region_map.regions else {})
+    assert region_maps(table, {}) == {}
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,27 +1,16 @@
-"""The inspection trajectory: merging, absorbing, letters, order."""
+"""The inspection trajectory: merging, absorbing, letters."""
 
 from __future__ import annotations
 
-import math
-from itertools import permutations
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import kendalltau
 
 from keyframes.reading import EVENT_REGIONS, EVENTS, TRAJECTORY
 from keyframes.regions.schemes import load_scheme
-from keyframes.trajectory import (
-    inspection_trajectory,
-    letter_coverage,
-    letter_visits,
-    missed_letters,
-    order_adherence,
-)
+from keyframes.trajectory import inspection_trajectory, letter_visits
 
-LETTERS = [letter for letter, _ in load_scheme().letters]
 MS = 1_000_000
 
 
@@ -129,9 +118,6 @@ def test_no_fixation_no_visit() -> None:
     table = inspection_trajectory(EVENTS.empty_table(), EVENT_REGIONS.empty_table())
     assert table.num_rows == 0
     assert letter_visits(table).num_rows == 0
-    assert missed_letters(table, LETTERS) == tuple(LETTERS)
-    assert letter_coverage(table, LETTERS).column("dwell_share").to_pylist() == [0.0] * 6
-    assert math.isnan(order_adherence(table, LETTERS).tau)
 
 
 def test_events_need_not_be_in_order_of_time() -> None:
@@ -159,29 +145,3 @@ def test_visits_to_regions_of_one_letter_are_one_letter_visit() -> None:
     assert table.column("n_fixations").to_pylist() == [2, 1, 1, 2]
     assert table.column("dwell_s").to_pylist() == pytest.approx([0.36, 0.26, 0.26, 0.52])
     assert table.column("order").to_pylist() == [0, 1, 2, 3]
-
-
-def test_dwell_and_visits_per_letter() -> None:
-    rows = {r["letter"]: r for r in letter_coverage(reading(), LETTERS).to_pylist()}
-    assert list(rows) == LETTERS
-    assert rows["B"]["dwell_s"] == pytest.approx(0.78)
-    assert rows["B"]["dwell_share"] == pytest.approx(0.78 / 1.4)
-    assert (rows["B"]["n_visits"], rows["B"]["n_fixations"], rows["B"]["t_first_ns"]) == (2, 3, 440 * MS)
-    assert (rows["D"]["dwell_s"], rows["D"]["n_visits"], rows["D"]["t_first_ns"]) == (0.0, 0, None)
-    assert missed_letters(reading(), LETTERS) == ("D", "E", "F")
-
-
-def test_order_adherence_is_kendalls_tau_of_first_visits() -> None:
-    region_of = {"A": "carina", "B": "left lung", "C": "svc", "D": "abdomen", "E": "spine", "F": "device"}
-    taus = []
-    for order in permutations("ABDE"):
-        fixations = [
-            (region_of[letter], i * 300, i * 300 + 250) for i, letter in enumerate((*order, "A", "E"))
-        ]
-        found = order_adherence(inspection_trajectory(*make(*fixations)), LETTERS)
-        expected = kendalltau([order.index(letter) for letter in "ABDE"], range(4)).statistic
-        assert found.tau == pytest.approx(expected)
-        assert found.n_letters == 4
-        taus.append(found.tau)
-    assert np.mean(taus) == pytest.approx(found.chance_tau)
-    assert np.std(taus) == pytest.approx(found.chance_sd)
