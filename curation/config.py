@@ -33,6 +33,7 @@ __all__ = [
     "ExportConfig",
     "KeyframesConfig",
     "PrivacyConfig",
+    "PublishedConfig",
     "QualityConfig",
     "RegionsConfig",
     "TrajectoryConfig",
@@ -95,7 +96,7 @@ class DictationConfig(_Section):
     """[dictation]: words to sentences."""
 
     pause_s: Annotated[float, Field(gt=0.0, le=60.0)] = PAUSE_S
-    """A pause this long ends a sentence where nobody dictates a full stop."""
+    """A pause this long ends a sentence where nobody dictates or types a full stop."""
 
 
 class EventsConfig(_Section):
@@ -105,10 +106,23 @@ class EventsConfig(_Section):
     """auto: by measured rate and noise."""
 
 
+class PublishedConfig(_Section):
+    """[keyframes.published]: defects of the published scripts; true mends them (`keyframes.published`)."""
+
+    mark_skipped_sentences: bool = True
+    """A sentence without gaze keeps a row."""
+    mark_blank_holistic: bool = True
+    """A sentence whose gaze is all off the image is one without gaze."""
+    skip_blank_clusters: bool = True
+    """A cluster whose gaze is all off the image has no frame."""
+
+
 class KeyframesConfig(_Section):
     """[keyframes]: gaze of a sentence to key frames."""
 
-    profile: Literal["toolkit"] = "toolkit"
+    profile: Literal["toolkit", "published"] = "toolkit"
+    """published: the rules of the GazeX scripts, which have no other settings than [keyframes.published]."""
+    published: PublishedConfig = PublishedConfig()
     fit_lead: bool = True
     """Fit for each reader by how much the gaze leads the words; false: `lead_s` for everybody."""
     lead_s: Annotated[float, Field(ge=0.0, le=30.0)] = frames.LEAD_S
@@ -129,6 +143,11 @@ class KeyframesConfig(_Section):
     """So long without gaze on the image ends a key frame of gaze in no sentence."""
     min_silent_s: Seconds = frames.MIN_SILENT_S
     """A shorter gap between sentences stays with the sentence before."""
+
+    @property
+    def takes_fitted_leads(self) -> bool:
+        """Say whether the key frames depend on the readers' fitted leads."""
+        return self.fit_lead and self.profile == "toolkit"
 
 
 class TrajectoryConfig(_Section):

@@ -61,7 +61,11 @@ def plan_reading(
     """
     source_hash = store.source_hash(reading_id)
     decisions = read_decisions(store.folder(reading_id))
-    lead_s = fitted_lead_s(store, store.meta(reading_id).reader_code) if config.keyframes.fit_lead else None
+    lead_s = (
+        fitted_lead_s(store, store.meta(reading_id).reader_code)
+        if config.keyframes.takes_fitted_leads
+        else None
+    )
     config = with_lead(config, lead_s)
     keys: dict[str, str] = {}
     plans: list[StagePlan] = []

@@ -126,7 +126,7 @@ def curate(
     started = time.perf_counter()
     batch = functools.partial(_batch, store, config, fail_fast=fail_fast, progress=progress)
     before = _before_leads(stages)
-    if before == tuple(stages) or not (refit_leads and config.keyframes.fit_lead):
+    if before == tuple(stages) or not (refit_leads and config.keyframes.takes_fitted_leads):
         summary = batch(store.reading_ids(), stages=stages, jobs=jobs, restart=restart)
     else:
         summary = batch(store.reading_ids(), stages=before, jobs=jobs, restart=restart)

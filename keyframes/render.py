@@ -14,6 +14,8 @@ from PIL import Image
 
 from keyframes.heatmap import SIGMA_DEG, DwellMap, dwell_map, log_normalised
 from keyframes.looks import Looks, looks_on_images
+from keyframes.published import render_published
+from keyframes.spots import SCALE
 
 __all__ = ["heat_of", "render_keyframe"]
 
@@ -33,6 +35,8 @@ def render_keyframe(
 ) -> NDArray[np.uint8]:
     """Return the radiograph as lit by the key frame's gaze: grey * (0.15 + 0.85 * heat), heat log-normalised.
 
+    A row of profile published with all its columns gives the published frame, a quarter of the matrix in size.
+
     grey8         : (h, w), the picture; of the stored matrix unless ``image_size_px`` says otherwise.
     keyframe_row  : a row of table ``keyframes``; without the columns beyond the schema, dwell is each fixation's
                     time within the row's, everything counts as shown and the Gaussians have their usual width.
@@ -41,19 +45,30 @@ def render_keyframe(
     The longer side of the result is at most ``longest_px``. A row without gaze gives the picture dark.
     """
     height, width = grey8.shape
-    factor = min(1.0, longest_px / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    picture = (
-        Image.fromarray(grey8) if factor == 1.0 else Image.fromarray(grey8).resize(size, Image.Resampling.BOX)
-    )
     width_px, height_px = image_size_px or (width, height)
+    if keyframe_row["profile"] == "published" and keyframe_row.get("spot_x_q") is not None:
+        if (width_px, height_px) == (width, height):
+            return _shrunk(render_published(grey8, keyframe_row), longest_px)
+        quarter = Image.fromarray(grey8).resize((width_px // SCALE, height_px // SCALE), Image.Resampling.BOX)
+        return _shrunk(render_published(np.asarray(quarter), keyframe_row, is_quarter=True), longest_px)
+    picture = _shrunk(grey8, longest_px)
+    size = picture.shape[::-1]
     chosen = _looks_of_row(keyframe_row, events, gaze, (width_px, height_px))
     drawn = heat_of(chosen, (width_px, height_px), keyframe_row.get("sigma_deg") or SIGMA_DEG)
     heat = Image.fromarray(log_normalised(drawn.heat))
     covered = (0.0, 0.0, width_px / drawn.cell_px, height_px / drawn.cell_px)
     light = np.asarray(heat.resize(size, Image.Resampling.BILINEAR, box=covered))
-    lit = np.asarray(picture, np.float32) * (DARK + (1.0 - DARK) * np.clip(light, 0.0, 1.0))
+    lit = picture.astype(np.float32) * (DARK + (1.0 - DARK) * np.clip(light, 0.0, 1.0))
     return np.asarray(lit, np.uint8)
+
+
+def _shrunk(grey8: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
+    height, width = grey8.shape
+    factor = longest_px / max(height, width)
+    if factor >= 1.0:
+        return grey8
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(Image.fromarray(grey8).resize(size, Image.Resampling.BOX), np.uint8)
 
 
 def heat_of(looks: Looks, size: tuple[int, int], sigma_deg: float) -> DwellMap:

@@ -24,7 +24,13 @@ __all__ = ["PAUSE_S", "link_findings", "mentions", "split_sentences"]
 PAUSE_S = 0.7
 """s without a word that end a sentence where nobody dictates full stops: pauses within a sentence are mostly
 shorter than 0.5 s, those between sentences longer than 1 s."""
-FULL_STOP = "."
+_STOP = re.compile(r"[.!?]+[\"')\]]*$")
+"""Ends a sentence: a word of its own where it was dictated, at the word's end as keyboards and recognisers give it."""
+_NO_STOP = re.compile(
+    r"[(\[\"']*(?:(?:[a-z]\.)+|\d+\.|(?:dr|mr|mrs|ms|prof|st|vs|cf|ca|approx|incl|resp|fig|ser|img|im)\.)$",
+    re.IGNORECASE,
+)
+"""Letters, numbers and abbreviations whose dot ends no sentence: "e.g.", "2.", "vs."."""
 _NO_SPACE_BEFORE = re.compile(r"\s+([.,;:!?)\]])")
 _ID_HEX_DIGITS = 16
 
@@ -32,20 +38,22 @@ _ID_HEX_DIGITS = 16
 def split_sentences(words: pa.Table, *, pause_s: float = PAUSE_S) -> pa.Table:
     """Return table ``sentences`` of table ``words``, in order of time.
 
-    Sentences end at dictated full stops (the word ``.``); where the reading has none at all, at pauses of at least
-    ``pause_s``. What follows the last full stop is a sentence too. A sentence lasts from its first word's start to
-    the end of its last word, full stop included; its text has no space before punctuation. ``sentence_id`` is the
-    first 16 hex digits of SHA-256 over the first word's ``t_start_ns`` in decimal digits (a further sentence that
-    starts at the same time appends ``#1``, ``#2`` ...). ``finding_ids`` is empty; see `link_findings`.
+    Sentences end at full stops, dictated (the word ``.``) or typed (``clear.``, also ``!`` and ``?``; abbreviations
+    and numbers end none); where the reading has none at all, at pauses of at least ``pause_s``. What follows the last
+    full stop is a sentence too. A sentence lasts from its first word's start to the end of its last word, full stop
+    included; sentences may overlap in time where words do. Its text has no space before punctuation.
+    ``sentence_id`` is the first 16 hex digits of SHA-256 over the first word's ``t_start_ns`` in decimal digits (a
+    further sentence that starts at the same time appends ``#1``, ``#2`` ...). ``finding_ids`` is empty; see
+    `link_findings`.
     """
     order = pc.sort_indices(words, sort_keys=[("t_start_ns", "ascending"), ("word_index", "ascending")])
     rows = words.take(order).select(["word", "t_start_ns", "t_end_ns"]).to_pylist()
-    with_stops = any(row["word"].strip() == FULL_STOP for row in rows)
+    with_stops = any(_ends_sentence(row["word"]) for row in rows)
     groups = _at_full_stops(rows) if with_stops else _at_pauses(rows, round(pause_s * 1e9))
     started: Counter[int] = Counter()
     sentences: list[dict[str, Any]] = []
     for group in groups:
-        if not any(row["word"].strip(" .") for row in group):
+        if not any(row["word"].strip(" .!?") for row in group):
             continue
         start_ns = group[0]["t_start_ns"]
         sentences.append(
@@ -103,11 +111,16 @@ def mentions(text: str, label: str) -> frozenset[bool]:
     return frozenset(found)
 
 
+def _ends_sentence(word: str) -> bool:
+    word = word.strip()
+    return bool(_STOP.search(word)) and not _NO_STOP.match(word)
+
+
 def _at_full_stops(rows: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
     groups: list[list[Mapping[str, Any]]] = [[]]
     for row in rows:
         groups[-1].append(row)
-        if row["word"].strip() == FULL_STOP:
+        if _ends_sentence(row["word"]):
             groups.append([])
     return [group for group in groups if group]
 

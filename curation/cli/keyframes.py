@@ -87,10 +87,11 @@ def _table(rows: list[dict[str, Any]], pictures: Path | None) -> str:
     lines = [f"{'reading':<18}{heading}{'lead s':>8}{'discarded':>11}"]
     for row in rows:
         notes = row["parameters"]
-        share = notes.get("discarded_share")
+        lead_s, share = notes.get("lead_s"), notes.get("discarded_share")
         figures = "".join(f"{row[name]:>10}" for name in _COLUMNS)
+        lead = f"{'-':>8}" if lead_s is None else f"{lead_s:>8.1f}"
         discarded = f"{'-':>11}" if share is None else f"{share:>11.1%}"
-        lines.append(f"{row['reading_id']:<18}{figures}{notes.get('lead_s', float('nan')):>8.1f}{discarded}")
+        lines.append(f"{row['reading_id']:<18}{figures}{lead}{discarded}")
     if pictures is not None:
         lines.append(f"{sum(row['n_pictures'] for row in rows)} pictures in {pictures}")
     return "\n".join(lines)

@@ -14,11 +14,11 @@ __all__ = ["DICTATION_STAGE", "DictationStage"]
 
 
 class DictationStage:
-    """Splits the words at dictated full stops and long pauses."""
+    """Splits the words at full stops, dictated or typed, or at long pauses, and links the findings."""
 
     name = "dictation"
     tables = ("sentences",)
-    code_version = "1"
+    code_version = "2"
     depends_on: tuple[str, ...] = ()
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:

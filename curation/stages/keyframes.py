@@ -11,6 +11,7 @@ from curation.config import CurationConfig
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.frames import PARAMETERS, toolkit_keyframes
 from keyframes.looks import MAX_EDGE_TOLERANCE_DEG, discarded_share, image_sizes, looks_on_images
+from keyframes.published import PublishedSwitches, published_keyframes
 from keyframes.reading import Reading
 from keyframes.validation import UNVALIDATED_ERROR_DEG, validation_error_deg
 
@@ -18,7 +19,7 @@ __all__ = ["KEYFRAMES_STAGE", "KeyframesStage"]
 
 
 class KeyframesStage:
-    """Makes key frames by the profile ``toolkit``: from fixations, with the reader's gaze lead."""
+    """Makes key frames by the profile asked for; ``toolkit`` works on fixations, with the reader's gaze lead."""
 
     name = "keyframes"
     tables = ("keyframes",)
@@ -27,14 +28,30 @@ class KeyframesStage:
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """See `curation.stages.protocol.Stage.config_part`; ``lead_s`` is the reader's own where one was fitted."""
-        return config.keyframes.model_dump(mode="json", exclude={"fit_lead"})
+        settings = config.keyframes
+        if settings.profile == "published":
+            return settings.model_dump(mode="json", include={"profile", "published"})
+        return settings.model_dump(mode="json", exclude={"fit_lead", "published"})
 
     def run(self, reading: Reading, context: StageContext) -> StageOutput:
-        """Make the ``keyframes`` table; ``notes`` has its parameters and the share of gaze that does not count."""
+        """Make the ``keyframes`` table; ``notes`` has its parameters and the share of gaze that does not count.
+
+        Raises DataError where the published rules find no image to work on.
+        """
         settings = context.config.keyframes
+        if settings.profile == "published":
+            switches = settings.published.model_dump()
+            made = published_keyframes(
+                reading.table("gaze"),
+                reading.table("sentences"),
+                reading.table("images"),
+                events=reading.table("events"),
+                switches=PublishedSwitches(**switches),
+            )
+            return StageOutput(tables={"keyframes": made}, notes={"profile": "published", **switches})
         measured_deg = validation_error_deg(reading.table("validations"))
         error_deg = UNVALIDATED_ERROR_DEG if measured_deg is None else measured_deg
-        rules = settings.model_dump(exclude={"fit_lead", "profile"}) | {"error_deg": error_deg}
+        rules = settings.model_dump(exclude={"fit_lead", "profile", "published"}) | {"error_deg": error_deg}
         if rules["edge_tolerance_deg"] is None:
             rules["edge_tolerance_deg"] = min(error_deg, MAX_EDGE_TOLERANCE_DEG)
         events, gaze, display, images = (

@@ -26,7 +26,7 @@ class QualityStage:
 
     name = "quality"
     tables = ("quality", "issues")
-    code_version = "1"
+    code_version = "2"
     depends_on: tuple[str, ...] = ()
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:

@@ -89,7 +89,7 @@ def test_the_configured_methods_are_those_of_the_library() -> None:
 def test_the_default_settings_are_the_defaults_of_the_library() -> None:
     config = CurationConfig()
     for function, section, not_settings in (
-        (toolkit_keyframes, config.keyframes, {"profile", "fit_lead"}),
+        (toolkit_keyframes, config.keyframes, {"profile", "fit_lead", "published"}),
         (
             inspection_trajectory,
             config.trajectory,

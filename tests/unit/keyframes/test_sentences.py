@@ -10,6 +10,7 @@ import pytest
 
 from gazecapture.radiograph.phantom_findings import CATALOGUE
 from keyframes.reading import FINDINGS, SENTENCES, WORDS, conform
+from keyframes.sentence_time import sentence_windows
 from keyframes.sentences import PAUSE_S, link_findings, mentions, split_sentences
 
 
@@ -66,6 +67,34 @@ def test_cuts_at_pauses_only_where_no_full_stop_was_dictated() -> None:
     assert split_sentences(words(*said)).column("text").to_pylist() == ["lungs clear", "heart"]
     assert split_sentences(words(*said), pause_s=5.0).num_rows == 1
     assert split_sentences(words(*said, (".", 2.7, 2.8))).column("text").to_pylist() == ["lungs clear heart."]
+
+
+def test_typed_full_stops_end_sentences_too() -> None:
+    text = "Heart normal. Lungs (see Fig. 2, e.g. 3.5 cm vs. 2 cm) clear! Lines? Port at T4. No rib"
+    said = [(word, float(place), place + 0.5) for place, word in enumerate(text.split())]
+    table = split_sentences(words(*said))
+    assert table.column("text").to_pylist() == [
+        "Heart normal.",
+        "Lungs (see Fig. 2, e.g. 3.5 cm vs. 2 cm) clear!",
+        "Lines?",
+        "Port at T4.",
+        "No rib",
+    ]
+
+
+@pytest.mark.parametrize("word", ["2.5", "e.g.", "A.", "1.", "vs.", "(Dr."])
+def test_a_dot_that_ends_no_sentence(word: str) -> None:
+    assert split_sentences(words((word, 0.0, 0.2), ("next", 0.3, 0.4))).num_rows == 1
+
+
+def test_sentences_may_overlap_in_time() -> None:
+    said = [("heart", 0.0, 2.0), (".", 0.5, 0.6), ("lungs", 1.0, 1.5), (".", 1.6, 1.7)]
+    table = split_sentences(words(*said))
+    assert table.column("t_start_ns").to_pylist() == [0, 1_000_000_000]
+    assert table.column("t_end_ns").to_pylist() == [2_000_000_000, 1_700_000_000]
+    windows = sentence_windows(table, lead_s=0.4, min_silent_s=0.0)
+    bounds = [(w.t_start_ns / 1e9, w.t_end_ns / 1e9) for w in windows if w.sentence_id]
+    assert bounds == [(-0.4, 0.6), (0.6, 1.7)], "the gaze of the overlap is the later one's"
 
 
 def test_a_pause_counts_from_the_last_end_of_overlapping_words() -> None:
