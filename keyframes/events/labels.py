@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyframes.events.kinematics import Velocity
+from keyframes.events.runs import runs_of
 
 __all__ = ["BLINK", "FIXATION", "NONE", "PSO", "PURSUIT", "SACCADE", "Detection", "runs_of"]
 
@@ -33,9 +34,3 @@ class Detection:
     velocity: Velocity
     parameters: Mapping[str, float]
     """Every parameter that shaped the result, its unit in the name."""
-
-
-def runs_of(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return (k, 2) half-open ``[start, end)`` rows of the runs of True."""
-    edges = np.diff(mask.astype(np.int8), prepend=np.int8(0), append=np.int8(0))
-    return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)

@@ -13,11 +13,13 @@ from keyframes.events.samples import Samples
 
 __all__ = [
     "BRIDGE_MAX_S",
+    "DRIFT_MIN_DEG_PER_S",
     "drop_short_fixations",
     "join_fixations",
     "label_blinks",
     "label_fixations",
     "loss_parameters",
+    "stretches_between_long_losses",
 ]
 
 Labels = NDArray[np.int8]
@@ -38,6 +40,12 @@ FLANK_BEFORE_S, FLANK_AFTER_S = 0.100, 0.200
 
 FLANK_GAP_S: Final = 0.020
 """s. Rest between two movements of one flank, and between a flank and the loss."""
+
+DRIFT_MIN_DEG_PER_S: Final = 10.0
+"""deg/s. Gaze that still drifts as fast behind a blink is moved by the lid; fixations drift at less than 5."""
+
+DRIFT_WINDOW_S: Final = 0.030
+"""s over which that drift is measured."""
 
 LOSS_MIN_S: Final = 0.010
 """s. Shorter loss is a dropout, which velocity spans; it neither starts a blink nor joins two losses."""
@@ -64,30 +72,54 @@ def loss_parameters() -> dict[str, float]:
         "blink_flank_before_s": FLANK_BEFORE_S,
         "blink_flank_after_s": FLANK_AFTER_S,
         "blink_flank_gap_s": FLANK_GAP_S,
+        "blink_drift_window_s": DRIFT_WINDOW_S,
         "loss_island_max_s": ISLAND_MAX_S,
         "bridge_max_s": BRIDGE_MAX_S,
         "bridge_max_shift_deg": BRIDGE_MAX_SHIFT_DEG,
     }
 
 
-def label_blinks(samples: Samples, moves: IntArray) -> Labels:
+def stretches_between_long_losses(samples: Samples) -> list[tuple[int, int]]:
+    """Return the half-open rows of gaze between losses that are longer than any blink."""
+    lost = samples.lost_runs
+    duration_s = samples.end_s[lost[:, 1] - 1] - samples.t_s[lost[:, 0]]
+    away = lost[duration_s > BLINK_MAX_S + 0.499 * samples.interval_s]
+    bounds = [0, *away.ravel().tolist(), samples.n]
+    return [(a, b) for a, b in zip(bounds[::2], bounds[1::2], strict=True) if b > a]
+
+
+def label_blinks(
+    samples: Samples, moves: IntArray, drift_min_deg_per_s: float = DRIFT_MIN_DEG_PER_S
+) -> Labels:
     """Return (m,) labels in which blinks, flanks included, are BLINK and the flanks of longer losses MASKED.
 
     moves : (k, 2 or more) start and end rows of the fast movements, in order; those at a loss become its flanks.
     """
     labels = np.zeros(samples.n, np.int8)
-    lost = runs_of(~samples.valid)
-    if lost.size:
-        _label_blinks(samples.t_s, samples.end_s, lost, moves, 0.499 * samples.interval_s, labels)
+    if samples.n_lost:
+        _label_blinks(
+            samples.t_s,
+            samples.end_s,
+            samples.x_px,
+            samples.y_px,
+            samples.scale_x,
+            samples.scale_y,
+            samples.lost_runs,
+            moves,
+            0.499 * samples.interval_s,
+            drift_min_deg_per_s,
+            labels,
+        )
     return labels
 
 
 def label_fixations(samples: Samples, labels: Labels, min_fixation_s: float) -> None:
     """Make fixations, in place, of all valid rows that are nothing else; bridge short losses; drop short ones."""
-    labels[(labels == NONE) & samples.valid] = FIXATION
+    free = labels == NONE
+    np.copyto(labels, np.int8(FIXATION), where=free & samples.valid if samples.n_lost else free)
     join_fixations(samples, labels)
     drop_short_fixations(samples, labels, min_fixation_s)
-    labels[labels == MASKED] = NONE
+    np.copyto(labels, np.int8(NONE), where=labels == MASKED)
 
 
 def join_fixations(samples: Samples, labels: Labels) -> None:
@@ -117,7 +149,17 @@ def drop_short_fixations(samples: Samples, labels: Labels, min_fixation_s: float
 
 @numba.njit(cache=True)
 def _label_blinks(
-    t: FloatArray, t_end: FloatArray, lost: IntArray, moves: IntArray, slack: float, labels: Labels
+    t: FloatArray,
+    t_end: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    scale_x: FloatArray,
+    scale_y: FloatArray,
+    lost: IntArray,
+    moves: IntArray,
+    slack: float,
+    drift_min_deg_per_s: float,
+    labels: Labels,
 ) -> None:
     n_lost, n_moves = lost.shape[0], moves.shape[0]
     i, first_after = 0, 0
@@ -154,6 +196,20 @@ def _label_blinks(
                     break
                 end = max(end, moves[k, 1])
             k += 1
+        if end > b:
+            # The lid still opens, slower than a movement, until gaze rests or the next movement starts.
+            stop = moves[k, 0] if k < n_moves else t.size
+            ahead = end
+            while end < stop and t_end[end] <= t_end[b - 1] + FLANK_AFTER_S:
+                while ahead < stop - 1 and t[ahead] < t[end] + DRIFT_WINDOW_S:
+                    ahead += 1
+                dx = (x[ahead] - x[end]) / scale_x[end if scale_x.size > 1 else 0]
+                dy = (y[ahead] - y[end]) / scale_y[end if scale_y.size > 1 else 0]
+                duration_s = t[ahead] - t[end]
+                drifts = np.sqrt(dx * dx + dy * dy) > drift_min_deg_per_s * duration_s
+                if duration_s < 0.5 * DRIFT_WINDOW_S or not drifts:
+                    break
+                end += 1
         flanked = start < a and end > b and duration >= BLINK_MIN_WITH_FLANKS_S - slack
         if duration >= BLINK_MIN_S - slack or flanked:
             if duration <= BLINK_MAX_S + slack:

@@ -1,0 +1,120 @@
+"""Speed thresholds from the noise of a stretch of gaze, raised where the noise of a moment is larger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from keyframes.events.kinematics import rms_s2s_of_squared_differences, squared_second_differences
+from keyframes.events.samples import Samples
+
+__all__ = ["Thresholds", "local_noise", "speed_thresholds"]
+
+FloatArray = NDArray[np.float64]
+
+START_DEG_PER_S: Final = 100.0
+"""deg/s. First guess of the iteration; any value well above the noise ends at the same threshold."""
+
+MAX_ITERATIONS: Final = 30
+"""The iteration ends after 3 to 8 rounds; a cycle of two values is ended here."""
+
+MAX_SPEEDS: Final = 32_768
+"""Median and deviation of more speeds cost time and say nothing new: their standard error is 0.7 % then."""
+
+BLOCK_S: Final = 0.2
+"""s over which the noise of a moment is measured: shorter than a fixation, many times a saccade."""
+
+MIN_BLOCK_ROWS: Final = 48
+"""At low rates one saccade spoils four second differences: their share stays small only in a longer block (0.8 s at
+60 Hz)."""
+
+MAX_BLOCK_VALUES: Final = 25
+"""More per block cost time and say nothing new."""
+
+TIE: Final = 1.0 + 1e-9
+"""Steady motion has one speed everywhere, which is then its own threshold: rounding must not decide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Speeds of a stretch, deg/s, as `speed_thresholds` finds them."""
+
+    peak: float
+    """What the peak of a movement exceeds."""
+    edge: float
+    """What its first and last sample exceed."""
+
+
+def speed_thresholds(
+    speed_deg_per_s: FloatArray,
+    *,
+    peak_noise_multiple: float,
+    edge_noise_multiple: float,
+    peak_min_deg_per_s: float,
+    edge_share: float,
+) -> Thresholds:
+    """Return thresholds from the median and the median absolute deviation of the speeds below the threshold.
+
+    speed_deg_per_s : (m,), NaN = unknown. Found by iteration as in Nystrom & Holmqvist 2010, with medians for means.
+    """
+    step = max(1, speed_deg_per_s.size // MAX_SPEEDS)
+    some = speed_deg_per_s[::step]
+    known = np.sort(some[np.isfinite(some)])
+    rest = deviation = 0.0
+    peak = START_DEG_PER_S
+    for _ in range(MAX_ITERATIONS):
+        slow = known[: np.searchsorted(known, peak)]
+        if not slow.size:
+            break
+        rest = float(slow[(slow.size - 1) // 2] + slow[slow.size // 2]) / 2.0
+        deviation = 1.4826 * float(np.median(np.abs(slow - rest)))
+        before, peak = peak, max(peak_min_deg_per_s, rest + peak_noise_multiple * deviation)
+        if abs(peak - before) < 0.1:
+            break
+    edge = max(rest + edge_noise_multiple * deviation, edge_share * peak)
+    return Thresholds(peak=peak * TIE, edge=edge * TIE)
+
+
+def local_noise(samples: Samples, start: int, end: int) -> tuple[float, FloatArray, int]:
+    """Return the noise of rows [start, end), RMS-S2S in deg, the noise of its blocks relative to it, rows per block.
+
+    By second differences, as `noise_rms_s2s_deg`. A block with fewer than half of its differences known has the
+    noise of the stretch: 1.
+    """
+    rows = MIN_BLOCK_ROWS
+    if samples.interval_s > 0:
+        rows = max(rows, round(BLOCK_S / samples.interval_s))
+    step = max(1, rows // MAX_BLOCK_VALUES)
+    per_block = rows // step
+    squared = squared_second_differences(samples, start, end, step)
+    some = squared[:: max(1, squared.size // MAX_SPEEDS)]
+    noise_deg = rms_s2s_of_squared_differences(some)
+    relative = np.ones(-(-squared.size // per_block))
+    if noise_deg > 0.0:
+        _medians_of_blocks(squared, per_block, relative)
+        of_block_deg = 2.0 * np.sqrt(relative / (12.0 * np.log(2.0)))
+        relative = np.where(np.isnan(of_block_deg), 1.0, of_block_deg / noise_deg)
+    return noise_deg, relative, per_block * step
+
+
+@numba.njit(cache=True)
+def _medians_of_blocks(values: FloatArray, size: int, medians: FloatArray) -> None:
+    """Fill in the (upper) median of each block; NaN where less than half of it is known."""
+    ordered = np.empty(size)
+    for block in range(medians.size):
+        n = 0
+        for i in range(block * size, min(values.size, (block + 1) * size)):
+            value = values[i]
+            if np.isnan(value):
+                continue
+            at = n
+            while at > 0 and ordered[at - 1] > value:
+                ordered[at] = ordered[at - 1]
+                at -= 1
+            ordered[at] = value
+            n += 1
+        medians[block] = ordered[n // 2] if 2 * n >= size else np.nan
