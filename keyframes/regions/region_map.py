@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from keyframes.errors import SchemaError
 from keyframes.regions.bitmap import Bitmap, rasterise
+from keyframes.regions.polygon import points_in_polygon
 
 __all__ = ["Region", "RegionMap"]
 
@@ -70,15 +71,10 @@ class Region:
         """Say which points lie inside (even-odd rule); any shape, NaN lies outside."""
         if self.bitmap is not None:
             return self.bitmap.contains(x_image_px, y_image_px)
-        x, y = np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64)
-        inside = np.zeros(np.broadcast(x, y).shape, np.bool_)
-        corners = self.polygon
-        for (xa, ya), (xb, yb) in zip(corners, (*corners[1:], corners[0]), strict=True):
-            if ya == yb:
-                continue
-            crosses = (ya > y) != (yb > y)
-            inside ^= crosses & (x < (xb - xa) * (y - ya) / (yb - ya) + xa)
-        return inside
+        x, y = np.broadcast_arrays(np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64))
+        corner_x, corner_y = np.ascontiguousarray(np.asarray(self.polygon, np.float64).T)
+        inside: NDArray[np.bool_] = points_in_polygon(x.ravel(), y.ravel(), corner_x, corner_y)
+        return inside.reshape(x.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
