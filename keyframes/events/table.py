@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from keyframes.events.labels import BLINK, FIXATION, NONE, PSO, PURSUIT, SACCADE
+from keyframes.events.runs import changes
 from keyframes.events.samples import Samples
 from keyframes.reading import EVENT_KINDS, EVENTS
 
@@ -52,11 +53,13 @@ class Spans:
 
 def spans_of(samples: Samples, labels: Labels) -> Spans:
     """Return the runs of equal label, and those of unlabelled lost rows; unlabelled valid rows are no event."""
-    codes = np.where((labels == NONE) & ~samples.valid, np.int8(LOSS), labels)
-    edges = np.flatnonzero(np.diff(codes, prepend=np.int8(-1)) != 0)
-    runs = np.stack([edges, np.append(edges[1:], codes.size)[: edges.size]], axis=1)
-    keep = codes[edges] != NONE
-    return Spans(rows=runs[keep], codes=codes[edges][keep])
+    codes = labels
+    if samples.n_lost:
+        codes = np.where((labels == NONE) & ~samples.valid, np.int8(LOSS), labels)
+    bounds = np.concatenate([np.zeros(min(1, codes.size), np.int64), changes(codes), [codes.size]])
+    of_run = codes[bounds[:-1]]
+    keep = of_run != NONE
+    return Spans(rows=np.stack([bounds[:-1][keep], bounds[1:][keep]], axis=1), codes=of_run[keep])
 
 
 def event_table(samples: Samples, speed_deg_per_s: FloatArray, spans: Spans) -> pa.Table:
@@ -69,23 +72,22 @@ def event_table(samples: Samples, speed_deg_per_s: FloatArray, spans: Spans) -> 
     """
     k = spans.codes.size
     measures = np.full((len(_MEASURES), k), np.nan)
-    end_ns = samples.end_ns
     if k:
         _measure(
             samples.x_px,
             samples.y_px,
-            samples.px_per_deg_x,
-            samples.px_per_deg_y,
-            (end_ns - samples.t_ns).astype(np.float64),
+            samples.scale_x,
+            samples.scale_y,
+            samples.edges_ns,
             speed_deg_per_s,
             spans.rows,
             spans.codes,
             measures,
         )
-    start_ns, stop_ns = samples.t_ns[spans.rows[:, 0]], end_ns[spans.rows[:, 1] - 1]
+    start_ns, stop_ns = samples.edges_ns[spans.rows[:, 0]], samples.edges_ns[spans.rows[:, 1]]
     columns: dict[str, pa.Array] = {
         "event_index": pa.array(np.arange(k), pa.int32()),
-        "kind": pa.array([EVENT_KINDS[code] for code in spans.codes], pa.string()),
+        "kind": pa.array(EVENT_KINDS, pa.string()).take(pa.array(spans.codes)),
         "t_start_ns": pa.array(start_ns, pa.int64()),
         "t_end_ns": pa.array(stop_ns, pa.int64()),
         "duration_s": pa.array((stop_ns - start_ns) * 1e-9, pa.float64()),
@@ -105,58 +107,75 @@ def _measure(
     y: FloatArray,
     scale_x: FloatArray,
     scale_y: FloatArray,
-    width: FloatArray,
+    edges_ns: IntArray,
     speed: FloatArray,
     rows: IntArray,
     codes: Labels,
     out: FloatArray,
 ) -> None:
+    """Fill ``out``, one row per name of `_MEASURES`, one column per event."""
     n = x.size
+    each_x, each_y = scale_x.size > 1, scale_y.size > 1
     for e in range(rows.shape[0]):
         a, b, code = rows[e, 0], rows[e, 1], codes[e]
-        seen = total = 0.0
-        first = last = -1
-        for i in range(a, b):
-            total += width[i]
-            if not np.isnan(x[i]):
-                seen += width[i]
-                last = i
-                if first < 0:
-                    first = i
-        out[12, e] = seen / total
-        if code in (BLINK, LOSS) or first < 0:
-            continue
+        placed = code not in (BLINK, LOSS)
+        first = a
+        while first < b and np.isnan(x[first]):
+            first += 1
         # Sums of offsets from the first position: absolute px lose digits.
-        x0, y0 = x[first], y[first]
+        x0, y0 = x[min(first, b - 1)], y[min(first, b - 1)]
+        deg_x, deg_y = 1.0 / scale_x[0], 1.0 / scale_y[0]
+        lost_ns = edges_ns[first] - edges_ns[a]
         count = pairs = speeds = 0
-        s_x = s_y = s_sx = s_sy = s_speed = fastest = s_squared = 0.0
-        low_x = high_x = low_y = high_y = 0.0
+        s_x = s_y = s_scale_x = s_scale_y = s_speed = fastest = s_squared = 0.0
+        low_x = high_x = low_y = high_y = dx = dy = 0.0
+        last = seen = first - 1
         for i in range(a, b):
-            if not np.isnan(speed[i]):
+            if speed[i] >= 0.0:
                 speeds += 1
                 s_speed += speed[i]
-                fastest = max(fastest, speed[i])
+                if speed[i] > fastest:  # not max(), which is slow for its care of NaN
+                    fastest = speed[i]
+        for i in range(first, b):
             if np.isnan(x[i]):
+                lost_ns += edges_ns[i + 1] - edges_ns[i]
                 continue
+            before_x, before_y, seen, last = dx, dy, last, i
             dx, dy = x[i] - x0, y[i] - y0
             count += 1
             s_x += dx
             s_y += dy
-            s_sx += scale_x[i]
-            s_sy += scale_y[i]
-            low_x, high_x = min(low_x, dx), max(high_x, dx)
-            low_y, high_y = min(low_y, dy), max(high_y, dy)
-            if i > a and not np.isnan(x[i - 1]):
+            if each_x:
+                s_scale_x += scale_x[i]
+                deg_x = 1.0 / scale_x[i]
+            if each_y:
+                s_scale_y += scale_y[i]
+                deg_y = 1.0 / scale_y[i]
+            if dx < low_x:
+                low_x = dx
+            elif dx > high_x:
+                high_x = dx
+            if dy < low_y:
+                low_y = dy
+            elif dy > high_y:
+                high_y = dy
+            if seen == i - 1 and i > first:
                 pairs += 1
-                s_squared += ((x[i] - x[i - 1]) / scale_x[i]) ** 2 + ((y[i] - y[i - 1]) / scale_y[i]) ** 2
-        mean_scale_x, mean_scale_y = s_sx / count, s_sy / count
-        if code in (SACCADE, PSO, PURSUIT) and b < n and last == b - 1 and not np.isnan(x[b]):
+                step_x, step_y = (dx - before_x) * deg_x, (dy - before_y) * deg_y
+                s_squared += step_x * step_x + step_y * step_y
+        out[12, e] = 1.0 - lost_ns / (edges_ns[b] - edges_ns[a])
+        if not placed or count == 0:
+            continue
+        moves = code in (SACCADE, PSO, PURSUIT)
+        deg_x = count / s_scale_x if each_x else deg_x
+        deg_y = count / s_scale_y if each_y else deg_y
+        if moves and b < n and last == b - 1 and not np.isnan(x[b]):
             last = b
         out[0, e], out[1, e] = x0 + s_x / count, y0 + s_y / count
         out[2, e], out[3, e] = x0, y0
         out[4, e], out[5, e] = x[last], y[last]
-        if code in (SACCADE, PSO, PURSUIT):
-            dx, dy = (x[last] - x0) / mean_scale_x, (y[last] - y0) / mean_scale_y
+        if moves:
+            dx, dy = (x[last] - x0) * deg_x, (y[last] - y0) * deg_y
             out[6, e] = np.sqrt(dx * dx + dy * dy)
             if dx != 0.0 or dy != 0.0:
                 # Subtracting from 0 gives no negative zero, so that exactly leftward is 180.
@@ -164,6 +183,6 @@ def _measure(
         if speeds:
             out[8, e], out[9, e] = fastest, s_speed / speeds
         if code in (FIXATION, PURSUIT):
-            out[10, e] = (high_x - low_x) / mean_scale_x + (high_y - low_y) / mean_scale_y
+            out[10, e] = (high_x - low_x) * deg_x + (high_y - low_y) * deg_y
             if pairs:
                 out[11, e] = np.sqrt(s_squared / pairs)

@@ -22,8 +22,8 @@ START_DEG_PER_S: Final = 100.0
 MAX_ITERATIONS: Final = 30
 """The iteration ends after 3 to 8 rounds; a cycle of two values is ended here."""
 
-MAX_SPEEDS: Final = 32_768
-"""Median and deviation of more speeds cost time and say nothing new: their standard error is 0.7 % then."""
+MAX_SPEEDS: Final = 16_384
+"""Median and deviation of more speeds cost time and say nothing new: their standard error is 1 % then."""
 
 BLOCK_S: Final = 0.2
 """s over which the noise of a moment is measured: shorter than a fixation, many times a saccade."""
