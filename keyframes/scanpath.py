@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from keyframes.errors import GeometryError
 from keyframes.fixations import Fixations
-from keyframes.regions.assignment import primary_region
+from keyframes.regions.assignment import primary_places
 from keyframes.regions.region_map import RegionMap
 from keyframes.regions.schemes import Scheme
 from keyframes.trajectory import letter_visits
@@ -26,7 +26,7 @@ SEEN_RADIUS_DEG = 2.5
 5 degrees across (Kundel, Nodine and Carmody, Invest Radiol 13 (1978), 175-181)."""
 REGION_POINTS = 32
 """Points across a region's box in each direction; the share of a compact region is good to about 0.01."""
-IMAGE_POINTS = 96
+IMAGE_POINTS = 80
 """Points along an image's longer side; the share of a letter's area is good to about 0.01."""
 
 FloatArray = NDArray[np.float64]
@@ -111,8 +111,8 @@ def covered_letters(
             np.arange(0.5 * step, region_map.height_px, step),
         )
     )
-    names, place = np.unique(primary_region(region_map, scheme, x, y), return_inverse=True)
-    letters = np.array([scheme.letter_of(name) for name in names.tolist()])[place]
+    names, place = primary_places(region_map, scheme, x, y)
+    letters = np.array([scheme.letter_of(name) for name in names])[place]
     return {letter: reach.share(x[letters == letter], y[letters == letter]) for letter, _ in scheme.letters}
 
 
@@ -157,12 +157,15 @@ def _any_holds(
     per_px_x: FloatArray,
     per_px_y: FloatArray,
 ) -> BoolArray:
-    """Say which points lie in one of the ellipses at least."""
+    """Say which points lie in one of the ellipses at least; neighbours mostly lie in the same one."""
     held = np.zeros(x.size, np.bool_)
+    last = 0
     for i in range(x.size):
-        for j in range(centre_x.size):
+        for step in range(centre_x.size):
+            j = (last + step) % centre_x.size
             far_x, far_y = (x[i] - centre_x[j]) * per_px_x[j], (y[i] - centre_y[j]) * per_px_y[j]
             if far_x * far_x + far_y * far_y <= 1.0:
                 held[i] = True
+                last = j
                 break
     return held

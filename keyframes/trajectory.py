@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -78,25 +79,27 @@ def letter_visits(trajectory: pa.Table) -> pa.Table:
 
     Same schema as ``trajectory``, ``order`` from 0.
     """
-    visits = (
-        _Visit(
-            key=("", row["image_index"]),
-            letter=row["letter"],
-            scheme=row["scheme"],
-            t_start_ns=row["t_start_ns"],
-            t_end_ns=row["t_end_ns"],
-            dwell_s=row["dwell_s"],
-            n_fixations=row["n_fixations"],
-        )
-        for row in trajectory.to_pylist()
+    if not trajectory.num_rows:
+        return TRAJECTORY.empty_table()
+    places = list(
+        zip(*(trajectory.column(name).to_pylist() for name in ("letter", "image_index")), strict=True)
     )
-    merged: list[_Visit] = []
-    for visit in visits:
-        if merged and (merged[-1].key, merged[-1].letter) == (visit.key, visit.letter):
-            merged[-1] = merged[-1].then(visit)
-        else:
-            merged.append(visit)
-    return _table(merged)
+    first = np.array([at for at, place in enumerate(places) if not at or places[at - 1] != place])
+    kept = trajectory.take(first)
+    dwell_s, n_fixations, t_end_ns = (
+        trajectory.column(name).to_numpy() for name in ("dwell_s", "n_fixations", "t_end_ns")
+    )
+    merged = {
+        "order": np.arange(first.size),
+        "region": [""] * first.size,
+        "t_end_ns": np.maximum.reduceat(t_end_ns, first),
+        "dwell_s": np.add.reduceat(dwell_s, first),
+        "n_fixations": np.add.reduceat(n_fixations, first),
+    }
+    return pa.table(
+        [merged[name] if name in merged else kept.column(name) for name in TRAJECTORY.names],
+        schema=TRAJECTORY,
+    )
 
 
 def _single_visits(events: pa.Table, event_regions: pa.Table) -> list[_Visit]:

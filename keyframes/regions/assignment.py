@@ -17,7 +17,7 @@ from keyframes.regions.region_map import Region, RegionMap
 from keyframes.regions.schemes import Scheme
 from keyframes.validation import SD_PER_ERROR, UNVALIDATED_ERROR_DEG
 
-__all__ = ["assign_regions", "primary_region", "region_maps", "region_table"]
+__all__ = ["assign_regions", "primary_places", "primary_region", "region_maps", "region_table"]
 
 FloatArray = NDArray[np.float64]
 
@@ -101,12 +101,18 @@ def primary_region(
     A point in no region, on the image or beyond its edge, belongs to ``scheme.outside``; NaN gives ``""``.
     """
     x, y = np.broadcast_arrays(np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64))
-    ordered = _by_priority(region_map, scheme)
-    names = np.array([*(r.name for r in ordered), scheme.outside, ""])
-    found = _first_hit(ordered, x.ravel(), y.ravel())
-    found[~(np.isfinite(x) & np.isfinite(y)).ravel()] = len(ordered) + 1
-    primary: NDArray[np.str_] = names[found].reshape(x.shape)
+    names, place = primary_places(region_map, scheme, x.ravel(), y.ravel())
+    place[~(np.isfinite(x) & np.isfinite(y)).ravel()] = len(names)
+    primary: NDArray[np.str_] = np.array([*names, ""])[place].reshape(x.shape)
     return primary
+
+
+def primary_places(
+    region_map: RegionMap, scheme: Scheme, x_image_px: FloatArray, y_image_px: FloatArray
+) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+    """Return names, and for each point (n,) the place of its primary region among them; the last is outside."""
+    ordered = _by_priority(region_map, scheme)
+    return (*(r.name for r in ordered), scheme.outside), _first_hit(ordered, x_image_px, y_image_px)
 
 
 def assign_regions(

@@ -58,8 +58,8 @@ class Region:
         """Area: by the shoelace formula, or of the mask's cells."""
         if self.bitmap is not None:
             return self.bitmap.area_px2
-        x, y = np.asarray(self.polygon, np.float64).T
-        return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+        x, y = np.asarray((*self.polygon, self.polygon[0]), np.float64).T
+        return float(abs(np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:])) / 2)
 
     def on_grid(self, *, width_px: int, height_px: int) -> NDArray[np.bool_]:
         """Return the region as an (height_px, width_px) mask: a pixel is in where its centre is."""
