@@ -28,7 +28,9 @@ from keyframes.events.samples import MIN_PX_PER_DEG, GazeInput, _column
 
 __all__ = ["OnlineDetector", "OnlineMessage", "OnlineParameters"]
 
-_KIND: Final = {NONE: "loss", FIXATION: "fixation", SACCADE: "saccade"}
+Kind = Literal["fixation", "saccade", "loss"]
+
+_KIND: Final[dict[int, Kind]] = {NONE: "loss", FIXATION: "fixation", SACCADE: "saccade"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,8 @@ class OnlineParameters:
     settle_share: float = 0.98
     """While it rings, movement is at least this share of the saccade's fastest."""
     end_share: float = 0.22
-    """A saccade ends where the distance of the first scale falls below this share of its largest, or below its threshold."""
+    """A saccade ends where the distance of the first scale falls below this share of its largest, or its
+    threshold."""
     end_confirm_s: float = 0.006
     """And stays there that long."""
     onset_share: float = 0.15
@@ -89,7 +92,7 @@ class OnlineParameters:
 class OnlineMessage:
     """An event began or ended."""
 
-    kind: Literal["fixation", "saccade", "loss"]
+    kind: Kind
     """``fixation``: gaze that is neither lost nor in a saccade, oscillation and pursuit included."""
     edge: Literal["onset", "offset"]
     t_event_s: float
@@ -138,7 +141,7 @@ class OnlineDetector:
         advance(np.zeros(1, STATE), 0.0, 0.0, 0.0)
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """What is now: fixation, saccade or loss (before any sample: loss)."""
         return _KIND[int(self._state["label"][0])]
 
@@ -173,7 +176,7 @@ class OnlineDetector:
         chunk as ``record``: the samples before it are taken, what they decided comes with the next push, it and the
         rest are not taken. Raises DataError where the columns differ in length or hold no numbers.
         """
-        if isinstance(t_s, (float, int)):  # noqa: UP038 - a quarter of the time of the other form
+        if isinstance(t_s, (float, int)):
             try:
                 n = advance(self._state, float(t_s), float(x_px), float(y_px))  # type: ignore[arg-type]
             except (TypeError, ValueError) as error:

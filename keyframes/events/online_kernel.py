@@ -12,10 +12,10 @@ from keyframes.events.labels import FIXATION, NONE, SACCADE
 from keyframes.events.samples import HOLE_INTERVALS, MAX_ABS_PX, MAX_ABS_TIME_S
 
 __all__ = [
-    "REFUSED",
     "CHANGE",
     "MAX_CHANGES",
     "MAX_SCALES",
+    "REFUSED",
     "STATE",
     "FloatArray",
     "Record",
@@ -111,11 +111,9 @@ def advance(box: Record, t_s: float, x_px: float, y_px: float) -> int:
     if s.n_ring == 1:
         return n_changes
     scale, dx, dy = _compare(s)
-    if s.label == FIXATION:
-        n_changes = _in_fixation(s, n_changes, scale, dx, dy)
-    else:
-        n_changes = _in_saccade(s, n_changes)
-    return n_changes
+    if s.label == SACCADE:
+        return _in_saccade(s, n_changes)
+    return _in_fixation(s, n_changes, scale, dx, dy)
 
 
 @numba.njit(cache=True)
@@ -186,8 +184,8 @@ def _change(s: Any, n_changes: int, began: int, t_event_s: float, t_decided_s: f
 def _compare(s: Any) -> tuple[int, float, float]:
     """Compare the newest sample with earlier ones at every scale; return the first scale that says movement.
 
-    A scale's distance is from the mean of the baseline, which ends ``lag_s`` ago. It says movement where that is beyond its
-    threshold and the path since is straight. Returns (scale or -1, distance in px in x and y).
+    A scale's distance is from the mean of the baseline, which ends ``lag_s`` ago. It says movement where that is
+    beyond its threshold and the path since is straight. Returns (scale or -1, distance in px in x and y).
     """
     moving, move_x, move_y = -1, 0.0, 0.0
     x0, y0 = s.x_ring_px[s.at], s.y_ring_px[s.at]
@@ -284,7 +282,7 @@ def _learn_noise(s: Any, knows_noise: bool) -> None:
 
 @numba.njit(cache=True)
 def _onset_s(s: Any, dx: float, dy: float) -> float:
-    """Return the time of the first sample that moved: back along the direction while steps are a share of the largest."""
+    """Return the time of the first sample that moved: back while steps that way are a share of the largest."""
     largest = 0.0
     j = s.at
     for back in range(s.n_ring - 1):
@@ -295,6 +293,6 @@ def _onset_s(s: Any, dx: float, dy: float) -> float:
         if step < s.onset_share * largest or s.t_ring_s[(j - 1) % RING] < s.t_began_s:
             if back == 0:
                 break
-            return s.t_ring_s[(j + 1) % RING]
+            return float(s.t_ring_s[(j + 1) % RING])
         j = (j - 1) % RING
-    return s.t_ring_s[s.at]
+    return float(s.t_ring_s[s.at])
