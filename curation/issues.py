@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["ISSUE_SEVERITY", "Severity"]
+__all__ = ["GAZE_DISCARDED", "ISSUE_SEVERITY", "Severity"]
 
 Severity = Literal["ignore", "info", "warning", "error"]
 """ignore: not listed. error: the reading is rejected."""
 
+GAZE_DISCARDED = "gaze_discarded"
+"""Entry ``true`` of a reading's provenance: its own authors threw the gaze away; GQ-DISCARDED says so."""
+
 ISSUE_SEVERITY: Mapping[str, Severity] = MappingProxyType(
     {
+        "GQ-DISCARDED": "error",
         "GQ-NO-GAZE": "error",
         "GQ-TOO-SHORT": "error",
         "GQ-TIME-ORDER": "error",

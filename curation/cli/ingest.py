@@ -9,9 +9,10 @@ import click
 from curation.cli.options import as_json, hold_store, list_lines, progress_shown, store_folder
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.into_store import ingest as put_into_store
+from curation.ingest.protocol import TakesImages
 from gazecapture.console import echo_result
 from gazecapture.store import Store
-from keyframes.errors import ExitCode
+from keyframes.errors import ExitCode, UsageError
 
 __all__ = ["ingest"]
 
@@ -22,15 +23,34 @@ __all__ = ["ingest"]
     "--format", "source_format", type=click.Choice(list(INGESTERS)), required=True, help="Of SOURCE."
 )
 @store_folder
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the pictures, where SOURCE has none.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first reading that fails.")
 @as_json
-def ingest(*, source: Path, source_format: str, store_root: Path, fail_fast: bool, as_json: bool) -> ExitCode:
+def ingest(
+    *,
+    source: Path,
+    source_format: str,
+    store_root: Path,
+    images: Path | None,
+    fail_fast: bool,
+    as_json: bool,
+) -> ExitCode:
     """Put the readings of SOURCE into the store; made if absent.
 
-    SOURCE is one session folder or a folder of sessions. Readings that are in the store already are left as they
-    are, unless they changed.
+    SOURCE is one session folder or a folder of sessions; of format reflacx, the folder that has main_data and
+    gaze_data in it. Readings that are in the store already are left as they are, unless they changed.
     """
     ingester = INGESTERS[source_format]
+    if images is not None:
+        if not isinstance(ingester, TakesImages):
+            raise UsageError(
+                f"--images does not go with --format {source_format}: its pictures are in SOURCE"
+            )
+        ingester = ingester.with_images(images)
     units = ingester.find(source)
     store = Store.create(store_root)
     with hold_store(store), progress_shown("ingest", as_json=as_json) as progress:

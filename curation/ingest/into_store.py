@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.ingest.protocol import Ingested, Ingester
+from curation.ingest.reflacx import ReflacxIngester
 from curation.ingest.session import SessionIngester
 from curation.manifest import Failure, ManifestLine, append_lines
 from gazecapture.store import Store
@@ -19,7 +20,7 @@ from keyframes.reading import SOURCE_TABLES, Reading
 
 __all__ = ["INGESTERS", "IngestSummary", "ingest"]
 
-INGESTERS: dict[str, Ingester] = {"session": SessionIngester()}
+INGESTERS: dict[str, Ingester] = {"session": SessionIngester(), "reflacx": ReflacxIngester()}
 """By the name that ``--format`` takes."""
 _STAGE = "ingest"
 

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from keyframes.errors import GazeToolError
 from keyframes.reading import Reading
 
-__all__ = ["Ingested", "Ingester"]
+__all__ = ["Ingested", "Ingester", "TakesImages"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,4 +46,13 @@ class Ingester(Protocol):
 
         key : the store's pseudonym key; source ids are hashed with it.
         """
+        ...
+
+
+@runtime_checkable
+class TakesImages(Protocol):
+    """An ingester whose source keeps its pictures in a folder of their own."""
+
+    def with_images(self, folder: Path) -> Ingester:
+        """Return the ingester that looks for pictures in ``folder``. Raises UsageError where it is none."""
         ...

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.issues import ISSUE_SEVERITY
+from curation.issues import GAZE_DISCARDED, ISSUE_SEVERITY
 from curation.stages.gaze_measures import GazeMeasures, measure_gaze
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.reading import ISSUES, QUALITY, Reading
@@ -137,6 +137,9 @@ def _add_dictation(report: _Report, gaze: GazeMeasures, reading: Reading, config
 def _judge(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
     """List what is off."""
     gates, values = report.config.quality, report.values
+    if reading.meta.provenance.get(GAZE_DISCARDED) == "true":
+        report.issue("GQ-DISCARDED", "the source's authors discarded the gaze")
+        return
     if not gaze.n_valid:
         report.issue("GQ-NO-GAZE", f"{gaze.n_samples} samples, none of them valid")
         return

@@ -1,0 +1,152 @@
+"""Reads the files of a REFLACX tree: bounded in size, by column name, with errors that name file, row and column."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import csv
+import gzip
+import io
+import lzma
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from gazecapture.files import as_tool_error
+from keyframes.errors import SchemaError
+
+__all__ = ["first_existing", "malformed", "number_of", "read_columns", "read_rows", "read_text"]
+
+CODE = "GT-REFLACX"
+MAX_TABLE_BYTES = 1 << 24
+"""The largest table beside the gaze, metadata of phase 3, has below 1 MB."""
+MAX_GAZE_BYTES = 1 << 28
+"""Unpacked. A minute at 1000 Hz has 5 MB."""
+PACKED = (".gz", ".bz2", ".xz", ".zip")
+"""Suffixes after ``.csv``."""
+_CHUNK_BYTES = 1 << 20
+
+
+class SupportsRead(Protocol):
+    """An open file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes, none at the end."""
+        ...
+
+
+def malformed(message: str, path: Path, *, record: str | int | None = None, hint: str = "") -> NoReturn:
+    """Raise the error for a file that does not hold what REFLACX's must."""
+    raise SchemaError(message, path=path, record=record, hint=hint or "Copy it again.", code=CODE)
+
+
+def first_existing(path: Path) -> Path | None:
+    """Return the file as it is, or a packed one beside its place; None where there is neither."""
+    found = (path.with_name(path.name + suffix) for suffix in ("", *PACKED))
+    return next((candidate for candidate in found if candidate.is_file()), None)
+
+
+def read_text(path: Path, *, limit: int = MAX_TABLE_BYTES) -> str:
+    """Return a text file's content, line ends as they are."""
+    try:
+        return _read(path, limit).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        malformed("it is no UTF-8 text", path)
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Yield the rows of a small CSV file. Raises SchemaError where a column or a cell is absent."""
+    table = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    try:
+        absent = [name for name in columns if name not in (table.fieldnames or ())]
+        if absent:
+            malformed(f"it lacks column {', '.join(absent)}", path)
+        for number, row in enumerate(table, start=2):
+            if None in row or None in row.values():
+                malformed(
+                    f"a row has another number of cells than the header's {len(row)}", path, record=number
+                )
+            yield row
+    except csv.Error:
+        malformed("it is no CSV file", path)
+
+
+def number_of(row: Mapping[str, str], name: str, path: Path) -> float:
+    """Return a cell that must be a finite number."""
+    try:
+        value = float(row[name])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        malformed(f"column {name} holds what is no finite number", path)
+    return value
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return numeric columns of a large CSV file, packed or not, each (n,); an empty cell is NaN.
+
+    Raises SchemaError where a column is absent or a cell is no number.
+    """
+    content = _read(path, MAX_GAZE_BYTES)
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(content),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types={name: pa.float64() for name in columns},
+                include_columns=list(columns),
+                null_values=["", "nan", "NaN"],
+            ),
+        )
+    except (pa.ArrowException, KeyError, ValueError):
+        # Arrow's own text quotes the line.
+        malformed(f"a column is absent or holds what is no number (expected {', '.join(columns)})", path)
+    return {name: table.column(name).to_numpy() for name in columns}
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """Return the unpacked content. Raises SchemaError where it is larger than ``limit`` bytes or damaged."""
+    parts: list[bytes] = []
+    n_bytes = 0
+    try:
+        with _opened(path) as stream:
+            while part := stream.read(_CHUNK_BYTES):
+                parts.append(part)
+                n_bytes += len(part)
+                if n_bytes > limit:
+                    malformed(f"it holds more than {limit} bytes", path, hint="Is it the right file?")
+    except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError):
+        malformed("the packed file is damaged", path)
+    except OSError as error:
+        if error.errno is None:  # how bz2 says that its data are damaged
+            malformed("the packed file is damaged", path)
+        raise as_tool_error(error, path, "reading a REFLACX file") from error
+    return b"".join(parts)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[SupportsRead]:
+    """Open a file that may be packed."""
+    with contextlib.ExitStack() as opened:
+        match path.suffix.lower():
+            case ".gz":
+                yield opened.enter_context(gzip.open(path, "rb"))
+            case ".bz2":
+                yield opened.enter_context(bz2.open(path, "rb"))
+            case ".xz":
+                yield opened.enter_context(lzma.open(path, "rb"))
+            case ".zip":
+                archive = opened.enter_context(zipfile.ZipFile(path))
+                members = [name for name in archive.namelist() if not name.endswith("/")]
+                if len(members) != 1:
+                    malformed(f"the archive holds {len(members)} files, expected one", path)
+                yield opened.enter_context(archive.open(members[0]))
+            case _:
+                yield opened.enter_context(path.open("rb"))
