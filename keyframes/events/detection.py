@@ -19,6 +19,7 @@ from keyframes.events.idt import detect_idt
 from keyframes.events.ivt import detect_ivt
 from keyframes.events.kinematics import Velocity, noise_rms_s2s_deg
 from keyframes.events.labels import Detection
+from keyframes.events.pursuit import label_pursuit, pursuit_parameters
 from keyframes.events.samples import GazeInput, Samples, prepare
 from keyframes.events.table import Spans, event_table, spans_of
 
@@ -75,6 +76,7 @@ def detect(
     px_per_deg_y: GazeInput,
     *,
     method: str = "auto",
+    pursuit: bool = False,
 ) -> Events:
     """Find fixations, saccades, post-saccadic oscillations, blinks and losses.
 
@@ -87,6 +89,7 @@ def detect(
     method : ``adaptive`` (velocity, thresholds from the noise), ``clustering`` (places, for noisy or slow trackers),
         ``ivt`` and ``idt`` (fixed thresholds, for comparison), or ``auto``, which takes ``adaptive`` or
         ``clustering`` by measured rate and noise.
+    pursuit : tell smooth pursuit from fixation. Off by default: nothing moves in a still radiograph.
 
     Returns Events. Times are int64 ns, ``round(t_s * 1e9)``; an event ends where the next sample begins, the last
     one median interval after its last sample.
@@ -104,6 +107,10 @@ def detect(
     if method == "auto":
         method, reason = _choose(samples.rate_hz, noise_deg)
     found = _DETECTORS[method](samples, noise_deg)
+    parameters = dict(found.parameters)
+    if pursuit:
+        label_pursuit(samples, found.labels)
+        parameters |= pursuit_parameters()
     labels = samples.of_samples(found.labels)
     labels.flags.writeable = False
     spans = spans_of(samples, found.labels)
@@ -112,7 +119,7 @@ def detect(
         labels=labels,
         method=method,
         reason=reason,
-        parameters=MappingProxyType(dict(found.parameters)),
+        parameters=MappingProxyType(parameters),
         samples=samples,
         velocity=found.velocity,
         spans=spans,

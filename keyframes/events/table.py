@@ -122,35 +122,38 @@ def _measure(
         first = a
         while first < b and np.isnan(x[first]):
             first += 1
-        # Sums of offsets from the first position: absolute px lose digits.
-        x0, y0 = x[min(first, b - 1)], y[min(first, b - 1)]
-        deg_x, deg_y = 1.0 / scale_x[0], 1.0 / scale_y[0]
         lost_ns = edges_ns[first] - edges_ns[a]
-        count = pairs = speeds = 0
-        s_x = s_y = s_scale_x = s_scale_y = s_speed = fastest = s_squared = 0.0
-        low_x = high_x = low_y = high_y = dx = dy = 0.0
-        last = seen = first - 1
-        for i in range(a, b):
-            if speed[i] >= 0.0:
+        speeds = 0
+        s_speed = fastest = 0.0
+        for v in speed[a:b]:
+            if v >= 0.0:
                 speeds += 1
-                s_speed += speed[i]
-                if speed[i] > fastest:  # not max(), which is slow for its care of NaN
-                    fastest = speed[i]
-        for i in range(first, b):
-            if np.isnan(x[i]):
-                lost_ns += edges_ns[i + 1] - edges_ns[i]
+                s_speed += v
+                if v > fastest:  # not max(), which is slow for its care of NaN
+                    fastest = v
+        # Sums of offsets from the first position: absolute px lose digits. Slices, whose indexes need no sign check.
+        x_here, y_here = x[first:b], y[first:b]
+        x0, y0 = x[min(first, n - 1)], y[min(first, n - 1)]
+        deg_x, deg_y = 1.0 / scale_x[0], 1.0 / scale_y[0]
+        count = pairs = last = 0
+        s_x = s_y = s_scale_x = s_scale_y = s_squared = 0.0
+        low_x = high_x = low_y = high_y = dx = dy = 0.0
+        for i in range(x_here.size):
+            before_x, before_y = dx, dy
+            dx, dy = x_here[i] - x0, y_here[i] - y0
+            if np.isnan(dx):
+                lost_ns += edges_ns[first + i + 1] - edges_ns[first + i]
                 continue
-            before_x, before_y, seen, last = dx, dy, last, i
-            dx, dy = x[i] - x0, y[i] - y0
+            last = i
             count += 1
             s_x += dx
             s_y += dy
             if each_x:
-                s_scale_x += scale_x[i]
-                deg_x = 1.0 / scale_x[i]
+                s_scale_x += scale_x[first + i]
+                deg_x = 1.0 / scale_x[first + i]
             if each_y:
-                s_scale_y += scale_y[i]
-                deg_y = 1.0 / scale_y[i]
+                s_scale_y += scale_y[first + i]
+                deg_y = 1.0 / scale_y[first + i]
             if dx < low_x:
                 low_x = dx
             elif dx > high_x:
@@ -159,10 +162,11 @@ def _measure(
                 low_y = dy
             elif dy > high_y:
                 high_y = dy
-            if seen == i - 1 and i > first:
+            if i > 0 and not np.isnan(before_x):
                 pairs += 1
                 step_x, step_y = (dx - before_x) * deg_x, (dy - before_y) * deg_y
                 s_squared += step_x * step_x + step_y * step_y
+        last += first
         out[12, e] = 1.0 - lost_ns / (edges_ns[b] - edges_ns[a])
         if not placed or count == 0:
             continue
