@@ -52,7 +52,7 @@ task_categories:
 tags:
 - eye-tracking
 - radiology
-- chest-x-ray
+- radiograph
 configs:
 - config_name: default
   data_files:

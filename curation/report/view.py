@@ -105,12 +105,12 @@ def _table(rows: Rows | None, schema: pa.Schema) -> pa.Table:
 
 
 def _lanes(row: Row) -> dict[str, str]:
-    """Return the scheme's letters with their names; of an unknown scheme the letters that occur."""
+    """Return the scheme's letters with their names; of an unknown scheme the letters that occur, if any."""
     try:
         return dict(load_scheme(row["region_scheme"] or "").letters)
     except ConfigError:
         found = sorted({visit["letter"] for visit in row["trajectory"] or ()})
-        return dict.fromkeys(found or plot.LETTERS, "")
+        return dict.fromkeys(found, "") or {DASH: "no regions"}
 
 
 def _pictures(row: Row) -> dict[int, NDArray[np.uint8]]:
