@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyframes.errors import ImageError
-from keyframes.regions.anatomy import regions_of
 from keyframes.regions.devices import DEVICE, find_device
+from keyframes.regions.locations import regions_of
 from keyframes.regions.region_map import RegionMap
 from keyframes.regions.thorax import Thorax, find_thorax, plain_thorax
 
@@ -77,19 +77,10 @@ def _with_device(found: RegionMap, grey8: NDArray[np.uint8]) -> RegionMap:
 
 def _map(thorax: Thorax, width: int, height: int, confidence: float) -> RegionMap:
     """Return the region map of a thorax."""
-    regions = regions_of(
-        thorax.right_lung,
-        thorax.left_lung,
-        thorax.heart_right,
-        thorax.heart_left,
-        thorax.frame.to_px,
-        width,
-        height,
-    )
     return RegionMap.build(
         width_px=width,
         height_px=height,
-        regions=regions,
+        regions=regions_of(thorax, width, height),
         provider=PROVIDER,
         confidence=round(confidence, 3),
     )

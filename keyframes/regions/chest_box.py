@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keyframes.regions.anatomy import regions_of
+from keyframes.regions.locations import regions_of
 from keyframes.regions.region_map import Region
 from keyframes.regions.thorax import plain_thorax
 
@@ -30,12 +30,4 @@ def regions_in_chest_box(
         half_width_right_px=half_width,
         half_width_left_px=half_width,
     )
-    return regions_of(
-        thorax.right_lung,
-        thorax.left_lung,
-        thorax.heart_right,
-        thorax.heart_left,
-        frame.to_px,
-        width_px,
-        height_px,
-    )
+    return regions_of(replace(thorax, frame=frame), width_px, height_px)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from keyframes.regions.block_mean import block_mean
 from keyframes.regions.region_map import Region
 
 __all__ = ["DEVICE", "find_device"]
@@ -49,7 +50,7 @@ def find_device(grey8: NDArray[np.uint8], lungs_box: Box) -> Region | None:
     that is not there.
     """
     step = max(1, round(max(grey8.shape) / WORK_SIDE_PX))
-    small = _averaged(grey8, step)
+    small = block_mean(grey8, step).astype(np.float32)
     reach = max(2, round(REACH_SHARE * max(small.shape)))
     inside = _inside(small.shape, lungs_box, step)
     thicket = _thicket(small, reach) & inside
@@ -72,13 +73,6 @@ def find_device(grey8: NDArray[np.uint8], lungs_box: Box) -> Region | None:
         return None
     x0, y0, x1, y1 = (value * step for value in best[1])
     return Region.from_box(DEVICE, (x0, y0, x1, y1))
-
-
-def _averaged(grey8: NDArray[np.uint8], step: int) -> FloatImage:
-    height, width = (side // step * step for side in grey8.shape)
-    blocks = grey8[:height, :width].reshape(height // step, step, width // step, step)
-    mean: FloatImage = blocks.mean(axis=(1, 3), dtype=np.float32)
-    return mean
 
 
 def _inside(shape: tuple[int, ...], box: Box, step: int) -> BoolImage:

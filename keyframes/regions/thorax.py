@@ -1,22 +1,25 @@
 """Finding the thorax in a frontal radiograph: the picture made ready, the search, the outlines, the frame they span.
 
-What lies where inside the thorax is in `keyframes.regions.anatomy`.
+What lies where inside the thorax is in `keyframes.regions.locations`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from keyframes.regions.anatomy import LUNG_OUTLINE, Outline
+from keyframes.regions.anatomy import DOME, LUNG_WALL, MEDIASTINUM_BORDERS, Outline
+from keyframes.regions.block_mean import block_mean
+from keyframes.regions.thorax_floor import BORDER_V, FLOOR_U, TIP, LowerThorax, find_lower_thorax
 from keyframes.regions.thorax_frame import ThoraxFrame
-from keyframes.regions.thorax_outline import heart_width, lung_outline
+from keyframes.regions.thorax_outline import lung_wall
 from keyframes.regions.thorax_search import search
 
-__all__ = ["Thorax", "find_thorax", "plain_thorax"]
+__all__ = ["Hemithorax", "Thorax", "find_thorax", "plain_thorax"]
 
 FloatArray = NDArray[np.float64]
 
@@ -34,18 +37,36 @@ CLIP = (-0.15, 1.05)
 """Brightness beyond the middle's 2nd and 98th percentile, as share of their distance, is cut off there."""
 HIGHER_BASE = (0.07, 0.05)
 """Share of the thorax's height by which the right and the left base may stand above the other: 1.5 cm, as domes do."""
+APICES_V, APEX_TOLERANCE = (-0.08, -0.04, 0.0), 0.025
+"""Shifts of the apices that are tried: up by one rib, by half of one, none; the highest wins whose walls show no less
+contrast than the best, but for this share. The first rib's edge is sharper than the apex above it."""
+NARROW_SHARE = 0.9
+"""Of the other half's width: the halves of most patients differ by less, those of a turned one by more."""
+FLUID_V = 0.45
+"""Fluid that hides a diaphragm reaches no higher at the wall."""
+WALL_ENDS_V = 0.02
+"""The wall is followed down to just above the tip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hemithorax:
+    """One side of a thorax, in its frame."""
+
+    wall: Outline
+    """The lung's outer border, from the apex' inner end over the apex and down to just above its tip."""
+    floor: Outline
+    """The diaphragm, from beside the midline outwards to the costophrenic angle's tip."""
+    border: Outline
+    """Of mediastinum and heart, downwards; below the diaphragm it has no meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thorax:
-    """A thorax on a picture: its frame in px of the picture and both lungs' outlines in the frame."""
+    """A thorax on a picture: its frame in px of the picture, and its two sides in the frame."""
 
     frame: ThoraxFrame
-    right_lung: Outline
-    left_lung: Outline
-    heart_right: float
-    heart_left: float
-    """How much wider than usual the heart reaches to either side."""
+    right: Hemithorax
+    left: Hemithorax
     score: float
     """Correlation of the picture with the template, -1 to 1: the least of the whole and of either half, since half a
     chest or a lying one may fit on one side. 0 for a plain one."""
@@ -64,8 +85,15 @@ def plain_thorax(width_px: int, height_px: int) -> Thorax:
         half_width_right_px=half_width,
         half_width_left_px=half_width,
     )
-    right, left = (tuple((side * u, v) for u, v in LUNG_OUTLINE) for side in (-1, 1))
-    return Thorax(frame=frame, right_lung=right, left_lung=left, heart_right=1.0, heart_left=1.0, score=0.0)
+    right, left = (
+        Hemithorax(
+            wall=_mirrored(LUNG_WALL, side),
+            floor=_mirrored(tuple(point for point in DOME if point[0] < 1), side),
+            border=_mirrored(MEDIASTINUM_BORDERS[side], side),
+        )
+        for side in (-1, 1)
+    )
+    return Thorax(frame=frame, right=right, left=left, score=0.0)
 
 
 def find_thorax(grey8: NDArray[np.uint8]) -> Thorax:
@@ -82,22 +110,42 @@ def find_thorax(grey8: NDArray[np.uint8]) -> Thorax:
         return plain_thorax(width, height)
     picture = np.clip((picture - low) / (high - low), *CLIP)
     frame, score = search(picture)
-    outlines = [np.column_stack(frame.from_px(*lung_outline(picture, frame, side).T)) for side in (-1, 1)]
-    frame, (right, left) = _tightened(frame, outlines)
-    heart_right, heart_left = (heart_width(picture, frame, side) for side in (-1, 1))
+    frame, walls = _with_walls(picture, frame)
+    lower = find_lower_thorax(picture, frame)
+    whole = _down_to_tips(frame, *(float(lower[side].floor_v[TIP]) for side in (-1, 1)))
+    right, left = (_half(walls[side], lower[side], side, frame, whole) for side in (-1, 1))
     ratio = max(height, width) / WORK_SIDE_PX
     in_picture = replace(
-        frame,
-        **{name: getattr(frame, name) * ratio for name in ThoraxFrame.__slots__ if name.endswith("_px")},
+        whole,
+        **{name: getattr(whole, name) * ratio for name in ThoraxFrame.__slots__ if name.endswith("_px")},
     )
-    as_outline = [tuple((float(u), float(v)) for u, v in points) for points in (right, left)]
-    return Thorax(
-        frame=in_picture,
-        right_lung=as_outline[0],
-        left_lung=as_outline[1],
-        heart_right=heart_right,
-        heart_left=heart_left,
-        score=score,
+    return Thorax(frame=in_picture, right=right, left=left, score=score)
+
+
+def _mirrored(outline: Outline, side: int) -> Outline:
+    """Return an outline given in |u| on its side."""
+    return tuple((side * u, v) for u, v in outline)
+
+
+def _half(
+    wall_px: FloatArray, lower: LowerThorax, side: int, frame: ThoraxFrame, whole: ThoraxFrame
+) -> Hemithorax:
+    """Return what was found on one side in ``frame``, moved to the frame of the whole thorax."""
+    u, v = frame.from_px(*wall_px.T)
+    if lower.hidden:
+        # Fluid thickens along the wall; the lung's border, its pleura, goes straight on.
+        usual_u, usual_v = np.array(LUNG_WALL[-5:]).T
+        u = np.where(v > FLUID_V, side * np.maximum(side * u, np.interp(v, usual_v, usual_u)), u)
+    above = v < lower.floor_v[TIP] - WALL_ENDS_V
+
+    def moved(x_px: FloatArray, y_px: FloatArray) -> Outline:
+        u, v = whole.from_px(x_px, y_px)
+        return tuple(zip(u.tolist(), v.tolist(), strict=True))
+
+    return Hemithorax(
+        wall=moved(*frame.to_px(u[above], v[above])),
+        floor=moved(*frame.to_px(side * FLOOR_U[: TIP + 1], lower.floor_v[: TIP + 1])),
+        border=moved(*frame.to_px(side * lower.border_u, BORDER_V)),
     )
 
 
@@ -106,10 +154,7 @@ def _work_picture(grey8: NDArray[np.uint8]) -> FloatArray:
     height, width = grey8.shape
     ratio = max(height, width) / WORK_SIDE_PX
     block = max(1, int(ratio / 2))
-    rows, columns = height // block, width // block
-    coarse = grey8[: rows * block, : columns * block].reshape(rows, block, columns * block)
-    coarse = coarse.sum(axis=1, dtype=np.uint32).reshape(rows, columns, block).sum(axis=2) / block**2
-    coarse = ndimage.gaussian_filter(coarse, max(ratio / block / 2, 0.5))
+    coarse = ndimage.gaussian_filter(block_mean(grey8, block), max(ratio / block / 2, 0.5))
     centre_y = (np.arange(max(1, round(height / ratio))) + 0.5) * ratio / block - 0.5
     centre_x = (np.arange(max(1, round(width / ratio))) + 0.5) * ratio / block - 0.5
     work = ndimage.map_coordinates(
@@ -128,29 +173,55 @@ def _middle(picture: FloatArray) -> FloatArray:
     ]
 
 
-def _tightened(frame: ThoraxFrame, outlines: list[FloatArray]) -> tuple[ThoraxFrame, list[FloatArray]]:
-    """Return the frame that the moved outlines span, and the outlines in it.
+def _with_walls(picture: FloatArray, frame: ThoraxFrame) -> tuple[ThoraxFrame, dict[int, FloatArray]]:
+    """Return both lungs' walls in px, and the frame with the width and the apices that they show.
 
-    A base that stands far above the other is taken for fluid or collapse: that lung goes on behind it.
+    The search may take a rib for the apices, or a device's edge for a wall: higher apices are tried, and a half
+    that is much narrower than the other is also tried as wide.
     """
-    right, left = outlines
-    apex = float(np.mean([right[:, 1].min(), left[:, 1].min()]))
-    tall_right, tall_left = frame.base_right_y_px - frame.apex_y_px, frame.base_left_y_px - frame.apex_y_px
-    tall = (tall_right + tall_left) / 2
-    low_right = frame.apex_y_px + float(right[:, 1].max()) * tall_right
-    low_left = frame.apex_y_px + float(left[:, 1].max()) * tall_left
-    base_right = max(low_right, low_left - HIGHER_BASE[0] * tall)
-    base_left = max(low_left, low_right - HIGHER_BASE[1] * tall)
-    for points, found, base in ((right, low_right, base_right), (left, low_left, base_left)):
-        lower = points[:, 1] > 0.5
-        middle = frame.apex_y_px + 0.5 * tall
-        points[lower, 1] = 0.5 + (points[lower, 1] - 0.5) * (base - middle) / max(found - middle, 1.0)
-    tight = replace(
+    halves = frame.half_width_right_px, frame.half_width_left_px
+    widths = [halves]
+    if min(halves) < NARROW_SHARE * max(halves):
+        widths.append((max(halves), max(halves)))
+    tall = (frame.base_right_y_px + frame.base_left_y_px) / 2 - frame.apex_y_px
+    tries = []
+    for shift, (right, left) in product(APICES_V, widths):
+        tried = replace(
+            frame,
+            apex_y_px=frame.apex_y_px + shift * tall,
+            half_width_right_px=right,
+            half_width_left_px=left,
+        )
+        walls, gained = zip(*(lung_wall(picture, tried, side) for side in (-1, 1)), strict=True)
+        tries.append((sum(gained), tried, dict(zip((-1, 1), walls, strict=True))))
+    enough = (1 - APEX_TOLERANCE) * max(gained for gained, _, _ in tries)
+    _, best, kept = next(one for one in tries if one[0] >= enough)
+    return _within_walls(best, kept), kept
+
+
+def _within_walls(frame: ThoraxFrame, walls_px: dict[int, FloatArray]) -> ThoraxFrame:
+    """Return the frame with the width and the apices that the lungs' walls show."""
+    in_frame = {side: np.column_stack(frame.from_px(*wall.T)) for side, wall in walls_px.items()}
+    apex = float(np.mean([wall[:, 1].min() for wall in in_frame.values()]))
+    tall = (frame.base_right_y_px + frame.base_left_y_px) / 2 - frame.apex_y_px
+    return replace(
         frame,
         apex_y_px=frame.apex_y_px + apex * tall,
-        base_right_y_px=base_right,
-        base_left_y_px=base_left,
-        half_width_right_px=frame.half_width_right_px * float(-right[:, 0].min()),
-        half_width_left_px=frame.half_width_left_px * float(left[:, 0].max()),
+        half_width_right_px=frame.half_width_right_px * float(-in_frame[-1][:, 0].min()),
+        half_width_left_px=frame.half_width_left_px * float(in_frame[1][:, 0].max()),
     )
-    return tight, [np.column_stack(tight.from_px(*frame.to_px(*points.T))) for points in outlines]
+
+
+def _down_to_tips(frame: ThoraxFrame, right_tip_v: float, left_tip_v: float) -> ThoraxFrame:
+    """Return the frame that ends at the costophrenic angles' tips; what has no border of its own is laid into it.
+
+    A base that stands far above the other is taken for a raised diaphragm: the frame goes on behind it.
+    """
+    tall_right, tall_left = frame.base_right_y_px - frame.apex_y_px, frame.base_left_y_px - frame.apex_y_px
+    tall = (tall_right + tall_left) / 2
+    right, left = frame.apex_y_px + right_tip_v * tall_right, frame.apex_y_px + left_tip_v * tall_left
+    return replace(
+        frame,
+        base_right_y_px=max(right, left - HIGHER_BASE[0] * tall),
+        base_left_y_px=max(left, right - HIGHER_BASE[1] * tall),
+    )

@@ -67,11 +67,17 @@ class ThoraxFrame:
 
 def warp(parameters: FloatArray, u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return px of m points in n frames, (n, m) each; ``parameters`` is (n, 7)."""
-    midline, apex, base_right, base_left, half_right, half_left, tilt = (p[:, None] for p in parameters.T)
-    share = (np.clip(u / BLEND_U, -1, 1) + 1) / 2
-    base = base_right + share * (base_left - base_right)
-    dx = u * np.where(u < 0, half_right, half_left)
-    centre = (2 * apex + base_right + base_left) / 4
-    dy = apex + v * (base - apex) - centre
+    midline, apex, base_right, base_left, half_right, half_left, tilt = parameters.T
+    left_share = (np.clip(u / BLEND_U, -1, 1) + 1) / 2
     cos, sin = np.cos(tilt), np.sin(tilt)
-    return midline + dx * cos - dy * sin, centre + dx * sin + dy * cos
+    centre = (2 * apex + base_right + base_left) / 4
+    # Across and down are sums over these, turned by the tilt about the centre.
+    shapes = np.stack(
+        [np.ones_like(u), np.minimum(u, 0), np.maximum(u, 0), 0.5 - v, v * (1 - left_share) - 0.25,
+         v * left_share - 0.25]
+    )  # fmt: skip
+    x = np.stack(
+        [midline, cos * half_right, cos * half_left, -sin * apex, -sin * base_right, -sin * base_left]
+    )
+    y = np.stack([centre, sin * half_right, sin * half_left, cos * apex, cos * base_right, cos * base_left])
+    return x.T @ shapes, y.T @ shapes

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from keyframes.regions.anatomy import LUNG_OUTLINE, inside_polygon
+from keyframes.regions.anatomy import LUNG_OUTLINE
+from keyframes.regions.region_map import Region
 from keyframes.regions.thorax_frame import ThoraxFrame, warp
 
 __all__ = ["search"]
 
 FloatArray = NDArray[np.float64]
+
+_LUNG = Region(name="lung", polygon=LUNG_OUTLINE)
 
 MIDLINE_U = 0.12
 """Half width of the spine."""
@@ -86,7 +89,7 @@ def _template() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """
     u, v = np.meshgrid(np.linspace(-1.3, 1.3, 261), np.linspace(-0.2, 1.25, 146))
     side = np.abs(u)
-    lung = inside_polygon(LUNG_OUTLINE, side, v)
+    lung = _LUNG.contains(side, v)
     depth = ndimage.distance_transform_edt(lung) * 0.01
     expected = np.full(u.shape, 0.85)
     expected[lung] = np.clip(0.55 - 3.0 * depth[lung], 0.05, 0.55) + 1.2 * np.clip(0.22 - v[lung], 0, 1)
@@ -136,7 +139,7 @@ def _matcher(side: int) -> _Matcher:
         u, v, expected, weight = u[kept], v[kept], expected[kept], weight[kept]
     root = np.sqrt(weight)
     height = np.clip(SHOULDER_V - v, 0, None)
-    base = inside_polygon(LUNG_OUTLINE, np.abs(u), v) & (v > BASE_V)
+    base = _LUNG.contains(np.abs(u), v) & (v > BASE_V)
     bases = [base & (one_side * u > 0) for one_side in (-1, 1) if side in (0, one_side)]
     columns = np.column_stack([np.ones_like(u), height, height**2, *bases])
     trend, _ = np.linalg.qr(columns * root[:, None])
