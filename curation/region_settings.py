@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationInfo,
     model_validator,
 )
@@ -38,7 +38,7 @@ def _from_config_folder(path: Path, info: ValidationInfo) -> Path:
 ConfigPath = Annotated[Path, AfterValidator(_from_config_folder)]
 
 
-def _scheme(value: object, info: ValidationInfo) -> object:
+def _scheme(value: object, info: ValidationInfo) -> str | Path:
     """Return a packaged scheme's name or the path of a file; both are read where the settings file is."""
     if isinstance(value, str) and value.endswith(SCHEME_SUFFIX):
         value = Path(value)
@@ -46,12 +46,13 @@ def _scheme(value: object, info: ValidationInfo) -> object:
         value = _from_config_folder(value, info)
         if info.context is not None:  # remembered settings are valid although the file has gone since
             load_scheme(value)
-    elif isinstance(value, str) and value not in packaged_schemes():
-        raise ValueError(
-            f"no scheme of that name (packaged: {', '.join(packaged_schemes())}; "
-            f"a file of your own ends in {SCHEME_SUFFIX})"
-        )
-    return value
+        return value
+    if isinstance(value, str) and value in packaged_schemes():
+        return value
+    raise ValueError(
+        f"no scheme of that name (packaged: {', '.join(packaged_schemes())}; "
+        f"a file of your own ends in {SCHEME_SUFFIX})"
+    )
 
 
 class _Section(BaseModel):
@@ -115,7 +116,7 @@ class SegmenterConfig(_Section):
 class RegionsConfig(_Section):
     """[regions]: the anatomical regions and how gaze spreads over them."""
 
-    scheme: Annotated[str | Path, BeforeValidator(_scheme)] = DEFAULT_SCHEME
+    scheme: Annotated[str | Path, PlainValidator(_scheme)] = DEFAULT_SCHEME
     """Name of a packaged scheme, or a TOML file of your own."""
     error_deg: Annotated[float, Field(gt=0.0, le=45.0)] = UNVALIDATED_ERROR_DEG
     """The tracker's error (two standard deviations) of a reading without a validation; a fixation spreads over the
