@@ -25,6 +25,7 @@ from keyframes.events.kinematics import (
     Velocity,
     fill_speed,
     half_window_for_noise_s,
+    noise_rms_s2s_deg,
 )
 from keyframes.events.labels import Detection
 from keyframes.events.loss import (
@@ -49,7 +50,7 @@ class AdaptiveParameters:
     """What shapes the adaptive detector.
 
     Fitted, by hand and coarsely, on the 14 two-coder images of Lund2013 (sums of both coders' kappas): the two noise
-    multiples, the local exponent and its limit, the drift, the gap of an oscillation and of its tail, its peak share.
+    multiples, the two limits of local noise, the drift, the gap of an oscillation and of its tail, its peak share.
     The others follow from the eye or from the literature.
     """
 
@@ -61,11 +62,11 @@ class AdaptiveParameters:
     """Floor of the threshold where the gaze is noiseless (filtered or simulated)."""
     edge_threshold_share: float = 0.3
     """Floor of the edge threshold, as a share of the peak threshold."""
-    local_noise_exponent: float = 0.5
-    """Thresholds grow with this power of the noise of the moment relative to that of its stretch: 0 not at all, 1 in
-    proportion, which takes a cluster of saccades for noise. Fitted."""
+    local_noise_min_multiple: float = 1.25
+    """Thresholds grow with the noise of the moment over this multiple of its stretch's: below lies the spread of the
+    estimate itself. Fitted."""
     local_noise_max_multiple: float = 4.0
-    """Relative noise beyond this is an artefact, and counts as this. Fitted."""
+    """And by no more than this: noise beyond is an artefact. Fitted."""
     smear_full_s: float = 0.030
     """A window that is wider than on clean data smears a movement's ends; what is below this share of its own peak is
     cut: the half window's excess over the narrowest, divided by this (about the length of a common saccade)."""
@@ -160,8 +161,7 @@ def _movements(samples: Samples, p: AdaptiveParameters) -> tuple[FloatArray, Int
     count = n_longest = 0
     longest = _Stretch(thresholds=_thresholds(speed[:0], p))
     for start, end in stretches_between_long_losses(samples):
-        noise_deg, relative, rows_per_block = local_noise(samples, start, end)
-        half_window_s = half_window_for_noise_s(samples, noise_deg)
+        half_window_s = half_window_for_noise_s(samples, noise_rms_s2s_deg(samples, start, end))
         fill_speed(samples, start, end, half_window_s, speed)
         excess_s = max(half_window_s, samples.interval_s) - MIN_HALF_WINDOW_S
         here = _Stretch(
@@ -169,13 +169,14 @@ def _movements(samples: Samples, p: AdaptiveParameters) -> tuple[FloatArray, Int
             thresholds=_thresholds(speed[start:end], p),
             smear=min(max(excess_s / p.smear_full_s, 0.0), p.smear_max_share),
         )
+        relative, rows_per_block = local_noise(samples, start, end, speed, here.thresholds.peak)
         count = find_movements(
             speed,
             start,
             end,
             here.thresholds.peak,
             here.thresholds.edge,
-            np.clip(relative, 1.0, p.local_noise_max_multiple) ** p.local_noise_exponent,
+            np.clip(relative / p.local_noise_min_multiple, 1.0, p.local_noise_max_multiple),
             rows_per_block,
             here.smear,
             moves,

@@ -90,14 +90,15 @@ def fill_speed(samples: Samples, start: int, end: int, half_window_s: float, spe
     )
 
 
-def noise_rms_s2s_deg(samples: Samples) -> float:
-    """Return the RMS sample-to-sample distance of the noise alone, in degrees; NaN for too few samples.
+def noise_rms_s2s_deg(samples: Samples, start: int = 0, end: int | None = None) -> float:
+    """Return the RMS sample-to-sample distance of the noise alone, in degrees, of rows [start, end); NaN for too few.
 
     From the median of second differences spread over the recording, which neither drift and pursuit nor the few
     samples of saccades move; exact for white Gaussian noise, for which RMS-S2S is twice the noise of one axis.
     """
-    step = max(1, samples.n // MAX_SAMPLES_FOR_NOISE)
-    return rms_s2s_of_squared_differences(squared_second_differences(samples, 0, samples.n, step))
+    end = samples.n if end is None else end
+    step = max(1, (end - start) // MAX_SAMPLES_FOR_NOISE)
+    return rms_s2s_of_squared_differences(squared_second_differences(samples, start, end, step))
 
 
 def squared_second_differences(samples: Samples, start: int, end: int, step: int) -> FloatArray:

@@ -79,11 +79,13 @@ def speed_thresholds(
     return Thresholds(peak=peak * TIE, edge=edge * TIE)
 
 
-def local_noise(samples: Samples, start: int, end: int) -> tuple[float, FloatArray, int]:
-    """Return the noise of rows [start, end), RMS-S2S in deg, the noise of its blocks relative to it, rows per block.
+def local_noise(
+    samples: Samples, start: int, end: int, speed_deg_per_s: FloatArray, peak: float
+) -> tuple[FloatArray, int]:
+    """Return the noise of blocks of rows [start, end) relative to that of all of them, and the rows per block.
 
-    By second differences, as `noise_rms_s2s_deg`. A block with fewer than half of its differences known has the
-    noise of the stretch: 1.
+    By the second differences of rows that are no faster than ``peak``. A block with fewer than half of them known
+    has the noise of all: 1.
     """
     rows = MIN_BLOCK_ROWS
     if samples.interval_s > 0:
@@ -91,14 +93,14 @@ def local_noise(samples: Samples, start: int, end: int) -> tuple[float, FloatArr
     step = max(1, rows // MAX_BLOCK_VALUES)
     per_block = rows // step
     squared = squared_second_differences(samples, start, end, step)
-    some = squared[:: max(1, squared.size // MAX_SPEEDS)]
-    noise_deg = rms_s2s_of_squared_differences(some)
+    squared[~(speed_deg_per_s[start:end:step] <= peak)] = np.nan
+    noise_deg = rms_s2s_of_squared_differences(squared[:: max(1, squared.size // MAX_SPEEDS)])
     relative = np.ones(-(-squared.size // per_block))
     if noise_deg > 0.0:
         _medians_of_blocks(squared, per_block, relative)
         of_block_deg = 2.0 * np.sqrt(relative / (12.0 * np.log(2.0)))
         relative = np.where(np.isnan(of_block_deg), 1.0, of_block_deg / noise_deg)
-    return noise_deg, relative, per_block * step
+    return relative, per_block * step
 
 
 @numba.njit(cache=True)
