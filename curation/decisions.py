@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,9 @@ from keyframes.regions.region_map import Region, RegionMap
 
 __all__ = ["OBEYED_BY", "BoxAdjustment", "Decisions", "read_decisions"]
 
-OBEYED_BY: Mapping[str, tuple[str, ...]] = MappingProxyType({"regions": ("region_boxes",)})
+OBEYED_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"regions": ("region_boxes",), "privacy": ("burned_in",)}
+)
 """Stage -> the kinds of decision that are an input of it."""
 MAX_FILE_BYTES = 1 << 26
 """Of one reading's decisions; a reviewer makes some hundred of 200 bytes."""
@@ -27,6 +30,7 @@ CODE = "GT-DECISION"
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _Box = tuple[float, float, float, float]
 _BOXES = TypeAdapter(dict[_Name, _Box | None], config=ConfigDict(allow_inf_nan=False))
+_MASKS = TypeAdapter(Annotated[list[_Box], Field(min_length=1)], config=ConfigDict(allow_inf_nan=False))
 
 
 class _Line(BaseModel):
@@ -97,6 +101,26 @@ class Decisions:
                 self._refuse(f"the box of {name!r} has no area on image {image_index}")
             boxes[name] = Region.from_box(name, (x0, y0, x1, y1))
         return BoxAdjustment(boxes=boxes, absent=frozenset(n for n, box in wanted.items() if box is None))
+
+    def burned_in(self, image_index: int) -> tuple[tuple[int, int, int, int], ...] | None:
+        """Return the boxes to mask on an image, none where a person found nothing to mask; None where nobody looked.
+
+        Kind ``burned_in``, target the image index, value ``"ok"`` or ``[[x0, y0, x1, y1], ...]`` in image px; a box is
+        widened to whole pixels. Raises SchemaError where the value is neither.
+        """
+        value = self.values.get(("burned_in", str(image_index)))
+        if value is None or value == "ok":
+            return None if value is None else ()
+        try:
+            boxes = _MASKS.validate_python(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            self._refuse(f"the boxes to mask on image {image_index} are off: {first['msg']}")
+        if any(x0 >= x1 or y0 >= y1 for x0, y0, x1, y1 in boxes):
+            self._refuse(f"a box to mask on image {image_index} has no area")
+        return tuple(
+            (math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)) for x0, y0, x1, y1 in boxes
+        )
 
     def _refuse(self, message: str) -> NoReturn:
         raise SchemaError(message, path=self.path, code=CODE, hint="Decide it again in `gazecapture review`.")

@@ -18,8 +18,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curation.config import CurationConfig, config_hash, settings_hash
+from curation.decisions import read_decisions
 from curation.export.card import CardFacts, dataset_card
 from curation.export.originals import write_original
+from curation.export.pictures import Box, masked
 from curation.export.rows import RowOptions, build_row
 from curation.export.scan import scan_output
 from curation.export.schema import SHARD_SCHEMA_VERSION
@@ -212,11 +214,12 @@ def _write_all(
                         redactor=Redactor(identifiers=identifiers, lexicon=lexicon),
                         keyed_hash=store.keyed_hash,
                     )
-                    row = build_row(reading, _greys(radiographs), _row_options(split, config, guard))
+                    masks = _masks(store, reading)
+                    row = build_row(reading, _greys(radiographs, masks), _row_options(split, config, guard))
                     for writer in writers:
                         writer.add(row)
                     if config.privacy.images == "include" and config.privacy.originals:
-                        _write_originals(store, reading, staging)
+                        _write_originals(store, reading, staging, masks)
                 except DataError as error:
                     damaged[reading_id] = error
                     continue
@@ -292,11 +295,24 @@ def _radiographs(store: Store, reading: Reading) -> dict[int, Radiograph]:
     return {index: load_radiograph(path) for index, path in paths.items() if path is not None}
 
 
-def _greys(radiographs: Mapping[int, Radiograph]) -> dict[int, NDArray[np.uint8]]:
-    return {index: radiograph.grey8() for index, radiograph in radiographs.items()}
+def _masks(store: Store, reading: Reading) -> dict[int, Sequence[Box]]:
+    """Return, by picture, the boxes that a reviewer wants masked."""
+    decisions = read_decisions(store.folder(reading.meta.reading_id))
+    indexes = reading.table("images").column("image_index").to_pylist()
+    return {index: decisions.burned_in(index) or () for index in indexes}
 
 
-def _write_originals(store: Store, reading: Reading, staging: Path) -> None:
+def _greys(
+    radiographs: Mapping[int, Radiograph], masks: Mapping[int, Sequence[Box]]
+) -> dict[int, NDArray[np.uint8]]:
+    return {
+        index: masked(radiograph.grey8(), masks[index], fill=0) for index, radiograph in radiographs.items()
+    }
+
+
+def _write_originals(
+    store: Store, reading: Reading, staging: Path, masks: Mapping[int, Sequence[Box]]
+) -> None:
     folder = make_private_folder(staging / "images")
     for index in reading.table("images").column("image_index").to_pylist():
         source = store.image_path(reading.meta.reading_id, index)
@@ -306,6 +322,7 @@ def _write_originals(store: Store, reading: Reading, staging: Path) -> None:
                 folder / f"{reading.meta.reading_id}_{index}",
                 patient=reading.meta.patient_key,
                 pseudonym=store.keyed_hash,
+                masks=masks[index],
             )
 
 

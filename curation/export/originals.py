@@ -10,7 +10,7 @@ import hashlib
 import io
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from curation.export.dicom_terms import (
     SECONDARY_CAPTURE,
     SOP_CLASSES,
 )
+from curation.export.pictures import Box, masked
 from gazecapture.files import as_tool_error
 from gazecapture.radiograph.decode import load_radiograph
 from keyframes.errors import ImageError
@@ -47,7 +48,14 @@ DIGITAL_XRAY = SOP_CLASSES - {SECONDARY_CAPTURE, "1.2.840.10008.5.1.4.1.1.1"}
 METHOD_CODE = ("113100", "DCM", "Basic Application Confidentiality Profile")
 
 
-def write_original(source: Path, target_stem: Path, *, patient: str, pseudonym: Callable[..., str]) -> Path:
+def write_original(
+    source: Path,
+    target_stem: Path,
+    *,
+    patient: str,
+    pseudonym: Callable[..., str],
+    masks: Sequence[Box] = (),
+) -> Path:
     """Write a de-identified copy of a picture and return its path.
 
     A DICOM file becomes a new DICOM object with the same pixel values, uncompressed; any other picture its bare grey
@@ -55,18 +63,21 @@ def write_original(source: Path, target_stem: Path, *, patient: str, pseudonym: 
 
     patient   : pseudonym that takes the place of name and id.
     pseudonym : keyed hash; gives new UIDs, the same for the same old ones.
+    masks     : boxes that become black.
     """
     if source.suffix.lower() != ".dcm":
-        grey = load_radiograph(source).grey8()
+        grey = masked(load_radiograph(source).grey8(), masks, fill=0)
         content = io.BytesIO()
         Image.fromarray(grey).save(content, format="PNG")
         return _put(content, target_stem.with_suffix(".png"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning quotes the header value it is about
-        return _write_dicom(source, target_stem.with_suffix(".dcm"), patient, pseudonym)
+        return _write_dicom(source, target_stem.with_suffix(".dcm"), patient, pseudonym, masks)
 
 
-def _write_dicom(source: Path, target: Path, patient: str, pseudonym: Callable[..., str]) -> Path:
+def _write_dicom(
+    source: Path, target: Path, patient: str, pseudonym: Callable[..., str], masks: Sequence[Box]
+) -> Path:
     try:
         old = pydicom.dcmread(source)
     except (OSError, pydicom.errors.InvalidDicomError) as error:
@@ -77,7 +88,7 @@ def _write_dicom(source: Path, target: Path, patient: str, pseudonym: Callable[.
             setattr(new, keyword, DicomSequence([_lut(item) for item in old[keyword].value]))
     sop_class = str(old.get("SOPClassUID", ""))
     new.SOPClassUID = UID(sop_class if sop_class in SOP_CLASSES else SECONDARY_CAPTURE)
-    _put_pixels(old, new, target)
+    _put_pixels(old, new, target, masks)
     _complete(old, new)
     for keyword in EMPTY:
         setattr(new, keyword, "" if keyword not in {"SeriesNumber", "InstanceNumber"} else None)
@@ -169,7 +180,7 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     return code
 
 
-def _put_pixels(old: Dataset, new: Dataset, target: Path) -> None:
+def _put_pixels(old: Dataset, new: Dataset, target: Path, masks: Sequence[Box]) -> None:
     """Carry the pixels over as bare numbers: a compressed stream has room for comments, and so has a file's tail."""
     try:
         pixels = old.pixel_array
@@ -179,6 +190,9 @@ def _put_pixels(old: Dataset, new: Dataset, target: Path) -> None:
     if not signed and (unused := 8 * pixels.dtype.itemsize - int(old.BitsStored)) > 0:
         # Old files keep an overlay in the bits above the picture's.
         pixels = pixels & (np.iinfo(pixels.dtype).max >> unused)
+    if masks:
+        dark = pixels.max() if str(old.PhotometricInterpretation) == "MONOCHROME1" else pixels.min()
+        pixels = masked(pixels, masks, fill=int(dark))
     little = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
     if pixels.ndim != 2:
         raise ImageError(

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from curation.export.pictures import encode_png, shrink
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from gazecapture import __version__
-from keyframes.frames import render_keyframe
 from keyframes.reading import Reading
+from keyframes.render import FramePainter
 
 __all__ = ["RowOptions", "build_row"]
 
@@ -198,13 +198,15 @@ def _keyframes(
     duration_s = dict(
         zip(events.column("event_index").to_pylist(), events.column("duration_s").to_pylist(), strict=True)
     )
+    frames = reading.table("keyframes").to_pylist()
+    shown = pictures if options.with_images and options.with_keyframe_pictures else {}
+    painter = FramePainter(shown, frames, events, gaze, longest_px=options.keyframe_max_side_px)
     rows = []
-    for frame in reading.table("keyframes").to_pylist():
+    for frame in frames:
         region = _looked_at_most(frame["fixation_indexes"], duration_s, primary)
         picture = None
-        grey8 = pictures.get(frame["image_index"])
-        if options.with_images and options.with_keyframe_pictures and grey8 is not None and frame["box"]:
-            drawn = render_keyframe(grey8, frame, events, gaze, longest_px=options.keyframe_max_side_px)
+        drawn = painter.paint(frame) if frame["box"] else None
+        if drawn is not None:
             name = f"{reading.meta.reading_id}_k{frame['keyframe_index']:03d}.png"
             picture = {"bytes": encode_png(drawn), "path": name}
         rows.append({**frame, **region, "picture": picture})

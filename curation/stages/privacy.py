@@ -9,18 +9,19 @@ from curation.config import CurationConfig
 from curation.privacy import Identifiers, Redactor
 from curation.stages.protocol import StageContext, StageOutput
 from gazecapture.files import sha256_of
-from gazecapture.radiograph.decode import load_radiograph
+from gazecapture.radiograph.burned_in import find_burned_in_text
+from gazecapture.radiograph.decode import Radiograph, load_radiograph
 from keyframes.reading import Reading
 
 __all__ = ["PRIVACY", "PrivacyStage"]
 
 
 class PrivacyStage:
-    """Holds a reading back whose picture says that it carries burned-in text; counts what will be redacted."""
+    """Holds a reading back whose picture carries text that nobody looked at; counts what will be redacted."""
 
     name = "privacy"
     tables: tuple[str, ...] = ()
-    code_version = "2"
+    code_version = "3"
     depends_on = ("quality", "dictation")
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
@@ -29,23 +30,45 @@ class PrivacyStage:
         return {**config.privacy.model_dump(mode="json"), "word_lists": lists}
 
     def run(self, reading: Reading, context: StageContext) -> StageOutput:
-        """Look at headers and text. Raises ImageError where a picture cannot be read: then nothing is known."""
+        """Look at headers, pixels and text. Raises ImageError where a picture cannot be read: nothing is known then.
+
+        ``notes["burned_in"]`` has, for each picture with text, the boxes found and those that a person wants masked;
+        null where nobody looked yet.
+        """
+        settings = context.config.privacy
         indexes = reading.table("images").column("image_index").to_pylist()
-        paths = [path for path in map(context.image_path, indexes) if path is not None]
-        radiographs = [load_radiograph(path) for path in paths]
-        redactor = Redactor(identifiers=Identifiers.of(radiographs), lexicon=context.config.privacy.lexicon())
+        paths = {i: path for i in indexes if (path := context.image_path(i)) is not None}
+        radiographs = {i: load_radiograph(path) for i, path in paths.items()}
+        redactor = Redactor(identifiers=Identifiers.of(radiographs.values()), lexicon=settings.lexicon())
         texts = [reading.meta.indication, *reading.table("sentences").column("text").to_pylist()]
+        found = {
+            i: _text_on(radiograph) for i, radiograph in radiographs.items() if settings.images == "include"
+        }
+        masks = {i: context.decisions.burned_in(i) for i in found}
         notes = {
             "n_words_redacted": sum(redactor.count_in(text) for text in texts),
             "n_pictures": len(paths),
+            "burned_in": {
+                str(i): {"found": boxes, "masked": masks[i]}
+                for i, boxes in found.items()
+                if boxes is not None or masks[i]
+            },
         }
-        if any(radiograph.burned_in for radiograph in radiographs):
+        unseen = [i for i, boxes in found.items() if boxes is not None and masks[i] is None]
+        if unseen:
+            shown = ", ".join(map(str, unseen))
             return StageOutput(
                 notes=notes,
                 verdict="held_back",
-                reason="GT-BURNED-IN: a picture's header says that text is burned into its pixels",
+                reason=f"GT-BURNED-IN: picture {shown} seems to carry text in its pixels; a person must look",
             )
         return StageOutput(notes=notes)
+
+
+def _text_on(radiograph: Radiograph) -> list[tuple[int, int, int, int]] | None:
+    """Return the boxes of text in a picture's pixels; none where only its header says so; None for a clean one."""
+    boxes = [line.box for line in find_burned_in_text(radiograph.grey8())]
+    return boxes if boxes or radiograph.burned_in else None
 
 
 PRIVACY = PrivacyStage()
