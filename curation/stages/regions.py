@@ -118,6 +118,7 @@ def _film(reading: Reading, row: Mapping[str, Any], context: StageContext) -> Fi
         sha256=row["sha256"],
         ids=frozenset({row["public_dicom_id"] or ""}) - {""},
         view_position=row["view_position"] or "",
+        chest_box=tuple(row["chest_box"]) if row.get("chest_box") else None,
     )
     if row["file"] is None:
         return film

@@ -27,6 +27,8 @@ class Film:
     """As in DICOM; empty where it is not known."""
     body_part: str = ""
     """As in DICOM; empty where it is not known."""
+    chest_box: tuple[float, float, float, float] | None = None
+    """A person's box around both lungs, (x0, y0, x1, y1) in image px, where one was drawn."""
 
     @property
     def names(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gazecapture.radiograph.film import Film
 from keyframes.regions import atlas
+from keyframes.regions.chest_box import CHEST_BOX_CONFIDENCE, regions_in_chest_box
 from keyframes.regions.region_map import RegionMap
 
 __all__ = ["PROVIDERS", "RegionProvider", "from_atlas", "region_map", "regions_of_film"]
@@ -25,6 +26,9 @@ MAMMOGRAPHIC_VIEWS = frozenset(
     {"CC", "MLO", "ML", "LM", "LMO", "SIO", "XCC", "XCCL", "XCCM", "FB", "AT", "CV"}
 )
 """DICOM context group 4014 by its short names: no chest is shown."""
+MIN_CHEST_AGREEMENT = 0.75
+"""Of the atlas's lungs with a person's chest box. On films where it is right it reached 0.78 to 0.98, and there its
+lungs (Dice 0.90) are better than the template in the true box (0.86)."""
 CHEST_PARTS = ("CHEST", "THORA", "LUNG", "RIB", "HEART", "CLAVICLE", "STERNUM")
 """In Body Part Examined (0018,0015): the picture may show a chest."""
 
@@ -38,19 +42,47 @@ class RegionProvider(Protocol):
 
 
 def from_atlas(film: Film) -> RegionMap | None:
-    """Return the built-in atlas's map, None for a breast or where there is no picture.
+    """Return the built-in atlas's map, None for a breast or where there is neither picture nor chest box.
 
-    Where the header names another body part, the picture must show a thorax plainly; where it names none, and for a
+    A person's chest box judges the atlas: where it puts the lungs elsewhere, its template is laid into the box. Where
+    the header names another body part, the picture must show a thorax plainly; where it names none, and for a
     lateral view, a plain template of low confidence may be returned.
     """
     view = film.view_position.strip().upper()
-    if film.grey8 is None or film.body_part == "BREAST" or view in MAMMOGRAPHIC_VIEWS:
+    if film.body_part == "BREAST" or view in MAMMOGRAPHIC_VIEWS:
         return None
+    if film.grey8 is None:
+        return _template(film)
     if view in LATERAL_VIEWS:
         return atlas.plain(film.grey8)
     found = atlas.fit(film.grey8)
+    if film.chest_box is not None:
+        return found if _agreement(found, film.chest_box) >= MIN_CHEST_AGREEMENT else _template(film)
     is_chest = not film.body_part or any(part in film.body_part for part in CHEST_PARTS)
     return found if is_chest or found.confidence >= atlas.FOUND_CONFIDENCE else None
+
+
+def _template(film: Film) -> RegionMap | None:
+    """Return the atlas's template in the chest box; None where there is no box."""
+    if film.chest_box is None:
+        return None
+    size = {"width_px": film.width_px, "height_px": film.height_px}
+    return RegionMap.build(
+        **size,
+        regions=regions_in_chest_box(film.chest_box, **size),
+        provider="imported",
+        confidence=CHEST_BOX_CONFIDENCE,
+    )
+
+
+def _agreement(found: RegionMap, box: tuple[float, float, float, float]) -> float:
+    """Return intersection over union of the lungs' common box with a box."""
+    lungs = [found.regions[name].box for name in ("left lung", "right lung")]
+    x0, y0 = (min(lung[side] for lung in lungs) for side in (0, 1))
+    x1, y1 = (max(lung[side] for lung in lungs) for side in (2, 3))
+    common = max(0.0, min(x1, box[2]) - max(x0, box[0])) * max(0.0, min(y1, box[3]) - max(y0, box[1]))
+    both = (x1 - x0) * (y1 - y0) + (box[2] - box[0]) * (box[3] - box[1])
+    return common / (both - common)
 
 
 PROVIDERS: tuple[RegionProvider, ...] = (from_atlas,)

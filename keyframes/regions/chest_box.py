@@ -8,7 +8,10 @@ from keyframes.regions.locations import regions_of
 from keyframes.regions.region_map import Region
 from keyframes.regions.thorax import plain_thorax
 
-__all__ = ["regions_in_chest_box"]
+__all__ = ["CHEST_BOX_CONFIDENCE", "regions_in_chest_box"]
+
+CHEST_BOX_CONFIDENCE = 0.6
+"""A person set the box, the template filled it: surer than the atlas where it is unsure, never where it is sure."""
 
 
 def regions_in_chest_box(

@@ -14,13 +14,11 @@ import numpy as np
 from gazecapture.radiograph.annotations.frame import Frame, imported_map
 from gazecapture.radiograph.annotations.source import AnnotationSource, annotation_error, read_bounded
 from gazecapture.radiograph.film import Film
-from keyframes.regions.chest_box import regions_in_chest_box
+from keyframes.regions.chest_box import CHEST_BOX_CONFIDENCE, regions_in_chest_box
 from keyframes.regions.region_map import Region, RegionMap
 
 __all__ = ["ReflacxBoxes"]
 
-CONFIDENCE = 0.6
-"""A person set the box, the template filled it: surer than the atlas where it is unsure, never where it is sure."""
 SUPPORT_DEVICES = "Support devices"
 ELLIPSE_CORNERS = 64
 """An ellipse's polygon of so many loses 0.2 % of its area."""
@@ -78,7 +76,7 @@ class ReflacxBoxes:
             region = frame.polygons(name, shapes)
             if region is not None:
                 regions[name] = region
-        return imported_map(self._source, film, regions, confidence=CONFIDENCE)
+        return imported_map(self._source, film, regions, confidence=CHEST_BOX_CONFIDENCE)
 
     def _name(self, label: str) -> str:
         if label == SUPPORT_DEVICES and label not in self._source.names:
