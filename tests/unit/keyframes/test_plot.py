@@ -136,11 +136,15 @@ def test_timeline_has_a_lane_per_letter_and_legible_sentences() -> None:
         "Normal."
     ]
     figure = plot.letter_timeline(
-        make_trajectory("ABCBDXEA"), make_sentences(texts), names={"A": "airways"}, duration_s=16.0
+        make_trajectory("ABCBDXEA"),
+        make_sentences(texts),
+        letters="ABCDEF",
+        names={"A": "airways"},
+        duration_s=16.0,
     )
     assert_nothing_overlaps(figure)
     shown = [text.get_text() for text in visible_texts(figure)]
-    assert {"airways  A", "B", "F", "X"} <= set(shown)
+    assert {"airways  A", "B", "F", "X", "scheme test"} <= set(shown)
     assert sum(text.startswith("The heart") for text in shown) == 6
 
 
@@ -159,11 +163,34 @@ def test_timeline_of_nothing() -> None:
 
 
 def test_transitions_are_counted_without_stays() -> None:
-    figure = plot.transition_matrix(make_trajectory("AABACC"))
-    counts = np.asarray(figure.axes[0].images[0].get_array())
-    assert counts.sum() == 3
-    assert (counts[0, 1], counts[1, 0], counts[0, 2]) == (1, 1, 1)
+    figure = plot.transition_matrix(make_trajectory("AABACCA"), letters="ABCDEF", names={"A": "airways"})
+    shares = np.asarray(figure.axes[0].images[0].get_array())
+    assert (shares[0, 1], shares[0, 2], shares[1, 0], shares[2, 0]) == (0.5, 0.5, 1.0, 1.0)
+    assert shares.sum() == 3
     assert_nothing_overlaps(figure)
+    shown = [text.get_text() for text in visible_texts(figure)]
+    assert shown.count("1") == 4
+    assert "airways  A" in shown
+    assert any(text.endswith("scheme test") for text in shown)
+
+
+def test_going_to_another_image_is_no_transition() -> None:
+    trajectory = make_trajectory("ABA")
+    images = pa.array([0, 1, 1], pa.int16())
+    place = trajectory.schema.get_field_index("image_index")
+    figure = plot.transition_matrix(trajectory.set_column(place, "image_index", images))
+    assert np.asarray(figure.axes[0].images[0].get_array()).tolist() == [[0.0, 0.0], [1.0, 0.0]]
+
+
+@pytest.mark.parametrize("letters", ["", "Q"])
+def test_figures_of_few_letters_are_legible(letters: str) -> None:
+    for draw in (plot.transition_matrix, plot.letter_timeline):
+        assert_nothing_overlaps(draw(make_trajectory(letters), letters=letters))
+
+
+def test_letters_of_another_scheme_have_the_palette_to_themselves() -> None:
+    colours = plot.letter_colours("SGRXMO")
+    assert set(colours.values()) == set(plot.letter_colours("ABCDEF").values())
 
 
 def test_strip_shows_the_key_frames_that_have_a_picture() -> None:

@@ -1,73 +1,46 @@
-"""Pictures of what the eyes did, as matplotlib figures without any global state.
-
-Every function returns a `matplotlib.figure.Figure`; save it with ``figure.savefig(path)``. Letters keep their colour
-in every picture; the colours are told apart by colour-blind people too (Okabe and Ito 2008).
-"""
+"""Gaze drawn over the radiograph: scanpath, heat map, key frames."""
 
 from __future__ import annotations
 
-import itertools
-import textwrap
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from keyframes.frames import SIGMA_DEG, render_keyframe
 from keyframes.heatmap import dwell_map
 from keyframes.looks import UNKNOWN_DEGREES_ACROSS
+from keyframes.plot.style import FAINT, INK, TITLE_IN, head, in_lines, write
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "LETTERS",
-    "heat_map",
-    "keyframe_strip",
-    "letter_colours",
-    "letter_timeline",
-    "scanpath",
-    "transition_matrix",
-]
+__all__ = ["heat_map", "keyframe_strip", "scanpath"]
 
-LETTERS = "ABCDEF"
-_COLOURS = {"A": "#0072B2", "B": "#E69F00", "C": "#D55E00", "D": "#009E73", "E": "#CC79A7", "F": "#4D4D4D"}
-_OTHER_COLOURS = ("#56B4E9", "#8C6D31", "#7570B3", "#66A61E", "#A6761D", "#999999")
-_INK, _FAINT, _LINE = "#1F2933", "#6B7785", "#D5DAE0"
 _TIME_MAP, _HEAT_MAP = "viridis", "inferno"
 _LONGEST_IN = 6.0
 """Inches of a picture's longer side; text is in points, so the picture must not be larger than it is read."""
-_BAR_IN, _TITLE_IN = 0.95, 0.35
-"""Inches: room for a colour bar with its numbers, and for a title."""
+_BAR_IN = 0.95
+"""Inches: room for a colour bar with its numbers."""
 _CIRCLE_IN = (0.075, 0.30)
 """Inches: radius of a fixation's circle, least and most."""
 _NUMBER_IN = 0.21
 """Inches that a number of 7 points takes."""
 _DWELL_OF_LARGEST_S = 1.0
-_TIMELINE_IN, _LANE_NAMES_IN, _LANE_IN, _SENTENCE_IN = 10.0, 1.45, 0.34, 0.25
-"""Inches of the timeline: its width, the lanes' names, a lane's height, a sentence's."""
-_LANE_NAME_CHARS = 16
-"""That fit beside the lanes."""
+_UNCROWDED = 60
+"""Fixations that find room on a picture; of more, the circles shrink so that their area in all stays the same."""
+_LEGEND_DWELLS_S = (0.2, 0.5, 1.0)
+_LEGEND_IN, _LEGEND_NEEDS_IN = 1.85, 5.0
+"""Inches: height of the circles' legend, and of a figure that has room for one under the colour bar."""
 _BOX_COLOUR = "#56B4E9"
-
-_Side = Literal["left", "center", "right"]
-
-
-def letter_colours(letters: Sequence[str] = LETTERS) -> dict[str, str]:
-    """Return a colour (hex) per letter: A to F their own, others from a second palette in order."""
-    others = iter(_OTHER_COLOURS * (1 + len(letters) // len(_OTHER_COLOURS)))
-    return {letter: _COLOURS.get(letter) or next(others) for letter in letters}
 
 
 def scanpath(
@@ -101,8 +74,8 @@ def scanpath(
     )
     lines.set_array(t_s[1:])
     axes.add_collection(lines)
-    low, high = _CIRCLE_IN
-    radius = inch_px * np.clip(high * np.sqrt(dwell_s / _DWELL_OF_LARGEST_S), low, high)
+    crowding = min(1.0, (_UNCROWDED / t_s.size) ** 0.5)
+    radius = inch_px * _radius_in(dwell_s, crowding)
     for i in range(t_s.size):
         colour = lines.cmap(norm(t_s[i]))
         axes.add_patch(
@@ -112,11 +85,40 @@ def scanpath(
     at_x = np.clip(x, margin, grey8.shape[1] - margin)
     at_y = np.clip(y, margin, grey8.shape[0] - margin)
     for i in _with_room(at_x, at_y, dwell_s, _NUMBER_IN * inch_px):
-        number = _text(axes, at_x[i], at_y[i], str(i + 1), size=7, color="white", ha="center")
+        number = write(axes, at_x[i], at_y[i], str(i + 1), size=7, color="white", ha="center")
         number.set_path_effects([withStroke(linewidth=1.6, foreground="#10202C")])
     bar = figure.colorbar(lines, cax=beside)
     _tidy_bar(bar, "time since image on, s")
+    _draw_dwell_legend(figure, crowding)
     return figure
+
+
+def _radius_in(dwell_s: NDArray[np.float64], crowding: float) -> NDArray[np.float64]:
+    """Return the radius of each fixation's circle in inches: its area is the dwell, within limits."""
+    low, high = _CIRCLE_IN
+    radius: NDArray[np.float64] = np.clip(crowding * high * np.sqrt(dwell_s / _DWELL_OF_LARGEST_S), low, high)
+    return radius
+
+
+def _draw_dwell_legend(figure: Figure, crowding: float) -> None:
+    """Draw under the colour bar how large the circles of some dwells are, where there is room."""
+    wide, high = figure.get_size_inches()
+    if high < _LEGEND_NEEDS_IN:
+        return
+    axes = figure.add_axes(((wide - _BAR_IN) / wide, 0.0, _BAR_IN / wide, _LEGEND_IN / high))
+    axes.set_xlim(0.0, _BAR_IN)
+    axes.set_ylim(0.0, _LEGEND_IN)
+    axes.set_axis_off()
+    at_y = 0.06
+    for dwell_s, radius in zip(
+        _LEGEND_DWELLS_S, _radius_in(np.array(_LEGEND_DWELLS_S), crowding), strict=True
+    ):
+        step = max(radius + 0.02, 0.09)
+        at_y += step
+        axes.add_patch(Circle((0.34, at_y), radius, facecolor="none", edgecolor=FAINT, linewidth=1.0))
+        write(axes, 0.68, at_y, f"{dwell_s:g} s", size=7, color=INK, ha="left")
+        at_y += step
+    write(axes, 0.14, at_y + 0.08, "dwell", size=8, color=FAINT, ha="left")
 
 
 def heat_map(
@@ -179,7 +181,7 @@ def keyframe_strip(
     n_rows = max(1, -(-len(rows) // n_columns))
     figure = Figure(figsize=(2.6 * n_columns, 3.35 * n_rows + 0.5), layout="constrained")
     if title:
-        figure.suptitle(title, fontsize=12, fontweight="bold", color=_INK)
+        figure.suptitle(title, fontsize=12, fontweight="bold", color=INK)
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -191,99 +193,13 @@ def keyframe_strip(
         said = texts.get(row["sentence_id"] or "", "silent" if row["sentence_id"] is None else "")
         head = f"{row['order'] + 1}  {row['kind']}  {row['t_start_ns'] / 1e9:.1f} to {row['t_end_ns'] / 1e9:.1f} s"
         axes.set_title(
-            f"{head}\n{_lines(said, 38, 2)}",
+            f"{head}\n{in_lines(said, 38, 2)}",
             fontsize=7,
-            color=_INK,
+            color=INK,
             loc="left",
             parse_math=False,
             linespacing=1.25,
         )
-    return figure
-
-
-def letter_timeline(
-    trajectory: pa.Table,
-    sentences: pa.Table | None = None,
-    *,
-    letters: Sequence[str] = LETTERS,
-    names: Mapping[str, str] | None = None,
-    duration_s: float | None = None,
-    title: str | None = "Inspection by letter",
-) -> Figure:
-    """Draw a lane per letter over time, one bar per visit, and underneath when each sentence was said.
-
-    trajectory : table ``trajectory``; visits to letters beyond ``letters`` get lanes of their own.
-    names      : what a letter stands for, to stand beside it.
-    """
-    visits = trajectory.select(["letter", "t_start_ns", "t_end_ns"]).to_pylist()
-    lanes = [*letters, *sorted({v["letter"] for v in visits} - set(letters))]
-    said = [] if sentences is None else sentences.sort_by("t_start_ns").to_pylist()
-    ends = [row["t_end_ns"] / 1e9 for row in (*visits, *said)]
-    length_s = max(duration_s or 0.0, *ends, 1.0)
-    figure, above, below = _stacked_axes(len(lanes), len(said), title is not None)
-    if title:
-        above.set_title(title, fontsize=12, fontweight="bold", color=_INK, loc="left", parse_math=False)
-    colours = letter_colours(lanes)
-    for place, letter in enumerate(lanes):
-        above.axhspan(place - 0.42, place + 0.42, color="#F3F5F7", linewidth=0, zorder=0)
-        bars = [
-            (v["t_start_ns"] / 1e9, max(0.02, (v["t_end_ns"] - v["t_start_ns"]) / 1e9))
-            for v in visits
-            if v["letter"] == letter
-        ]
-        above.broken_barh(
-            bars, (place - 0.36, 0.72), facecolors=colours[letter], edgecolor="white", linewidth=0.4
-        )
-    known = names or {}
-    labels = [
-        f"{_lines(known.get(a, ''), _LANE_NAME_CHARS, 1)}  {_lines(a, _LANE_NAME_CHARS, 1)}".strip()
-        for a in lanes
-    ]
-    above.set_yticks(range(len(lanes)), labels, fontweight="bold", parse_math=False)
-    above.set_ylim(len(lanes) - 0.5, -0.5)
-    if said:
-        _draw_sentences(below, said, length_s)
-    for axes in (above, below):
-        axes.set_xlim(min(0.0, *(row["t_start_ns"] / 1e9 for row in (*visits, *said)), 0.0), length_s)
-        axes.tick_params(length=0, labelsize=9, labelcolor=_INK)
-        axes.grid(axis="x", color=_LINE, linewidth=0.6, zorder=0)
-        axes.set_axisbelow(True)
-        for side in axes.spines.values():
-            side.set_visible(False)
-    bottom = below if said else above
-    above.tick_params(labelbottom=not said)
-    below.set_visible(bool(said))
-    bottom.set_xlabel("time since image on, s", fontsize=9, color=_FAINT)
-    return figure
-
-
-def transition_matrix(
-    trajectory: pa.Table, *, letters: Sequence[str] = LETTERS, title: str | None = "From letter to letter"
-) -> Figure:
-    """Draw how often gaze went from each letter (row) to each other one (column); stays are not counted."""
-    order = trajectory.sort_by("order").column("letter").to_pylist()
-    lanes = [*letters, *sorted(set(order) - set(letters))]
-    counts = np.zeros((len(lanes), len(lanes)), np.int64)
-    for one, other in itertools.pairwise(order):
-        if one != other:
-            counts[lanes.index(one), lanes.index(other)] += 1
-    size = 1.6 + 0.5 * len(lanes)
-    figure = Figure(figsize=(size, size), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(counts, cmap="Blues", vmin=0, vmax=max(1, int(counts.max())))
-    for (i, j), n in np.ndenumerate(counts):
-        if n:
-            _text(axes, j, i, str(n), size=10, ha="center",
-                  color="white" if n > 0.6 * counts.max() else _INK)  # fmt: skip
-    for set_ticks in (axes.set_xticks, axes.set_yticks):
-        set_ticks(range(len(lanes)), [_lines(a, 4, 1) for a in lanes], fontweight="bold", parse_math=False)
-    axes.set_xlabel("to", fontsize=9, color=_FAINT)
-    axes.set_ylabel("from", fontsize=9, color=_FAINT)
-    axes.tick_params(length=0, labelcolor=_INK)
-    for side in axes.spines.values():
-        side.set_color(_LINE)
-    if title:
-        axes.set_title(title, fontsize=12, fontweight="bold", color=_INK, loc="left")
     return figure
 
 
@@ -334,23 +250,23 @@ def _picture_axes(
     height, width = grey8.shape
     inch_px = max(height, width) / _LONGEST_IN
     wide, high = width / inch_px, height / inch_px
-    right, top = (_BAR_IN if with_bar else 0.0), (_TITLE_IN if title else 0.0)
+    right, top = (_BAR_IN if with_bar else 0.0), (TITLE_IN if title else 0.0)
     figure = Figure(figsize=(wide + right, high + top))
     axes = figure.add_axes((0.0, 0.0, wide / (wide + right), high / (high + top)))
     axes.imshow(grey8, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
-    if title:
-        axes.set_title(title, fontsize=12, fontweight="bold", color=_INK, loc="left", parse_math=False)
+    head(axes, title)
     if not with_bar:
         return figure, axes, None, inch_px
+    low, up = (_LEGEND_IN + 0.2, 0.1) if high + top >= _LEGEND_NEEDS_IN else (0.15 * high, 0.15 * high)
     beside = figure.add_axes(
         (
             (wide + 0.12) / (wide + right),
-            0.15 * high / (high + top),
+            low / (high + top),
             0.16 / (wide + right),
-            0.7 * high / (high + top),
+            (high - low - up) / (high + top),
         )
     )
     return figure, axes, beside, inch_px
@@ -375,55 +291,7 @@ def _draw_box(axes: Axes, row: Mapping[str, Any]) -> None:
         axes.plot(*row["centroid"], marker="+", color=_BOX_COLOUR, markersize=8, markeredgewidth=1.4)
 
 
-def _stacked_axes(n_lanes: int, n_sentences: int, with_title: bool) -> tuple[Figure, Axes, Axes]:
-    """Return a figure with the axes of the lanes and, below on the same time axis, of the sentences."""
-    lanes_in, said_in = _LANE_IN * n_lanes, _SENTENCE_IN * n_sentences
-    top, gap, bottom = (_TITLE_IN if with_title else 0.08), (0.12 if n_sentences else 0.0), 0.55
-    high = top + lanes_in + gap + said_in + bottom
-    figure = Figure(figsize=(_TIMELINE_IN, high))
-    left, wide = _LANE_NAMES_IN / _TIMELINE_IN, (_TIMELINE_IN - _LANE_NAMES_IN - 0.15) / _TIMELINE_IN
-    above = figure.add_axes((left, (bottom + said_in + gap) / high, wide, lanes_in / high))
-    below = figure.add_axes((left, bottom / high, wide, max(said_in, 0.01) / high), sharex=above)
-    return figure, above, below
-
-
-def _draw_sentences(axes: Axes, said: Sequence[Mapping[str, Any]], length_s: float) -> None:
-    """Draw a bar per sentence, each in a row of its own, with its text beside the bar."""
-    axes.set_ylim(len(said) - 0.5, -0.5)
-    axes.set_yticks(range(len(said)), [str(i + 1) for i in range(len(said))])
-    for place, row in enumerate(said):
-        start, end = row["t_start_ns"] / 1e9, row["t_end_ns"] / 1e9
-        axes.barh(place, end - start, left=start, height=0.62, color="#B8C4D0", linewidth=0)
-        on_left = start > length_s / 2
-        at = start - 0.008 * length_s if on_left else end + 0.008 * length_s
-        room = at if on_left else length_s - at
-        text = _lines(row["text"], max(8, int(105 * room / length_s)), 1)
-        _text(axes, at, place, text, size=8, color=_INK, ha="right" if on_left else "left")
-
-
-def _text(axes: Axes, x: float, y: float, text: str, *, size: float, color: str, ha: _Side) -> Text:
-    """Write text as it is: a dollar sign starts no formula."""
-    return axes.text(
-        x, y, _drawable(text), fontsize=size, color=color, ha=ha, va="center", parse_math=False, clip_on=True
-    )
-
-
-def _lines(text: str, width: int, n_lines: int) -> str:
-    """Return text in at most so many lines of so many characters, cut with an ellipsis."""
-    wrapped = textwrap.wrap(_drawable(text), width) or [""]
-    if len(wrapped) > n_lines:
-        last = wrapped[n_lines - 1][: width - 1].rstrip()
-        wrapped = [*wrapped[: n_lines - 1], f"{last}…"]
-    return "\n".join(wrapped)
-
-
-def _drawable(text: str) -> str:
-    """Return text with what the figure's font has no glyph for as a middle dot."""
-    font: FT2Font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
-    return "".join(c if c.isspace() or font.get_char_index(ord(c)) else "·" for c in text)
-
-
 def _tidy_bar(bar: Any, label: str) -> None:
-    bar.set_label(label, fontsize=9, color=_FAINT)
-    bar.ax.tick_params(labelsize=8, length=0, labelcolor=_INK)
+    bar.set_label(label, fontsize=9, color=FAINT)
+    bar.ax.tick_params(labelsize=8, length=0, labelcolor=INK)
     bar.outline.set_visible(False)
