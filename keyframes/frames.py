@@ -19,7 +19,7 @@ from keyframes.clusters import cluster_fixations
 from keyframes.heatmap import SIGMA_DEG
 from keyframes.looks import MAX_EDGE_TOLERANCE_DEG, Looks, image_sizes, looks_on_images
 from keyframes.reading import KEYFRAMES
-from keyframes.render import heat_of, render_keyframe
+from keyframes.render import LookMaps, render_keyframe
 from keyframes.sentence_time import (
     LEAD_S,
     MIN_SILENT_S,
@@ -134,7 +134,12 @@ def toolkit_keyframes(
     looks = looks_on_images(
         events, gaze, display, sizes, error_deg=error_deg, edge_tolerance_deg=used["edge_tolerance_deg"]
     )
-    makes = _Maker(sizes=sizes, region_of=_primary_regions(event_regions), used=used)
+    makes = _Maker(
+        sizes=sizes,
+        maps=LookMaps(looks, sizes, sigma_deg),
+        region_of=_primary_regions(event_regions),
+        used=used,
+    )
     marks = marks_of(findings)
     rows: list[dict[str, Any]] = []
     if sentences.num_rows:
@@ -170,6 +175,7 @@ class _Maker:
     """Makes the rows of one window from its fixations."""
 
     sizes: Mapping[int, tuple[int, int]]
+    maps: LookMaps
     region_of: Mapping[int, str]
     used: Mapping[str, float]
     """Values of `PARAMETERS`."""
@@ -219,22 +225,27 @@ class _Maker:
         return [part for part in parts if part.dwell_s.sum() >= self.used["min_dwell_s"]]
 
     def _row(self, kind: str, looks: Looks, sentence_id: str | None) -> dict[str, Any]:
-        width_px, height_px = size = self.sizes[int(looks.image_index[0])]
-        drawn = heat_of(looks, size, self.used["sigma_deg"])
+        image, indexes, dwell_s = (
+            int(looks.image_index[0]),
+            looks.event_index.tolist(),
+            looks.dwell_s.tolist(),
+        )
+        width_px, height_px = self.sizes[image]
+        drawn = self.maps.map(image, indexes, dwell_s)
         boxes = drawn.hot_boxes(self.used["box_share"], width_px=width_px, height_px=height_px)
         return {
             "sentence_id": sentence_id,
             "kind": kind,
             "status": "ok",
-            "image_index": int(looks.image_index[0]),
+            "image_index": image,
             "t_start_ns": int(looks.t_start_ns.min()),
             "t_end_ns": int(looks.t_end_ns.max()),
             "dwell_s": float(looks.dwell_s.sum()),
             "box": boxes[0],
             "boxes": boxes,
             "centroid": _centroid(looks, boxes[0]),
-            "fixation_indexes": looks.event_index.tolist(),
-            "fixation_dwell_s": looks.dwell_s.tolist(),
+            "fixation_indexes": indexes,
+            "fixation_dwell_s": dwell_s,
             "shown_rects": looks.shown_rects.tolist(),
         }
 

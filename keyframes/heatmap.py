@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +11,7 @@ from scipy import ndimage
 
 from keyframes.errors import GeometryError
 
-__all__ = ["LONGEST_CELLS", "SIGMA_DEG", "DwellMap", "dwell_map", "log_normalised"]
+__all__ = ["LONGEST_CELLS", "SIGMA_DEG", "DwellMap", "Glow", "dwell_map", "log_normalised"]
 
 LONGEST_CELLS = 256
 """Cells along the longer side, at most: a cell is then below 0.15 degrees on a radiograph that fills a screen of
@@ -62,6 +63,57 @@ class DwellMap:
         return boxes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glow:
+    """The Gaussians of n fixations on one image, as they are along each axis; any part of them makes a map."""
+
+    along_x: NDArray[np.float32]
+    """(n, w)."""
+    along_y: NDArray[np.float32]
+    """(n, h)."""
+    cell_px: float
+
+    @classmethod
+    def of(
+        cls,
+        x_image_px: ArrayLike,
+        y_image_px: ArrayLike,
+        sigma_x_px: ArrayLike,
+        sigma_y_px: ArrayLike,
+        *,
+        width_px: int,
+        height_px: int,
+        shown_rects: ArrayLike | None = None,
+        longest_cells: int = LONGEST_CELLS,
+    ) -> Self:
+        """Return the Gaussians; parameters and errors as of `dwell_map`."""
+        if width_px < 1 or height_px < 1:
+            raise GeometryError(f"an image of {width_px} x {height_px} px has no heat map")
+        cell_px = max(1.0, max(width_px, height_px) / longest_cells)
+        x, y = (np.atleast_1d(np.asarray(v, np.float64)) for v in (x_image_px, y_image_px))
+        sigma_x, sigma_y = (
+            np.broadcast_to(np.asarray(v, np.float64), x.shape) for v in (sigma_x_px, sigma_y_px)
+        )
+        whole = np.array([0.0, 0.0, width_px, height_px])
+        rects = np.broadcast_to(
+            whole if shown_rects is None else np.asarray(shown_rects, np.float64), (x.size, 4)
+        )
+        return cls(
+            along_x=_profiles(x, sigma_x, rects[:, 0], rects[:, 2], width_px, cell_px),
+            along_y=_profiles(y, sigma_y, rects[:, 1], rects[:, 3], height_px, cell_px),
+            cell_px=cell_px,
+        )
+
+    def map(self, dwell_s: ArrayLike, places: NDArray[np.int64] | None = None) -> DwellMap:
+        """Return the map of the fixations at ``places``, (m,), None: of all; ``dwell_s`` (m,), s, are their weights."""
+        dwell = np.atleast_1d(np.asarray(dwell_s, np.float32))[:, None]
+        x, y = (
+            (self.along_x, self.along_y) if places is None else (self.along_x[places], self.along_y[places])
+        )
+        # Not by a matrix product: its threads cost more than they save here, and its last bits depend on their number.
+        return DwellMap(heat=np.einsum("nh,nw->hw", y * dwell, x), cell_px=self.cell_px)
+
+
 def dwell_map(
     x_image_px: ArrayLike,
     y_image_px: ArrayLike,
@@ -84,19 +136,17 @@ def dwell_map(
 
     Raises GeometryError for an image without size. n = 0 gives zeros.
     """
-    if width_px < 1 or height_px < 1:
-        raise GeometryError(f"an image of {width_px} x {height_px} px has no heat map")
-    cell_px = max(1.0, max(width_px, height_px) / longest_cells)
-    x, y, dwell = (np.atleast_1d(np.asarray(v, np.float64)) for v in (x_image_px, y_image_px, dwell_s))
-    sigma_x, sigma_y = (np.broadcast_to(np.asarray(v, np.float64), x.shape) for v in (sigma_x_px, sigma_y_px))
-    whole = np.array([0.0, 0.0, width_px, height_px])
-    rects = np.broadcast_to(
-        whole if shown_rects is None else np.asarray(shown_rects, np.float64), (x.size, 4)
+    glow = Glow.of(
+        x_image_px,
+        y_image_px,
+        sigma_x_px,
+        sigma_y_px,
+        width_px=width_px,
+        height_px=height_px,
+        shown_rects=shown_rects,
+        longest_cells=longest_cells,
     )
-    along_x = _profiles(x, sigma_x, rects[:, 0], rects[:, 2], width_px, cell_px)
-    along_y = _profiles(y, sigma_y, rects[:, 1], rects[:, 3], height_px, cell_px)
-    heat = np.asarray((along_y * dwell.astype(np.float32)[:, None]).T @ along_x, np.float32)
-    return DwellMap(heat=heat, cell_px=cell_px)
+    return glow.map(dwell_s)
 
 
 def log_normalised(heat_s: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -122,7 +172,7 @@ def _profiles(
     edges = np.minimum(np.arange(n_cells + 1) * cell_px, length_px)
     middles = (edges[:-1] + edges[1:]) / 2
     away = (middles - at[:, None]) / np.maximum(sigma, MIN_SIGMA_CELLS * cell_px)[:, None]
-    profile = np.exp(-0.5 * away**2)
+    away = away.astype(np.float32)
     own = np.arange(n_cells) == np.floor(at / cell_px)[:, None]
     shown = (middles >= low[:, None]) & (middles < high[:, None]) & (np.abs(away) <= CUT_SIGMAS)
-    return np.where(shown | own, profile, 0.0).astype(np.float32)
+    return np.where(shown | own, np.exp(-0.5 * away * away), np.float32(0.0))

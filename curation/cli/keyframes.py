@@ -15,8 +15,8 @@ from gazecapture.files import claim_output_folder, write_bytes_atomically
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.store import Store
 from keyframes.errors import ExitCode, UsageError
-from keyframes.frames import render_keyframe
 from keyframes.reading import Reading
+from keyframes.render import FramePainter
 
 __all__ = ["keyframes"]
 
@@ -99,17 +99,19 @@ def _table(rows: list[dict[str, Any]], pictures: Path | None) -> str:
 
 def _draw(store: Store, reading: Reading, folder: Path) -> int:
     """Write a picture of every key frame with gaze on an image that is attached; return how many."""
-    reading_id, drawn = reading.meta.reading_id, 0
-    films: dict[int, Any] = {}
-    for frame in reading.table("keyframes").to_pylist():
-        index = frame["image_index"]
-        path = None if index is None else store.image_path(reading_id, index)
-        if path is None:
-            continue
-        if index not in films:
-            films[index] = load_radiograph(path).grey8()
-        lit = render_keyframe(films[index], frame, reading.table("events"), reading.table("gaze"))
-        name = f"{reading_id}_k{frame['keyframe_index']:03d}.png"
-        write_bytes_atomically(folder / name, encode_png(lit))
-        drawn += 1
-    return drawn
+    reading_id = reading.meta.reading_id
+    frames = reading.table("keyframes").to_pylist()
+    paths = {
+        index: store.image_path(reading_id, index)
+        for index in sorted({frame["image_index"] for frame in frames} - {None})
+    }
+    films = {index: load_radiograph(path).grey8() for index, path in paths.items() if path is not None}
+    painter = FramePainter(films, frames, reading.table("events"), reading.table("gaze"))
+    n_drawn = 0
+    for frame in frames:
+        lit = painter.paint(frame)
+        if lit is not None:
+            name = f"{reading_id}_k{frame['keyframe_index']:03d}.png"
+            write_bytes_atomically(folder / name, encode_png(lit))
+            n_drawn += 1
+    return n_drawn

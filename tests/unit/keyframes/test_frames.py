@@ -455,7 +455,7 @@ def test_a_frame_is_lit_where_gaze_was() -> None:
     assert lit.shape == grey8.shape
     assert lit.dtype == np.uint8
     assert lit[100, 400] >= 195
-    assert lit[400, 100] == 30
+    assert lit[400, 100] in (29, 30)
     both = render_keyframe(grey8, rows[2], events, gaze)
     assert both[100, 400] >= 190
     assert both[400, 100] >= 195
