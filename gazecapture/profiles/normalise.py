@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gazecapture.profiles.model import ChannelRule, Profile
 from gazecapture.session.schema import StreamChannel, StreamInfo
 from keyframes.errors import GeometryError, SchemaError
+from keyframes.eyes import combine_eyes
 from keyframes.geometry import Display
 
 __all__ = ["NormalisedGaze", "normalise"]
@@ -69,9 +70,8 @@ def normalise(profile: Profile, info: StreamInfo, table: pa.Table, display: Disp
     if both is not None:
         x, y, valid, rule = both.x, both.y, both.valid, "device"
     elif left is not None and right is not None:
-        weight = left.valid.astype(np.float64) + right.valid
-        valid, rule = weight > 0, "mean_of_valid"
-        x, y = _mean(left.x, right.x, valid), _mean(left.y, right.y, valid)
+        combined = combine_eyes(left.x, left.y, right.x, right.y)
+        x, y, valid, rule = combined.x_px, combined.y_px, combined.valid, "mean_of_valid"
     else:
         only = left or right
         if only is None:
@@ -95,7 +95,7 @@ def normalise(profile: Profile, info: StreamInfo, table: pa.Table, display: Disp
         right_valid=right.valid,
         x_screen_px=x,
         y_screen_px=y,
-        pupil=_nan(n) if not seen else _mean(seen[0], seen[-1], np.ones(n, np.bool_)),
+        pupil=_nan(n) if not seen else _mean(seen[0], seen[-1]),
         valid=valid,
         combined_by=rule,
         pupil_unit=reader.pupil_unit() if known else "none",
@@ -211,10 +211,10 @@ def _nan(n: int) -> FloatArray:
     return np.full(n, np.nan)
 
 
-def _mean(first: FloatArray, second: FloatArray, where: BoolArray) -> FloatArray:
-    """Return the mean of what is finite, NaN where neither is or ``where`` is false."""
+def _mean(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the mean of what is finite, NaN where neither is."""
     values = np.vstack([first, second])
-    finite = np.isfinite(values) & where
+    finite = np.isfinite(values)
     count = finite.sum(axis=0)
     total = np.where(finite, values, 0.0).sum(axis=0)
     mean: FloatArray = np.divide(total, count, out=_nan(first.size), where=count > 0)

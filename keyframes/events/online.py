@@ -165,7 +165,9 @@ class OnlineDetector:
             )
         self._state["px_per_deg_x"], self._state["px_per_deg_y"] = px_per_deg_x, px_per_deg_y
 
-    def push(self, t_s: GazeInput, x_px: GazeInput, y_px: GazeInput) -> list[OnlineMessage]:
+    def push(
+        self, t_s: GazeInput | float, x_px: GazeInput | float, y_px: GazeInput | float
+    ) -> list[OnlineMessage]:
         """Take one sample (three numbers) or a chunk (three columns of n); return what it decided, in order.
 
         t_s : s. A sample of the time of the one before is left out and counted; a step of more than three intervals
