@@ -13,7 +13,10 @@ import io
 import sys
 
 import numpy as np
+import polars as pl
 from events_peer_protocol import FIXATION, NONE, SACCADE, Gaze, Labels, serve
+from pymovements import Experiment
+from pymovements import Gaze as GazeFrame
 from pymovements.events import ivt, microsaccades
 from pymovements.transforms.numpy import pos2vel
 
@@ -28,6 +31,21 @@ def label_ivt(gaze: Gaze) -> Labels:
     for onset, offset in found.frame.select("onset", "offset").rows():
         labels[onset : offset + 1] = FIXATION
     return labels
+
+
+def label_ivt_by_frame(gaze: Gaze) -> Labels:
+    """Do the same by the calls of a user: a frame, its velocity, its events; for speed, so it labels nothing."""
+    columns = {"time": np.arange(gaze.lost.size), "x": gaze.xy_deg[:, 0], "y": gaze.xy_deg[:, 1]}
+    frame = GazeFrame(
+        samples=pl.DataFrame(columns),
+        experiment=Experiment(sampling_rate=gaze.rate_hz),
+        position_columns=["x", "y"],
+        time_column="time",
+        time_unit="ms",
+    )
+    frame.pos2vel("smooth")
+    frame.detect("ivt", minimum_duration=round(0.055 * gaze.rate_hz), velocity_threshold=45.0)
+    return np.zeros(gaze.lost.size, np.int8)
 
 
 def label_microsaccades(gaze: Gaze) -> Labels:
@@ -64,7 +82,12 @@ def label_i2mc(gaze: Gaze) -> Labels:
 
 if __name__ == "__main__":
     serve(
-        {"pm I-VT": label_ivt, "pm E&K": label_microsaccades, "I2MC": label_i2mc},
+        {
+            "pm I-VT": label_ivt,
+            "pm I-VT, Gaze": label_ivt_by_frame,
+            "pm E&K": label_microsaccades,
+            "I2MC": label_i2mc,
+        },
         sys.argv[1],
         sys.argv[2],
     )

@@ -18,6 +18,7 @@ Labels = NDArray[np.int8]
 
 PEERS = {
     "pm I-VT": "pymovements",
+    "pm I-VT, Gaze": "pymovements",
     "pm E&K": "pymovements",
     "I2MC": "pymovements",
     "REMoDNaV": "remodnav",

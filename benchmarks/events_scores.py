@@ -31,7 +31,10 @@ def score(scorer: ModuleType, recordings: list[Recording], labels: Mapping[str, 
     for coder in recordings[0].truth:
         events = scorer.score(items, labels, coder)
         for name, key in MEASURES.items():
-            found[name][coder] = events[name.split()[1].lower()][key]
+            event = events[name.split()[1].lower()]
+            # A detector that names no oscillation makes no claim about them.
+            silent = name == "k PSO" and event["pred"]["n"] == 0
+            found[name][coder] = float("nan") if silent else event[key]
     return found
 
 
