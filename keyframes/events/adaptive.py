@@ -50,7 +50,7 @@ class AdaptiveParameters:
     """What shapes the adaptive detector.
 
     Fitted, by hand and coarsely, on the 14 two-coder images of Lund2013 (sums of both coders' kappas): the two noise
-    multiples, the two limits of local noise, the drift, the gap of an oscillation and of its tail, its peak share.
+    multiples, the least local noise, the drift, the gap of an oscillation and of its tail, its peak share.
     The others follow from the eye or from the literature.
     """
 
@@ -65,8 +65,8 @@ class AdaptiveParameters:
     local_noise_min_multiple: float = 1.25
     """Thresholds grow with the noise of the moment over this multiple of its stretch's: below lies the spread of the
     estimate itself. Fitted."""
-    local_noise_max_multiple: float = 4.0
-    """And by no more than this: noise beyond is an artefact. Fitted."""
+    local_noise_max_multiple: float = 10.0
+    """And by no more than this."""
     smear_full_s: float = 0.030
     """A window that is wider than on clean data smears a movement's ends; what is below this share of its own peak is
     cut: the half window's excess over the narrowest, divided by this (about the length of a common saccade)."""
@@ -170,18 +170,10 @@ def _movements(samples: Samples, p: AdaptiveParameters) -> tuple[FloatArray, Int
             smear=min(max(excess_s / p.smear_full_s, 0.0), p.smear_max_share),
         )
         relative, rows_per_block = local_noise(samples, start, end, speed, here.thresholds.peak)
+        multiples = np.clip(relative / p.local_noise_min_multiple, 1.0, p.local_noise_max_multiple)
+        peaks, edge_of_block = here.thresholds.where_noise_is(multiples)
         count = find_movements(
-            speed,
-            start,
-            end,
-            here.thresholds.peak,
-            here.thresholds.edge,
-            np.clip(relative / p.local_noise_min_multiple, 1.0, p.local_noise_max_multiple),
-            rows_per_block,
-            here.smear,
-            moves,
-            edges,
-            count,
+            speed, start, end, peaks, edge_of_block, rows_per_block, here.smear, moves, edges, count
         )
         if end - start > n_longest:
             n_longest, longest = end - start, here

@@ -26,10 +26,9 @@ def find_movements(
     speed: FloatArray,
     start: int,
     end: int,
-    peak: float,
-    edge: float,
-    multiples: FloatArray,
-    rows_per_multiple: int,
+    peak_of_block: FloatArray,
+    edge_of_block: FloatArray,
+    rows_per_block: int,
     smear: float,
     moves: IntArray,
     edges: FloatArray,
@@ -37,16 +36,16 @@ def find_movements(
 ) -> int:
     """Append the movements of rows [start, end) to ``moves`` and ``edges``; return how many there are then.
 
-    multiples : of the thresholds, one for every ``rows_per_multiple`` rows. smear : share of its peak below which a
-    movement's ends are the window's. moves : rows start, end, and end with the smear. edges : deg/s, of each movement.
+    peak_of_block, edge_of_block : deg/s, thresholds of every ``rows_per_block`` rows. smear : share of its peak below
+    which a movement's ends are the window's. moves : rows start, end, and end with the smear. edges : deg/s, of each.
     """
     i = free_from = next_block = start
     block, high, low = -1, 0.0, 0.0
     while i < end:
         while i >= next_block:
             block += 1
-            next_block += rows_per_multiple
-            high, low = peak * multiples[block], edge * multiples[block]
+            next_block += rows_per_block
+            high, low = peak_of_block[block], edge_of_block[block]
         stop = min(end, next_block)
         while i < stop and not speed[i] > high:
             i += 1
