@@ -35,6 +35,8 @@ class Bitmap:
     """One byte per cell, row by row: 1 inside, 0 outside."""
     scale_x_px: float = 1.0
     scale_y_px: float = 1.0
+    n_inside: int
+    """Cells inside, counted once."""
 
     @classmethod
     def from_mask(cls, mask: BoolArray, *, scale_x_px: float = 1.0, scale_y_px: float = 1.0) -> Self | None:
@@ -54,6 +56,7 @@ class Bitmap:
             cells=cut.tobytes(),
             scale_x_px=scale_x_px,
             scale_y_px=scale_y_px,
+            n_inside=int(np.count_nonzero(cut)),
         )
 
     @property
@@ -74,7 +77,7 @@ class Bitmap:
     @property
     def area_px2(self) -> float:
         """Area of the cells inside, image px squared."""
-        return float(np.count_nonzero(self.array) * self.scale_x_px * self.scale_y_px)
+        return self.n_inside * self.scale_x_px * self.scale_y_px
 
     def contains(self, x_image_px: ArrayLike, y_image_px: ArrayLike) -> BoolArray:
         """Say which points lie in a cell of the mask; any shape, NaN lies outside."""

@@ -20,6 +20,8 @@ from keyframes.regions.polygon import points_in_polygon
 __all__ = ["Region", "RegionMap"]
 
 Box = tuple[float, float, float, float]
+FAST = 1
+"""Level of zlib: a lung packs to a few kB at any, at this one in a third of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,7 @@ def _region_content(region: Region) -> Any:
         "scale_y_px": grid.scale_y_px,
         "width": grid.width,
         "height": grid.height,
-        "cells": base64.b64encode(zlib.compress(np.packbits(grid.array).tobytes())).decode(),
+        "cells": base64.b64encode(zlib.compress(np.packbits(grid.array).tobytes(), FAST)).decode(),
     }
 
 
@@ -197,6 +199,7 @@ def _region_of(name: str, content: Any) -> Region:
         width=width,
         height=height,
         cells=bits.tobytes(),
+        n_inside=int(np.count_nonzero(bits)),
     )
     return replace(Region.from_bitmap(name, grid), provider=provider, confidence=confidence)
 
