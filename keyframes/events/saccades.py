@@ -120,18 +120,20 @@ def label_saccades(
         fastest, end, limit = np.max(speed[a:b]), b, t[b] + pso_max_s + slack
         while k < n_moves:
             c, d = moves[k, 0], moves[k, 1]
-            late = t[c] - t[min(end, n - 1)] > pso_gap_s + slack or t_end[d - 1] > limit
+            # Rest is counted from where the window has left the movement before.
+            late = t[c] - t_end[max(end, smeared_to) - 1] > pso_gap_s + slack or t_end[d - 1] > limit
             if late or np.max(speed[c:d]) >= pso_peak_share * fastest or not _is_free(labels, c, d):
                 break
             end, smeared_to = d, moves[k, 2]
             k += 1
         # The rest of the swing, too slow for a movement of its own.
         row, stop = max(end, smeared_to), moves[k, 0] if k < n_moves else n
+        rest_from_s = t_end[row - 1]
         while row < stop and t_end[row] <= limit and labels[row] == NONE and not np.isnan(speed[row]):
-            if t[row] - t[min(end, n - 1)] > pso_tail_gap_s + slack:
+            if t[row] - rest_from_s > pso_tail_gap_s + slack:
                 break
             if speed[row] > edge:
-                end = row + 1
+                end, rest_from_s = row + 1, t_end[row]
             row += 1
         if t_end[end - 1] - t[b] >= pso_min_s - slack and end > b:
             labels[b:end] = PSO

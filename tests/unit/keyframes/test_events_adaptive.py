@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from keyframes.events import BLINK, FIXATION, NONE, PSO, PURSUIT, SACCADE, detect
+from keyframes.events import BLINK, FIXATION, NONE, PURSUIT, SACCADE, detect
 from keyframes.events.adaptive import DEFAULT, detect_adaptive
 from keyframes.events.kinematics import noise_rms_s2s_deg, velocity
 from keyframes.events.samples import prepare
@@ -16,10 +16,11 @@ from keyframes.events.thresholds import speed_thresholds
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.int8]
+Gaze = tuple[FloatArray, FloatArray, FloatArray]
 SCALE = (40.0, 36.0)
 
 
-def steps(rate_hz: float, duration_s: float, *, noise_deg: float, seed: int) -> tuple[FloatArray, ...]:
+def steps(rate_hz: float, duration_s: float, *, noise_deg: float, seed: int) -> Gaze:
     """Return t_s, x_px, y_px: a 3 degree step of 30 ms every 0.3 s, to and fro, and white noise."""
     t = np.arange(round(rate_hz * duration_s)) / rate_hz
     phase = np.clip((t % 0.3 - 0.2) / 0.03, 0, 1)
