@@ -86,7 +86,9 @@ def detect_clustering(
         samples, places, fixations, min_saccade_deg=chosen.min_saccade_deg, side_s=chosen.side_s
     )
     placed = _inside(samples, fixations)
-    on_the_way = _inside(samples, _dropouts_on_the_way(samples, places, fixations, chosen.side_s))
+    on_the_way = _inside(
+        samples, _dropouts_on_the_way(samples, places, fixations, chosen.side_s - 0.25 * samples.interval_s)
+    )
     flanks = samples.valid & ~placed & ~on_the_way
     labels = label_blinks(samples, runs_of(flanks))
     labels[placed & (labels == NONE)] = FIXATION

@@ -46,7 +46,9 @@ def join_and_refine(
         places.y_deg,
         fixations,
         min_saccade_deg,
-        side_s,
+        # Between two samples of even times, so that the last digit of a time decides nothing.
+        side_s - 0.25 * samples.interval_s,
+        EDGE_SEARCH_S - 0.25 * samples.interval_s,
         samples.interval_s,
     )
     return fixations[:count]
@@ -78,6 +80,7 @@ def _refine(
     fixations: IntArray,
     min_saccade: float,
     side: float,
+    edge_search: float,
     interval: float,
 ) -> int:
     """Join fixations on one place and move the edges of the others to the step between them; return their number."""
@@ -102,9 +105,9 @@ def _refine(
                         continue
                 else:
                     low, high = end, a
-                    while low > (before + end) // 2 and t[end - 1] - t[low - 1] < EDGE_SEARCH_S:
+                    while low > (before + end) // 2 and t[end - 1] - t[low - 1] < edge_search:
                         low -= 1
-                    while high < (a + b + 1) // 2 and t[high] - t[a] < EDGE_SEARCH_S:
+                    while high < (a + b + 1) // 2 and t[high] - t[a] < edge_search:
                         high += 1
                     first, stop = _step(
                         t, x, y, low, high, from_x, from_y, dx / size, dy / size, size, interval
