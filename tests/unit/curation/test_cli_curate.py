@@ -396,3 +396,38 @@ def test_a_store_that_cannot_be_written(filled: Path, readings: ModuleType, tmp_
     assert "Traceback" not in done.stderr
     assert not list(store.glob("*/stages/*"))
     assert not (tmp_path / "out").exists()
+
+
+def test_keyframes_tells_what_was_made(gazecurate: Command, curated: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    assert gazecurate("keyframes", "--store", curated, "--pictures", pictures, "--json") == 0
+    found = gazecurate.json()
+    assert len(found["readings"]) == 3
+    n_pictures = 0
+    for row in found["readings"]:
+        assert row["sentences"] == 2
+        assert row["parameters"]["lead_s"] == 2.0
+        assert len(row["keyframes"]) == sum(row[k] for k in ("no_gaze", "cluster", "holistic", "silent"))
+        n_pictures += row["n_pictures"]
+    files = sorted(pictures.glob("*.png"))
+    assert len(files) == n_pictures > 0
+    with Image.open(files[0]) as picture:
+        assert picture.size == (160, 192)
+    one = found["readings"][0]["reading_id"]
+    assert gazecurate("keyframes", "--store", curated, "--reading", one) == 0
+    assert one in gazecurate.out
+    assert len(gazecurate.out.splitlines()) == 2
+    assert gazecurate("keyframes", "--store", curated, "--reading", "0" * 16) == ExitCode.USAGE
+
+
+def test_fit_lead_tells_why_there_is_none(gazecurate: Command, store: Path, curated: Path) -> None:
+    assert gazecurate("fit-lead", "--store", store) == ExitCode.NOTHING_LEFT
+    assert gazecurate("keyframes", "--store", store) == ExitCode.NOTHING_LEFT
+    before = {path: path.read_bytes() for path in (curated / "readers").iterdir()}
+    assert gazecurate("fit-lead", "--store", curated, "--json") == 0
+    readers = gazecurate.json()["readers"]
+    assert [reader["reader_code"] for reader in readers] == ["R01", "R02", "R03"]
+    assert all(reader["lead_s"] is None and not reader["changed"] for reader in readers)
+    assert gazecurate("fit-lead", "--store", curated, "--restart") == 0
+    assert "2 sentences, 30 are needed" in gazecurate.out
+    assert {path: path.read_bytes() for path in (curated / "readers").iterdir()} == before
