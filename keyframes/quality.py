@@ -8,14 +8,29 @@ accuracy are meant for samples of one fixation on one point; nothing here looks 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keyframes.errors import DataError, TimestampError
 
-__all__ = ["accuracy_deg", "bcea_deg2", "effective_rate_hz", "loss_share", "rms_s2s_deg", "sd_deg"]
+__all__ = [
+    "Metric",
+    "accuracy_deg",
+    "bcea_deg2",
+    "effective_rate_hz",
+    "loss_share",
+    "moving",
+    "rms_s2s_deg",
+    "sd_deg",
+    "valid_rate_hz",
+]
 
 FloatArray = NDArray[np.float64]
+
+Metric = Literal["rms_s2s_deg", "sd_deg", "bcea_deg2", "loss_share", "accuracy_deg", "valid_rate_hz"]
 
 BCEA_PROBABILITY = 0.68
 """Share of a bivariate normal cloud inside the ellipse; the customary value (one standard deviation in 1-D)."""
@@ -114,6 +129,70 @@ def effective_rate_hz(t_s: ArrayLike) -> float:
             hint="Give time stamps that are not rounded to more than one sample interval.",
         )
     return 1.0 / median
+
+
+def valid_rate_hz(x: ArrayLike, y: ArrayLike, duration_s: float) -> float:
+    """Return how many valid samples there are per second of recording (ETDQualitizer's effective_frequency).
+
+    x, y : (n,) any unit. Returns Hz; loss and samples that never came lower it, unlike `effective_rate_hz`. Raises
+    DataError where the duration is not positive.
+    """
+    if not 0 < duration_s < np.inf:
+        raise DataError(f"valid_rate_hz: a positive duration is expected, found {duration_s} s")
+    return _valid(x, y)[0].size / duration_s
+
+
+def moving(
+    metric: Metric,
+    t_s: ArrayLike,
+    x_deg: ArrayLike,
+    y_deg: ArrayLike,
+    *,
+    window_s: float,
+    target_x_deg: float = 0.0,
+    target_y_deg: float = 0.0,
+    probability: float = BCEA_PROBABILITY,
+) -> FloatArray:
+    """Return a metric in a window that moves along the recording sample by sample.
+
+    metric : name of a function of this module; ``accuracy_deg`` is to ``target_x_deg``, ``target_y_deg``.
+    t_s : (n,) s, finite, not decreasing. x_deg, y_deg : (n,) degrees.
+    window_s : a window holds the samples from its first one's time, that included, to ``window_s`` later, that
+        excluded.
+
+    Returns (n,), the metric of the window that starts at each sample, NaN where it has no value and where the
+    recording ends, by more than one median interval, before the window does. The median over it, NaN left out, agrees
+    with ETDQualitizer's precision_using_moving_window (windows of a number of samples) where sampling is even; that
+    one gives NaN for a recording of just one window.
+
+    Raises TimestampError as `effective_rate_hz`, DataError for an unknown metric, unequal lengths, and a window that
+    is not positive.
+    """
+    x, y = _pair(x_deg, y_deg)
+    t = np.asarray(t_s, dtype=np.float64).ravel()
+    if t.size != x.size:
+        raise DataError(f"moving: one time per sample is expected, found {t.size} for {x.size}")
+    if not 0 < window_s < np.inf:
+        raise DataError(f"moving: a positive window is expected, found {window_s} s")
+    measures: dict[str, Callable[[FloatArray, FloatArray], float]] = {
+        "rms_s2s_deg": rms_s2s_deg,
+        "sd_deg": sd_deg,
+        "bcea_deg2": lambda a, b: bcea_deg2(a, b, probability=probability),
+        "loss_share": loss_share,
+        "accuracy_deg": lambda a, b: accuracy_deg(a, b, target_x_deg, target_y_deg),
+        "valid_rate_hz": lambda a, b: valid_rate_hz(a, b, window_s),
+    }
+    if metric not in measures:
+        raise DataError(f"moving: one of {', '.join(measures)} is expected, found {metric!r}")
+    values = np.full(t.size, np.nan)
+    if t.size < 2:
+        return values
+    interval_s = 1.0 / effective_rate_hz(t)
+    # A hundredth of an interval less, so that a time's last digit does not let in one sample more.
+    ends = np.searchsorted(t, t + window_s - 0.01 * interval_s)
+    for i in np.flatnonzero(t + window_s <= t[-1] + 1.01 * interval_s):
+        values[i] = measures[metric](x[i : ends[i]], y[i : ends[i]])
+    return values
 
 
 def _pair(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -66,7 +66,7 @@ class OnlineParameters:
     threshold."""
     end_confirm_s: float = 0.006
     """And stays there that long."""
-    onset_share: float = 0.15
+    onset_share: float = 0.05
     """An onset's time is that of the first step of at least this share of the largest step since."""
     max_saccade_s: float = 0.3
     """No saccade lasts longer: then it is the noise that has risen, and it is learned anew."""

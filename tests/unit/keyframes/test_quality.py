@@ -101,3 +101,54 @@ def test_bad_input_is_named() -> None:
         quality.sd_deg([1.0, 2.0], [1.0])
     with pytest.raises(DataError, match="probability"):
         quality.bcea_deg2([1.0, 2.0], [1.0, 3.0], probability=1.0)
+
+
+ETDQ_NAMES = {"rms_s2s_deg": "RMS-S2S", "sd_deg": "STD", "bcea_deg2": "BCEA"}
+
+
+@pytest.mark.parametrize("metric", sorted(ETDQ_NAMES))
+def test_moving_windows_agree_with_etdqualitizer(
+    gaze: tuple[FloatArray, FloatArray], metric: quality.Metric
+) -> None:
+    x, y = gaze
+    for rate_hz in (50.0, 333.0):
+        values = quality.moving(metric, 7.0 + np.arange(400) / rate_hz, x, y, window_s=40 / rate_hz)
+        assert np.isfinite(values).sum() == 361
+        theirs = etdq.precision_using_moving_window(x, y, 40, ETDQ_NAMES[metric])
+        assert np.nanmedian(values) == pytest.approx(theirs, abs=AGREES)
+
+
+def test_the_rate_of_valid_samples_agrees_with_etdqualitizer(gaze: tuple[FloatArray, FloatArray]) -> None:
+    x, y = gaze
+    assert quality.valid_rate_hz(x, y, 1.6) == pytest.approx(etdq.effective_frequency(x, y, 1.6), abs=AGREES)
+    expected_percent = etdq.data_loss_from_expected(x, y, 1.6, 250.0)
+    assert 100 * (1 - quality.valid_rate_hz(x, y, 1.6) / 250.0) == pytest.approx(expected_percent, abs=AGREES)
+
+
+def test_moving_windows_follow_time_and_not_the_number_of_samples() -> None:
+    t = np.array([0.0, 0.1, 0.2, 1.0, 1.1, 1.2])
+    x = np.array([0.0, np.nan, 0.0, 5.0, 5.0, 5.0])
+    y = np.zeros(6)
+    np.testing.assert_allclose(
+        quality.moving("loss_share", t, x, y, window_s=0.3), [1 / 3, 0.5, 0, 0, np.nan, np.nan]
+    )
+    np.testing.assert_allclose(
+        quality.moving("valid_rate_hz", t, x, y, window_s=0.2), [5, 5, 5, 10, 10, np.nan]
+    )
+    accuracy = quality.moving("accuracy_deg", t, x, y, window_s=0.1, target_x_deg=1.0)
+    np.testing.assert_allclose(accuracy, [1, np.nan, 1, 4, 4, 4], atol=1e-9)
+
+
+def test_moving_windows_of_too_little_or_wrong_input() -> None:
+    assert quality.moving("sd_deg", [], [], [], window_s=1.0).size == 0
+    assert np.isnan(quality.moving("sd_deg", [0.0, 0.1], [1.0, 1.0], [1.0, 1.0], window_s=1.0)).all()
+    with pytest.raises(DataError, match="one time per sample"):
+        quality.moving("sd_deg", [0.0], [1.0, 2.0], [1.0, 2.0], window_s=1.0)
+    with pytest.raises(DataError, match="positive window"):
+        quality.moving("sd_deg", [0.0], [1.0], [1.0], window_s=0.0)
+    with pytest.raises(DataError, match="found 'std'"):
+        quality.moving("std", [0.0], [1.0], [1.0], window_s=1.0)  # type: ignore[arg-type]
+    with pytest.raises(TimestampError, match="backward"):
+        quality.moving("sd_deg", [1.0, 0.0], [1.0, 1.0], [1.0, 1.0], window_s=0.1)
+    with pytest.raises(DataError, match="duration"):
+        quality.valid_rate_hz([1.0], [1.0], 0.0)
