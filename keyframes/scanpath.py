@@ -84,11 +84,11 @@ def covered_regions(
     radius of 0 or less.
     """
     reach = _Reach.of(fixations, radius_deg)
-    step = (np.arange(REGION_POINTS) + 0.5) / REGION_POINTS
+    at_y, at_x = (np.indices((REGION_POINTS, REGION_POINTS)).reshape(2, -1) + 0.5) / REGION_POINTS
     shares = {}
     for name, region in region_map.regions.items():
         x0, y0, x1, y1 = region.box
-        x, y = (a.ravel() for a in np.meshgrid(x0 + step * (x1 - x0), y0 + step * (y1 - y0)))
+        x, y = x0 + at_x * (x1 - x0), y0 + at_y * (y1 - y0)
         inside = region.contains(x, y)
         shares[name] = reach.share(x[inside], y[inside])
     return shares
@@ -145,7 +145,8 @@ class _Reach:
         """Return the share of points that an ellipse holds."""
         if self.unknown or not x.size:
             return float("nan")
-        return float(_any_holds(x, y, self.x, self.y, self.per_px_x, self.per_px_y).mean())
+        held = _any_holds(x, y, self.x, self.y, self.per_px_x, self.per_px_y)
+        return float(np.count_nonzero(held) / x.size)
 
 
 @numba.njit(cache=True)

@@ -193,15 +193,17 @@ def _first_hit(ordered: Sequence[Region], x: FloatArray, y: FloatArray) -> NDArr
     """Return the place of the first region that holds each point; ``len(ordered)`` where none does."""
     found = np.full(x.shape, len(ordered), np.intp)
     open_points = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    x, y = x[open_points], y[open_points]
     for place, region in enumerate(ordered):
         x0, y0, x1, y1 = region.box
-        px, py = x[open_points], y[open_points]
-        near = np.flatnonzero((px >= x0) & (px <= x1) & (py >= y0) & (py <= y1))
+        near = np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))
         if not near.size:
             continue
-        inside = near[region.contains(px[near], py[near])]
+        inside = near[region.contains(x[near], y[near])]
         found[open_points[inside]] = place
-        open_points = np.delete(open_points, inside)
+        left = np.ones(x.size, np.bool_)
+        left[inside] = False
+        open_points, x, y = open_points[left], x[left], y[left]
     return found
 
 

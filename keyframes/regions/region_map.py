@@ -7,6 +7,7 @@ import binascii
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -52,16 +53,14 @@ class Region:
     @property
     def box(self) -> Box:
         """The bounding box, half-open."""
-        xs, ys = [p[0] for p in self.polygon], [p[1] for p in self.polygon]
-        return min(xs), min(ys), max(xs), max(ys)
+        return _outline(self.polygon).box
 
     @property
     def area_px2(self) -> float:
         """Area: by the shoelace formula, or of the mask's cells."""
         if self.bitmap is not None:
             return self.bitmap.area_px2
-        x, y = np.asarray((*self.polygon, self.polygon[0]), np.float64).T
-        return float(abs(np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:])) / 2)
+        return _outline(self.polygon).area_px2
 
     def on_grid(self, *, width_px: int, height_px: int) -> NDArray[np.bool_]:
         """Return the region as an (height_px, width_px) mask: a pixel is in where its centre is."""
@@ -73,10 +72,30 @@ class Region:
         """Say which points lie inside (even-odd rule); any shape, NaN lies outside."""
         if self.bitmap is not None:
             return self.bitmap.contains(x_image_px, y_image_px)
-        x, y = np.broadcast_arrays(np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64))
-        corner_x, corner_y = np.ascontiguousarray(np.asarray(self.polygon, np.float64).T)
-        inside: NDArray[np.bool_] = points_in_polygon(x.ravel(), y.ravel(), corner_x, corner_y)
+        x, y = np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64)
+        if x.shape != y.shape:
+            x, y = np.broadcast_arrays(x, y)
+        outline = _outline(self.polygon)
+        inside: NDArray[np.bool_] = points_in_polygon(x.ravel(), y.ravel(), outline.x, outline.y)
         return inside.reshape(x.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outline:
+    """What is worked out of a polygon: its corners as arrays (k,), box and area."""
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    box: Box
+    area_px2: float
+
+
+@lru_cache(maxsize=1024)
+def _outline(polygon: tuple[tuple[float, float], ...]) -> _Outline:
+    x, y = np.ascontiguousarray(np.asarray(polygon, np.float64).T)
+    twice_area = np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:]) + x[-1] * y[0] - y[-1] * x[0]
+    box = (float(x.min()), float(y.min()), float(x.max()), float(y.max()))
+    return _Outline(x=x, y=y, box=box, area_px2=float(abs(twice_area) / 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
