@@ -102,10 +102,10 @@ def detect_adaptive(
 ) -> Detection:
     """Label fixations, saccades, post-saccadic oscillations and blinks.
 
-    noise_deg : RMS-S2S of the recording, for the record; the detector measures that of each stretch itself. The
-    measured parameters that it returns are those of the longest stretch.
+    noise_deg : RMS-S2S of the recording, as `noise_rms_s2s_deg` measures it; where a long loss divides the recording,
+    that of each stretch is measured instead. The measured parameters returned are those of the longest stretch.
     """
-    speed, moves, edges, longest = _movements(samples, parameters)
+    speed, moves, edges, longest = _movements(samples, noise_deg, parameters)
     p = parameters
     labels = label_blinks(samples, moves, p.drift_min_deg_per_s)
     label_saccades(
@@ -154,14 +154,18 @@ class _Stretch:
     smear: float = 0.0
 
 
-def _movements(samples: Samples, p: AdaptiveParameters) -> tuple[FloatArray, IntArray, FloatArray, _Stretch]:
+def _movements(
+    samples: Samples, noise_deg: float, p: AdaptiveParameters
+) -> tuple[FloatArray, IntArray, FloatArray, _Stretch]:
     """Return (m,) speed in deg/s, the movements as `find_movements` has them, and the longest stretch."""
     speed = np.full(samples.n, np.nan) if samples.n_lost else np.empty(samples.n)
     moves, edges = np.empty((samples.n // 2 + 1, 3), np.int64), np.empty(samples.n // 2 + 1)
     count = n_longest = 0
     longest = _Stretch(thresholds=_thresholds(speed[:0], p))
     for start, end in stretches_between_long_losses(samples):
-        half_window_s = half_window_for_noise_s(samples, noise_rms_s2s_deg(samples, start, end))
+        is_all = end - start == samples.n
+        stretch_noise_deg = noise_deg if is_all else noise_rms_s2s_deg(samples, start, end)
+        half_window_s = half_window_for_noise_s(samples, stretch_noise_deg)
         fill_speed(samples, start, end, half_window_s, speed)
         excess_s = max(half_window_s, samples.interval_s) - MIN_HALF_WINDOW_S
         here = _Stretch(

@@ -178,29 +178,28 @@ def _fill_speed(
             speed[a] = np.nan
             a += 1
             continue
-        # A stretch [a, b): first and last row valid, no loss in it longer than the bridge.
-        last, b = a, a + 1
-        while b < end and t[b] - t[last] - (0.0 if np.isnan(x[b]) else dt) <= longest_bridge:
-            if not np.isnan(x[b]):
-                last = b
-            b += 1
-        b = last + 1
-        # Rows of even times with no loss near are summed quickly, the others by their times.
+        # A stretch [a, b): first and last row valid, no loss in it longer than the bridge. Rows of even times with no
+        # loss near are summed quickly, the others by their times.
         todo = run = a
-        while run < b:
+        while True:
             run_end = run + 1
-            if not np.isnan(x[run]):
-                while run_end < b and abs(t[run_end] - t[run_end - 1] - dt) <= EVEN_SHARE * dt:
-                    if np.isnan(x[run_end]):
-                        break
-                    run_end += 1
+            while run_end < end and abs(t[run_end] - t[run_end - 1] - dt) <= EVEN_SHARE * dt:
+                if np.isnan(x[run_end]):
+                    break
+                run_end += 1
+            b = run_end
             if run_end - run >= 2 * k + MIN_EVEN_ROWS:
                 _by_times(t, x, y, scale_x, scale_y, a, b, todo, run + k, dt, k, speed)
                 _by_products(x, y, scale_x, scale_y, run + k, run_end - k, dt, k, speed)
                 todo = run_end - k
             run = run_end
+            while run < end and np.isnan(x[run]):
+                run += 1
+            if run == end or t[run] - t[b - 1] - dt > longest_bridge:
+                break
         _by_times(t, x, y, scale_x, scale_y, a, b, todo, b, dt, k, speed)
-        a = b
+        speed[b:run] = np.nan
+        a = run
 
 
 @numba.njit(cache=True)

@@ -71,17 +71,17 @@ def test_columns_are_what_plain_numpy_computes(varying: bool, method: str, pursu
             expected |= {"x_start_screen_px": xs[0], "y_start_screen_px": ys[0]}
             expected |= {"x_end_screen_px": x_end, "y_end_screen_px": y_end}
             expected |= {"peak_velocity_deg_per_s": np.nanmax(speed[inside])}
-            expected |= {"mean_velocity_deg_per_s": np.nanmean(speed[inside])}
+            expected |= {"mean_velocity_deg_per_s": float(np.nanmean(speed[inside]))}
             if moving:
                 right, up = (x_end - xs[0]) / sx.mean(), -(y_end - ys[0]) / sy.mean()
-                expected |= {"amplitude_deg": np.hypot(right, up)}
-                expected |= {"direction_deg": np.degrees(np.arctan2(up, right))}
+                expected |= {"amplitude_deg": float(np.hypot(right, up))}
+                expected |= {"direction_deg": float(np.degrees(np.arctan2(up, right)))}
             if row.kind in ("fixation", "pursuit"):
                 expected |= {"dispersion_deg": np.ptp(xs) / sx.mean() + np.ptp(ys) / sy.mean()}
                 steps = np.diff(x[inside]) / scale[0, inside][1:], np.diff(y[inside]) / scale[1, inside][1:]
                 steps_apart = step_ns[inside][:-1] <= 3 * interval_ns
                 squared = (steps[0] ** 2 + steps[1] ** 2)[steps_apart]
-                expected |= {"rms_s2s_deg": np.sqrt(np.nanmean(squared))}
+                expected |= {"rms_s2s_deg": float(np.sqrt(np.nanmean(squared)))}
         for name, value in expected.items():
             assert getattr(row, name) == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), name
 
