@@ -218,7 +218,7 @@ def _work_off(
     """Spread the readings over the engine and book what comes back."""
     task = functools.partial(curate_reading, store_root=store.root, config=config)
     engine = engine_for(min(jobs, max(len(work), 1)))
-    if progress is not None:
+    if progress is not None and work:
         progress(0, len(work), len(summary.failed))
     with contextlib.closing(engine.run(task, work)) as finished:
         for n_done, done in enumerate(finished, start=1):
