@@ -55,7 +55,7 @@ STATE: Final = np.dtype(
     [
         # Parameters, constant.
         ("n_scales", "i8"), ("lag_s", "f8", _SCALES), ("baseline_s", "f8", _SCALES),
-        ("noise_factor", "f8", _SCALES), ("floor_deg", "f8", _SCALES), ("coherence", "f8"),
+        ("noise_factor", "f8", _SCALES), ("floor_deg", "f8"), ("coherence", "f8"),
         ("noise_memory_s", "f8"), ("noise_clip", "f8"), ("learn_s", "f8"), ("settle_s", "f8"),
         ("settle_share", "f8"), ("end_share", "f8"), ("end_confirm_s", "f8"), ("onset_share", "f8"),
         ("max_saccade_s", "f8"), ("bridge_s", "f8"), ("after_loss_s", "f8"),
@@ -201,7 +201,7 @@ def _compare(s: Any) -> tuple[int, float, float]:
         dx, dy = -bx / width / s.px_per_deg_x, -by / width / s.px_per_deg_y
         distance = np.sqrt(dx * dx + dy * dy)
         s.distance_deg[k] = distance
-        if moving >= 0 or distance <= max(s.floor_deg[k], s.noise_factor[k] * np.sqrt(s.noise_deg2[k])):
+        if moving >= 0 or distance <= max(s.floor_deg, s.noise_factor[k] * np.sqrt(s.noise_deg2[k])):
             continue
         path = 0.0
         for j in range(s.at - lag, s.at):
@@ -245,7 +245,7 @@ def _in_saccade(s: Any, n_changes: int) -> int:
     t_s, distance = s.t_ring_s[s.at], s.distance_deg[0]
     if not np.isnan(distance):
         s.peak_deg = max(s.peak_deg, distance)
-    at_rest = max(s.end_share * s.peak_deg, s.floor_deg[0], s.noise_factor[0] * np.sqrt(s.noise_deg2[0]))
+    at_rest = max(s.end_share * s.peak_deg, s.floor_deg, s.noise_factor[0] * np.sqrt(s.noise_deg2[0]))
     if distance >= at_rest:
         s.below_since_s = np.nan
     elif np.isnan(s.below_since_s):
