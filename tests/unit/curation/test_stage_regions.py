@@ -297,6 +297,21 @@ def test_settings_that_are_off(tmp_path: Path, text: str, expected: str) -> None
     assert isinstance(caught.value, ConfigError)
 
 
+@pytest.mark.parametrize(
+    ("body_part", "asked"), [("", True), ('body_part = "chest"', True), ('body_part = "hip"', False)]
+)
+def test_the_atlas_is_asked_for_chests_only(
+    store: Store, tmp_path: Path, body_part: str, asked: bool
+) -> None:
+    (tmp_path / "own.toml").write_text(
+        f'name = "own-v1"\ntitle = "Own"\n{body_part}\noutside = {{ name = "x", letter = "X" }}\n'
+        'letters = [{ letter = "X", title = "rest" }]\n'
+        '[[groups]]\nname = "g"\nregions = [{ name = "spine", letter = "X" }]\n'
+    )
+    found = by_region(run(store, settings(scheme=str(tmp_path / "own.toml"))))
+    assert set(found) == ({"spine"} if asked else set())
+
+
 def test_the_fixations_left_of_a_border_are_in_the_region_left_of_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,7 +143,7 @@ def test_any_compressed_code_is_a_mask_or_a_coded_error(text: str) -> None:
 def test_compressed_codes_worked_by_hand() -> None:
     # 1024 = 0 + 0 * 32 + 1 * 1024: two groups that go on, then 1. 3 = 6 - 3, and -3 is 11101 in five bits.
     assert coco_counts("0PP1", NOWHERE) == [0, 1024]
-    assert coco_counts("061M", NOWHERE) == [0, 6, 1, 3]
+    assert coco_counts("561M", NOWHERE) == [5, 6, 1, 3]
 
 
 @given(st.text(st.sampled_from("0123456789 -x"), max_size=30))
