@@ -7,6 +7,9 @@ log-likelihood of every moment of gaze under a mixture of three densities: of th
 same windows score on the same gaze turned in time against the words is taken off, because shorter windows predict
 better whatever was said. No word is understood for it, so it holds for any language and any body part.
 
+Simulated readers with 36 or more sentences and leads of 0.7 to 4 s get theirs to 0.3 s. A lead near the time from one
+sentence to the next cannot be told from one shorter by that time: the same stretches, one sentence on.
+
 The eyes reach an object about 0.9 s before its name is said (Griffin and Bock 2000, Psychological Science 11:274-279);
 before a whole sentence it is longer: the published GazeX scripts take 2 s for everybody.
 """
