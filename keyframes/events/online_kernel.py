@@ -258,7 +258,7 @@ def _in_saccade(s: Any, n_changes: int) -> int:
             t_event_s = t_s
         else:
             span = _steps(s, s.lag_s[0]) + 0.5 * (_steps(s, s.baseline_s[0]) - 1)
-            t_event_s = max(s.below_since_s - 0.5 * span * s.interval_s, s.t_began_s + s.interval_s)
+            t_event_s = min(t_s, max(s.below_since_s - 0.5 * span * s.interval_s, s.t_began_s + s.interval_s))
         n_changes = _change(s, n_changes, FIXATION, t_event_s, t_s)
         s.x_first_px, s.y_first_px = s.x_ring_px[s.at], s.y_ring_px[s.at]
         s.settle_until_s = t_s + s.settle_s
