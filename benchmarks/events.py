@@ -17,6 +17,7 @@ import argparse
 import json
 import math
 import platform
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,10 @@ from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+# Not this script's own folder: keyframes.py in it would hide the package of that name.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().with_name("events_parts")))
 
 import numpy as np
 from events_cross_validation import CrossValidation, cross_validate, describe_scatter

@@ -3,7 +3,8 @@
 `detect` finds them in an array or a pandas frame, `on_images` puts them on the images of a reading.
 
 One file each: ``samples`` (checking the input), ``kinematics`` (velocity and noise), ``loss`` (blinks, bridging),
-``adaptive``, ``clustering`` (with ``segmentation`` and ``steps``), ``ivt``, ``idt`` (detectors), ``table``, ``detection`` (choosing one), ``images``.
+``adaptive``, ``clustering`` (with ``segmentation`` and ``steps``), ``ivt``, ``idt`` (detectors), ``table``,
+``detection`` (choosing one), ``images``.
 """
 
 from keyframes.events.detection import METHODS, Events, detect
