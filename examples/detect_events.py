@@ -1,4 +1,4 @@
-"""Find gaze events in an array and in a pandas frame.
+"""Find gaze events in an array and in a pandas frame, and while the samples arrive.
 
     python examples/detect_events.py
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from keyframes.events import detect
+from keyframes.events.online import OnlineDetector
 from keyframes.geometry import Display
 
 RATE_HZ = 500
@@ -53,6 +54,16 @@ def main() -> None:
     print("\nivt found", by_velocity.table.to_pandas().kind.value_counts().to_dict(), "with")
     for name, value in by_velocity.parameters.items():
         print(f"  {name} = {value:g}")
+
+    # Live: one sample at a time, or any chunk; what was said is never taken back.
+    print("\nonline")
+    live = OnlineDetector(per_deg_x, per_deg_y)
+    for sample in zip(t_s.tolist(), x_px.tolist(), y_px.tolist(), strict=True):
+        for message in live.push(*sample):
+            print(
+                f"  at {message.t_decided_s:.3f} s: {message.kind} {message.edge} of {message.t_event_s:.3f} s"
+                f" ({message.latency_s * 1000:.0f} ms ago)"
+            )
 
 
 if __name__ == "__main__":
