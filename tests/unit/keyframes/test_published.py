@@ -126,10 +126,11 @@ def test_the_window_has_both_its_ends_and_windows_overlap() -> None:
 
 def test_the_margins_are_left_out_in_x_and_in_y() -> None:
     gaze = make_gaze([(0.0, 1.0, 200.0, 200.0)], noise_px=0.0)
-    x = gaze.column("x_image_px").to_numpy().copy()
-    x[:40], x[-40:] = 20.5, 380.5
-    row = frames_of(gaze.set_column(1, "x_image_px", [x]), make_sentences((0.5, 1.0)))[0]
-    assert row["n_samples"] == 920
+    for place, axis in ((1, "x_image_px"), (2, "y_image_px")):
+        at = gaze.column(axis).to_numpy().copy()
+        at[:40], at[-30:] = 20.5, 380.5
+        row = frames_of(gaze.set_column(place, axis, [at]), make_sentences((0.5, 1.0)))[0]
+        assert row["n_samples"] == 930
 
 
 def test_lost_gaze_and_gaze_at_another_image_do_not_count() -> None:
