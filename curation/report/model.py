@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from curation.report.hints import Figure
 from curation.report.pictures import Picture
 
-__all__ = ["Card", "Finding", "ImageView", "Issue", "ReadingView", "SentenceView", "Summary"]
+__all__ = [
+    "Card",
+    "Finding",
+    "ImageView",
+    "Issue",
+    "LesionLook",
+    "LetterLook",
+    "ReadingView",
+    "SentenceView",
+    "Summary",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +99,32 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LetterLook:
+    """How one letter of the scheme was inspected on one image."""
+
+    letter: str
+    name: str
+    image_name: str
+    first: str
+    dwell: str
+    share: str
+    n_visits: int
+    covered: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LesionLook:
+    """What gaze did at one reference lesion."""
+
+    label: str
+    image_name: str
+    first: str
+    dwell: str
+    visits: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """One issue of the quality stage."""
 
@@ -110,6 +146,9 @@ class ReadingView:
     letter_names: tuple[tuple[str, str], ...]
     scheme: str
     dwell_by_letter: tuple[tuple[str, str], ...]
+    letter_looks: tuple[LetterLook, ...]
+    missed_regions: tuple[str, ...]
+    lesion_looks: tuple[LesionLook, ...]
     sentences: tuple[SentenceView, ...]
     figures: tuple[Figure, ...]
     issues: tuple[Issue, ...]

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curation.report.hints import DASH, hint_of_issue, number, quality_figure, span
+from curation.report.looks import lesion_looks, letter_looks, missed_regions
 from curation.report.model import Card, Finding, ImageView, Issue, ReadingView, SentenceView, Summary
 from curation.report.pictures import Picture, decoded, figure_picture, figure_svg, grey_picture
 from curation.report.sources import KEYFRAME_PX, Row
@@ -57,17 +58,24 @@ def view_of(row: Row) -> ReadingView:
     pictures = _pictures(row)
     trajectory = _table(row["trajectory"], _TRAJECTORY)
     has_visits = trajectory.num_rows > 0
+    names = {index: _name_of(info) for index, info in images.items()}
+    scheme = row["region_scheme"] or ""
     return ReadingView(
         reading_id=row["reading_id"],
         facts=_facts(row),
         images=tuple(_image_view(row, info, pictures.get(index)) for index, info in images.items()),
         timeline=_timeline(row, trajectory, lanes) if has_visits or row["sentences"] else None,
-        transitions=figure_svg(plot.transition_matrix(trajectory, letters=list(lanes), title=None))
+        transitions=figure_svg(
+            plot.transition_matrix(trajectory, letters=list(lanes), names=lanes, scheme=scheme, title=None)
+        )
         if has_visits
         else None,
         letter_names=tuple(lanes.items()),
-        scheme=row["region_scheme"] or "",
+        scheme=scheme,
         dwell_by_letter=_dwell_by_letter(row, lanes),
+        letter_looks=letter_looks(row, lanes, names),
+        missed_regions=missed_regions(row),
+        lesion_looks=lesion_looks(row, names),
         sentences=_sentences(row, images, pictures),
         figures=tuple(
             quality_figure(q["metric"], q["value"], q["unit"])
@@ -84,7 +92,13 @@ def view_of(row: Row) -> ReadingView:
 
 
 _TRAJECTORY = pa.schema(
-    [("order", pa.int32()), ("letter", pa.string()), ("t_start_ns", pa.int64()), ("t_end_ns", pa.int64())]
+    [
+        ("order", pa.int32()),
+        ("letter", pa.string()),
+        ("image_index", pa.int16()),
+        ("t_start_ns", pa.int64()),
+        ("t_end_ns", pa.int64()),
+    ]
 )
 _SENTENCES = pa.schema([("text", pa.string()), ("t_start_ns", pa.int64()), ("t_end_ns", pa.int64())])
 _FIXATIONS = pa.schema(
