@@ -36,6 +36,8 @@ MAX_CHANGES: Final = 2
 
 RING: Final = 256
 """Samples kept: at 5 kHz, the highest rate that the detectors take, 50 ms."""
+RING_MASK: Final = RING - 1
+"""Of a power of two: a place's remainder without a division, for negative places too."""
 
 MIN_NOISE_SAMPLES: Final = 5
 """Fewer say nothing of the noise, whatever the rate."""
@@ -105,7 +107,7 @@ def advance(box: Record, t_s: float, x_px: float, y_px: float) -> int:
         s.quiet_until_s = t_s + s.after_loss_s
         n_changes = _change(s, n_changes, FIXATION, t_s, t_s)
         s.x_first_px, s.y_first_px = x_px, y_px
-    s.at = (s.at + 1) % RING
+    s.at = (s.at + 1) & RING_MASK
     s.n_ring = min(s.n_ring + 1, RING)
     s.t_ring_s[s.at], s.x_ring_px[s.at], s.y_ring_px[s.at] = t_s, x_px, y_px
     if s.n_ring == 1:
@@ -196,8 +198,8 @@ def _compare(s: Any) -> tuple[int, float, float]:
             continue
         bx = by = 0.0
         for j in range(s.at - lag - width + 1, s.at - lag + 1):
-            bx += s.x_ring_px[j % RING] - x0
-            by += s.y_ring_px[j % RING] - y0
+            bx += s.x_ring_px[j & RING_MASK] - x0
+            by += s.y_ring_px[j & RING_MASK] - y0
         dx, dy = -bx / width / s.px_per_deg_x, -by / width / s.px_per_deg_y
         distance = np.sqrt(dx * dx + dy * dy)
         s.distance_deg[k] = distance
@@ -206,10 +208,10 @@ def _compare(s: Any) -> tuple[int, float, float]:
         path = 0.0
         for j in range(s.at - lag, s.at):
             path += np.hypot(
-                (s.x_ring_px[(j + 1) % RING] - s.x_ring_px[j % RING]) / s.px_per_deg_x,
-                (s.y_ring_px[(j + 1) % RING] - s.y_ring_px[j % RING]) / s.px_per_deg_y,
+                (s.x_ring_px[(j + 1) & RING_MASK] - s.x_ring_px[j & RING_MASK]) / s.px_per_deg_x,
+                (s.y_ring_px[(j + 1) & RING_MASK] - s.y_ring_px[j & RING_MASK]) / s.px_per_deg_y,
             )
-        j = (s.at - lag) % RING
+        j = (s.at - lag) & RING_MASK
         net = np.hypot((x0 - s.x_ring_px[j]) / s.px_per_deg_x, (y0 - s.y_ring_px[j]) / s.px_per_deg_y)
         if net >= s.coherence * path:
             moving, move_x, move_y = k, dx / distance, dy / distance
@@ -233,9 +235,9 @@ def _in_fixation(s: Any, n_changes: int, scale: int, dx: float, dy: float) -> in
     _learn_noise(s, knows_noise)
     # The sample that no onset decided from here on can reach back to.
     j = s.at - _steps(s, s.lag_s[s.n_scales - 1])
-    if s.n_ring > s.at - j and s.t_ring_s[j % RING] >= s.t_began_s:
-        s.x_sum_px += s.x_ring_px[j % RING] - s.x_first_px
-        s.y_sum_px += s.y_ring_px[j % RING] - s.y_first_px
+    if s.n_ring > s.at - j and s.t_ring_s[j & RING_MASK] >= s.t_began_s:
+        s.x_sum_px += s.x_ring_px[j & RING_MASK] - s.x_first_px
+        s.y_sum_px += s.y_ring_px[j & RING_MASK] - s.y_first_px
         s.n_sum += 1
     return n_changes
 
@@ -286,13 +288,13 @@ def _onset_s(s: Any, dx: float, dy: float) -> float:
     largest = 0.0
     j = s.at
     for back in range(s.n_ring - 1):
-        step = (s.x_ring_px[j] - s.x_ring_px[(j - 1) % RING]) / s.px_per_deg_x * dx + (
-            s.y_ring_px[j] - s.y_ring_px[(j - 1) % RING]
+        step = (s.x_ring_px[j] - s.x_ring_px[(j - 1) & RING_MASK]) / s.px_per_deg_x * dx + (
+            s.y_ring_px[j] - s.y_ring_px[(j - 1) & RING_MASK]
         ) / s.px_per_deg_y * dy
         largest = max(largest, step)
-        if step < s.onset_share * largest or s.t_ring_s[(j - 1) % RING] < s.t_began_s:
+        if step < s.onset_share * largest or s.t_ring_s[(j - 1) & RING_MASK] < s.t_began_s:
             if back == 0:
                 break
-            return float(s.t_ring_s[(j + 1) % RING])
-        j = (j - 1) % RING
+            return float(s.t_ring_s[(j + 1) & RING_MASK])
+        j = (j - 1) & RING_MASK
     return float(s.t_ring_s[s.at])
