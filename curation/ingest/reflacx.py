@@ -42,7 +42,7 @@ from keyframes.reading import IMAGES, WORDS, Reading, ReadingMeta, Tracker
 
 __all__ = ["ReflacxIngester"]
 
-LICENCE = "PhysioNet credentialed, reflacx-xray-localization 1.0.0"
+LICENCE = "PhysioNet Credentialed Health Data License"
 READER_CODE = "reflacx"
 """Five people; nothing tells which of them read."""
 MAIN = "main_data"

@@ -315,6 +315,10 @@ def test_ingest_and_run_from_the_command_line(tree: Path, tmp_path: Path, profil
     for row in rows:
         assert (row["time_origin"], row["access_tier"]) == ("audio_start", "credentialed")
         assert {frame["profile"] for frame in stored_keyframes(opened, row["reading_id"])} == {profile}
+        assert row["source_licence"] == "PhysioNet Credentialed Health Data License"
+        record = opened.stage_record(row["reading_id"], "events")
+        assert record is not None
+        assert record["notes"]["frame"] == "screen", "the zoom must not look like a saccade"
         holistic = [frame for frame in row["keyframes"] if frame["kind"] == "holistic"]
         assert len(holistic) == 2
         for frame in holistic:
