@@ -263,9 +263,9 @@ MAKERS: list[Callable[[Path], Case]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-    made = request.param(tmp_path)
+@pytest.fixture(scope="module", params=MAKERS, ids=lambda make: make.__name__)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    made = request.param(tmp_path_factory.mktemp("provider"))
     assert isinstance(made, Case)
     return made
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -16,12 +15,16 @@ import pytest
 from PIL import Image
 
 from curation.cli import cli
+from curation.config import load_config
+from curation.plan import plan_reading
 from curation.report.hints import DASH
 from curation.report.view import view_of
+from curation.stages import STAGES
 from gazecapture.console import run_command
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.radiograph.film import Film
 from gazecapture.radiograph.regions import from_atlas
+from gazecapture.store import Store
 from keyframes.errors import ExitCode
 from keyframes.regions.schemes import load_scheme
 
@@ -35,6 +38,12 @@ scheme = "{scheme}"
 format = "label-map"
 path = "labels"
 names = {{ 1 = "breast", 2 = "fibroglandular tissue", 3 = "pectoral muscle", 4 = "nipple" }}
+"""
+QUICK = """
+[export]
+formats = ["parquet"]
+[privacy]
+originals = false
 """
 OWN = """
 name = "two-sides-v1"
@@ -95,7 +104,7 @@ def work(generator: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def run(work: Path, tmp_path: Path, settings: str) -> list[dict[str, Any]]:
     """Curate a copy of the store with these settings and return the rows of its dataset."""
     folder = Path(shutil.copytree(work, tmp_path / "work"))
-    (folder / "settings.toml").write_text(settings)
+    (folder / "settings.toml").write_text(settings + QUICK)
     for name in ("store", "out"):
         assert not (folder / name / "dataset.json").exists()
     command = [
@@ -144,15 +153,11 @@ def test_a_mammogram_is_read_by_its_own_regions_and_letters(work: Path, tmp_path
 
 
 def test_without_a_provider_that_knows_breasts_there_are_no_regions(work: Path, tmp_path: Path) -> None:
-    for number, scheme in enumerate(
-        ("mammo-v1", "gazex-v1")
-    ):  # not even where the scheme is left at its default
-        (tmp_path / str(number)).mkdir()
-        rows = run(work, tmp_path / str(number), f'[regions]\nscheme = "{scheme}"\n')
-        for row in rows:
-            assert row["regions"] == []
-            assert {f["letter"] for f in row["fixations"]} <= {None}
-            assert row["trajectory"] == []
+    rows = run(work, tmp_path, "")  # not even where the scheme is left at its default
+    for row in rows:
+        assert row["regions"] == []
+        assert {f["letter"] for f in row["fixations"]} <= {None}
+        assert row["trajectory"] == []
     assert view_of(rows[0]).letter_names == ((DASH, "no regions"),)
 
 
@@ -166,25 +171,13 @@ def test_a_scheme_of_the_user_s_own_is_found_beside_the_settings(work: Path, tmp
         assert {f["letter"] for f in row["fixations"] if f["letter"]} <= {"Y", "Z"}
     folder = tmp_path / "a" / "work"
     assert str(tmp_path).encode() not in b"".join(p.read_bytes() for p in (folder / "out").glob("*.json"))
-    planned = ["status", "--store", str(folder / "store"), "--json"]
-    assert run_command(cli, planned) == ExitCode.OK
+    config = load_config(folder / "settings.toml")
+    store = Store.open(folder / "store")
+    reading_id = store.reading_ids()[0]
+    assert plan_reading(store, reading_id, config, stages=STAGES).todo == ()
     (folder / "own.toml").write_text(OWN.replace('letter = "Y" }]', 'letter = "Z" }]'))
-    records = [json.loads(p.read_text()) for p in folder.glob("store/*/stages/regions/stage.json")]
-    before = {record["key"] for record in records}
-    command = [
-        "run",
-        "--store",
-        folder / "store",
-        "--out",
-        folder / "out",
-        "-c",
-        folder / "settings.toml",
-        "-j",
-        "1",
-    ]
-    assert run_command(cli, [str(part) for part in command]) == ExitCode.OK
-    after = {json.loads(p.read_text())["key"] for p in folder.glob("store/*/stages/regions/stage.json")}
-    assert before.isdisjoint(after), "the scheme's content is an input of the stage"
+    (first, *_) = plan_reading(store, reading_id, config, stages=STAGES).todo
+    assert (first.stage, first.reason) == ("regions", "settings changed: scheme_hash")
 
 
 @pytest.mark.shared
