@@ -6,6 +6,7 @@ says by which sentences, events and settings it was fitted; while these stay the
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -107,18 +108,19 @@ def fit_leads(
     n_readings = sum(len(reader.reading_ids) for reader in work)
     task = functools.partial(_fit, store_root=store.root, config=config)
     engine = engine_for(max(1, min(jobs, len(work), n_readings // _READINGS_PER_JOB)))
-    for done in engine.run(task, work):
-        if done.result is None:
-            raise RecordingError(
-                "the process that fitted a reader's gaze lead died, twice",
-                hint="Run with fewer jobs (-j) if memory is short.",
-                record=done.item.code,
-                code="GT-WORKER-LOST",
-            )
-        make_private_folder(store.root / READERS_FOLDER)
-        content = {**done.result.to_dict(), "inputs": done.item.inputs}
-        write_json_atomically(_path(store, done.item.code), content)
-        found.append(done.result)
+    with contextlib.closing(engine.run(task, work)) as finished:
+        for done in finished:
+            if done.result is None:
+                raise RecordingError(
+                    "the process that fitted a reader's gaze lead died, twice",
+                    hint="Run with fewer jobs (-j) if memory is short.",
+                    record=done.item.code,
+                    code="GT-WORKER-LOST",
+                )
+            make_private_folder(store.root / READERS_FOLDER)
+            content = {**done.result.to_dict(), "inputs": done.item.inputs}
+            write_json_atomically(_path(store, done.item.code), content)
+            found.append(done.result)
     return sorted(found, key=lambda lead: lead.reader_code)
 
 
