@@ -115,7 +115,7 @@ def clip_of(n_frames: int) -> pa.Table:
     return pa.Table.from_pylist([row], schema=CLIPS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     n_frames=st.integers(1, 30),
     n_shuffles=st.integers(0, 7),

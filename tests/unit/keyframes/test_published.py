@@ -255,7 +255,7 @@ place = st.floats(-12, 60, allow_nan=False)
 sigma = st.sampled_from([0.4, 1.0, 2.5, 7.0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(spots=st.lists(st.tuples(place, place, sigma, sigma), min_size=1, max_size=30))
 def test_maps_are_sums_of_cut_gaussians(spots: list[tuple[float, float, float, float]]) -> None:
     x, y, sigma_x, sigma_y = (np.array(values) for values in zip(*spots, strict=True))
@@ -265,7 +265,7 @@ def test_maps_are_sums_of_cut_gaussians(spots: list[tuple[float, float, float, f
     np.testing.assert_allclose(made.map(50, 40), map_by_the_book(spots, 50, 40), rtol=1e-12, atol=1e-300)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(samples=st.lists(st.tuples(place, place), min_size=1, max_size=40), data=st.data())
 def test_the_nearest_position_is_found(samples: list[tuple[float, float]], data: st.DataObject) -> None:
     pixels = data.draw(st.sets(st.tuples(st.integers(0, 49), st.integers(0, 39)), min_size=1, max_size=60))
@@ -278,7 +278,7 @@ def test_the_nearest_position_is_found(samples: list[tuple[float, float]], data:
     np.testing.assert_allclose(distance, least, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     n=st.integers(1, 250),
