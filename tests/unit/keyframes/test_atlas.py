@@ -157,6 +157,7 @@ NOTHING = {
     "lying": np.rot90(Drawn().picture()).copy(),
     "upside down": Drawn().picture()[::-1].copy(),
     "one lung": Drawn().picture()[:, :350].copy(),
+    "blurred": ndimage.gaussian_filter(Drawn().picture(), 45),
 }
 
 
@@ -266,5 +267,6 @@ def test_real_films_inverted_lying_or_halved_are_not_taken_for_a_thorax(shared: 
             np.rot90(grey, 3),
             grey[::-1],
             grey[:, : grey.shape[1] // 2],
+            ndimage.gaussian_filter(grey, 0.04 * grey.shape[1]),
         ):
             assert atlas.fit(np.ascontiguousarray(wrong)).confidence < atlas.FOUND_CONFIDENCE
