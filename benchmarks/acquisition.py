@@ -19,6 +19,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+# Not this script's own folder: keyframes.py in it would hide the package of that name.
+sys.path.pop(0)
+
 import numpy as np
 import pyarrow as pa
 

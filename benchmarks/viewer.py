@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+# Not this script's own folder: keyframes.py in it would hide the package of that name.
+sys.path.pop(0)
 
 import numpy as np
 from PIL import Image
