@@ -1,15 +1,18 @@
 """Gaze events: fixations, saccades, post-saccadic oscillations, blinks and losses.
 
-`detect` finds them in an array or a pandas frame, `on_images` puts them on the images of a reading.
+`detect` finds them in columns, `detect_frame` in a pandas frame of one eye or two, `OnlineDetector` while samples
+arrive; `on_images` puts them on the images of a reading.
 
 One file each: ``samples`` (checking the input), ``kinematics`` (velocity and noise), ``loss`` (blinks, bridging),
 ``adaptive``, ``clustering`` (with ``segmentation`` and ``steps``), ``ivt``, ``idt`` (detectors), ``table``,
-``detection`` (choosing one), ``images``.
+``detection`` (choosing one), ``online`` (with ``online_kernel``), ``eyes``, ``images``.
 """
 
 from keyframes.events.detection import METHODS, Events, detect
+from keyframes.events.eyes import detect_frame
 from keyframes.events.images import on_images
 from keyframes.events.labels import BLINK, FIXATION, NONE, PSO, PURSUIT, SACCADE
+from keyframes.events.online import OnlineDetector
 
 __all__ = [
     "BLINK",
@@ -20,6 +23,8 @@ __all__ = [
     "PURSUIT",
     "SACCADE",
     "Events",
+    "OnlineDetector",
     "detect",
+    "detect_frame",
     "on_images",
 ]

@@ -24,7 +24,7 @@ from keyframes.events.online_kernel import (
     advance,
     advance_all,
 )
-from keyframes.events.samples import MIN_PX_PER_DEG, GazeInput, _column
+from keyframes.events.samples import MIN_PX_PER_DEG, GazeInput, column
 
 __all__ = ["OnlineDetector", "OnlineMessage", "OnlineParameters"]
 
@@ -189,9 +189,9 @@ class OnlineDetector:
             if n < 0:
                 raise self._refused(float(t_s), 0)
             return self._said(self._state["changes"][0][:n])
-        t = _column(np.atleast_1d(t_s) if np.ndim(t_s) == 0 else t_s, "t_s")
+        t = column(np.atleast_1d(t_s) if np.ndim(t_s) == 0 else t_s, "t_s")
         x, y = (
-            _column(np.atleast_1d(v) if np.ndim(v) == 0 else v, name, t.size)
+            column(np.atleast_1d(v) if np.ndim(v) == 0 else v, name, t.size)
             for v, name in ((x_px, "x_px"), (y_px, "y_px"))
         )
         out: Record = np.zeros(MAX_CHANGES * t.size, CHANGE)

@@ -16,7 +16,7 @@ from keyframes.events.runs import runs_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GazeInput", "Samples", "prepare"]
+__all__ = ["GazeInput", "Samples", "column", "prepare"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -149,9 +149,9 @@ def prepare(
     Raises DataError (shape, no numbers), TimestampError (not finite, backward, out of range, or a median rate
     outside 10 to 5000 Hz), GeometryError (a scale that is not positive, or none at all).
     """
-    t = _column(t_s, "t_s")
+    t = column(t_s, "t_s")
     n = t.size
-    x_given, y_given = _column(x_px, "x_px", n), _column(y_px, "y_px", n)
+    x_given, y_given = column(x_px, "x_px", n), column(y_px, "y_px", n)
     scale_x, scale_y = _scale(px_per_deg_x, "px_per_deg_x", n), _scale(px_per_deg_y, "px_per_deg_y", n)
     edges_ns, edges_s, x, y = np.empty(n + 1, np.int64), np.empty(n + 1), np.empty(n), np.empty(n)
     n_wrong, n_backward, n_equal, longest_ns, n_off, n_unscaled = _read(
@@ -243,7 +243,7 @@ def _read(
     return n_wrong, n_backward, n_equal, longest, n_off, n_unscaled
 
 
-def _column(values: GazeInput, name: str, n: int | None = None) -> FloatArray:
+def column(values: GazeInput, name: str, n: int | None = None) -> FloatArray:
     """Return a (n,) float64 array, pandas' missing values as NaN. Raises DataError."""
     # pandas is told by what it offers, so that importing this does not import it; Arrow columns have no dtype.
     from_pandas = getattr(values, "to_numpy", None) if hasattr(values, "dtype") else None
@@ -267,13 +267,13 @@ def _column(values: GazeInput, name: str, n: int | None = None) -> FloatArray:
 def _scale(values: GazeInput, name: str, n: int) -> FloatArray:
     """Return (1,) or (n,) px per degree; NaN = unknown. Raises GeometryError for one that is not positive."""
     if np.ndim(values) == 0:
-        scalar = float(_column(np.asarray([values]), name)[0])
+        scalar = float(column(np.asarray([values]), name)[0])
         if not (np.isfinite(scalar) and scalar >= MIN_PX_PER_DEG):
             raise GeometryError(
                 f"{name}: a positive number is expected, found {scalar:g}", code="GT-NO-DEGREES"
             )
         return np.full(1, scalar)
-    array = _column(values, name, n)
+    array = column(values, name, n)
     wrong = np.flatnonzero(array < MIN_PX_PER_DEG)
     if wrong.size:
         raise GeometryError(
