@@ -10,8 +10,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 demo: $(VENV)/.demo-ready
 	$(BIN)/gazecapture demo --out $(DEMO_OUT)
 
+# Two at a time, whole files together: many tests wait for a stream or a process, and files share what they made.
 test: $(VENV)/.test-ready lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .
