@@ -38,7 +38,7 @@ class OnlineParameters:
     """What shapes the online detector, in seconds, degrees and multiples of the measured noise.
 
     Fitted on the images of Lund2013 at 500 Hz: of the saccades that two coders agree on 99.2 % are found, half of them
-    within 4 ms and 95 % within 6 ms, with 0.15 false alarms per s of fixation (noise factors, floor, memory and clip
+    within 4 ms and 95 % within 6 ms, with 0.13 false alarms per s of fixation (noise factors, floor, memory and clip
     fitted without the recording that they are tried on: 99.2 %, 4 and 6.2 ms, 0.18).
     """
 
@@ -75,6 +75,15 @@ class OnlineParameters:
     """Lost gaze that is no longer leaves the state as it is."""
     after_loss_s: float = 0.04
     """After gaze came back, in which the lid still moves it: no onset is given."""
+    doubt_s: float = 0.25
+    """After a movement that gaze came back from, which is what a glitch of the tracker looks like: they come in bursts,
+    which lasts about as long as a fixation. Until then an onset is given only when the movement has held."""
+    return_share: float = 0.33
+    """Gaze came back where a saccade leaves less than this share of its reach; overshoot and ringing leave more."""
+    hold_s: float = 0.002
+    """Movement holds that long, at least one sample; glitches rarely do."""
+    hold_share: float = 0.8
+    """And stays at least this share as far as it was; noise, a fifth of a movement or less, takes away no more."""
 
     def __post_init__(self) -> None:
         sizes = {len(v) for v in (self.lag_s, self.baseline_s, self.noise_factor)}
@@ -137,6 +146,7 @@ class OnlineDetector:
                 self._state[name] = value
         self._state["n_scales"] = len(self.parameters.lag_s)
         self._state["settle_until_s"] = self._state["quiet_until_s"] = -np.inf
+        self._state["doubt_until_s"] = -np.inf
         self._state["t_began_s"] = self._state["lost_since_s"] = np.nan
         # Compiled, or loaded, before the first sample comes.
         advance(np.zeros(1, STATE), 0.0, 0.0, 0.0)

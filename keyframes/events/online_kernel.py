@@ -61,6 +61,7 @@ STATE: Final = np.dtype(
         ("noise_memory_s", "f8"), ("noise_clip", "f8"), ("learn_s", "f8"), ("settle_s", "f8"),
         ("settle_share", "f8"), ("end_share", "f8"), ("end_confirm_s", "f8"), ("onset_share", "f8"),
         ("max_saccade_s", "f8"), ("bridge_s", "f8"), ("after_loss_s", "f8"),
+        ("doubt_s", "f8"), ("return_share", "f8"), ("hold_s", "f8"), ("hold_share", "f8"),
         # What the caller may change between pushes.
         ("px_per_deg_x", "f8"), ("px_per_deg_y", "f8"),
         # Memory.
@@ -68,6 +69,8 @@ STATE: Final = np.dtype(
         ("label", "i8"), ("t_began_s", "f8"), ("lost_since_s", "f8"), ("quiet_until_s", "f8"),
         ("settle_until_s", "f8"), ("peak_deg", "f8"), ("below_since_s", "f8"), ("n_noise", "i8"),
         ("noise_deg2", "f8", _SCALES), ("distance_deg", "f8", _SCALES),
+        ("from_x_px", "f8"), ("from_y_px", "f8"), ("reach_deg", "f8"), ("doubt_until_s", "f8"), ("n_seen", "i8"),
+        ("seen_onset_s", "f8"), ("seen_peak_deg", "f8"),
         ("x_sum_px", "f8"), ("y_sum_px", "f8"), ("n_sum", "i8"), ("x_first_px", "f8"), ("y_first_px", "f8"),
         ("n_ring", "i8"), ("at", "i8"), ("t_ring_s", "f8", (RING,)), ("x_ring_px", "f8", (RING,)),
         ("y_ring_px", "f8", (RING,)),
@@ -154,6 +157,7 @@ def _steps(s: Any, duration_s: float) -> int:
 @numba.njit(cache=True)
 def _forget_ring(s: Any, lost_since_s: float) -> None:
     s.n_ring = 0
+    s.n_seen = 0
     s.lost_since_s = lost_since_s
 
 
@@ -222,12 +226,29 @@ def _compare(s: Any) -> tuple[int, float, float]:
 def _in_fixation(s: Any, n_changes: int, scale: int, dx: float, dy: float) -> int:
     t_s = s.t_ring_s[s.at]
     knows_noise = s.n_noise >= MIN_NOISE_SAMPLES and s.n_noise * s.interval_s >= s.learn_s
+    if s.n_seen > 0:
+        if _is_held(s):
+            s.seen_peak_deg = max(s.seen_peak_deg, s.distance_deg[0])
+            s.n_seen += 1
+            if s.n_seen <= _steps(s, s.hold_s):
+                return n_changes
+            s.peak_deg, s.below_since_s = s.seen_peak_deg, np.nan
+            s.n_seen = 0
+            return _change(s, n_changes, SACCADE, s.seen_onset_s, t_s)
+        s.n_seen = 0
+        s.doubt_until_s = t_s + s.doubt_s
     if scale >= 0:
         if (
             knows_noise
             and t_s >= s.quiet_until_s
             and (t_s >= s.settle_until_s or s.distance_deg[0] >= s.settle_share * s.peak_deg)
         ):
+            s.reach_deg = s.distance_deg[scale]
+            s.from_x_px = s.x_ring_px[s.at] - s.reach_deg * dx * s.px_per_deg_x
+            s.from_y_px = s.y_ring_px[s.at] - s.reach_deg * dy * s.px_per_deg_y
+            if t_s < s.doubt_until_s:
+                s.n_seen, s.seen_onset_s, s.seen_peak_deg = 1, _onset_s(s, dx, dy), s.distance_deg[0]
+                return n_changes
             s.peak_deg, s.below_since_s = s.distance_deg[0], np.nan
             return _change(s, n_changes, SACCADE, _onset_s(s, dx, dy), t_s)
         if knows_noise:
@@ -243,8 +264,28 @@ def _in_fixation(s: Any, n_changes: int, scale: int, dx: float, dy: float) -> in
 
 
 @numba.njit(cache=True)
+def _from_start_deg(s: Any, at: int) -> tuple[float, float]:
+    """Return how far a sample is from where the last movement began, in x and y."""
+    return (
+        (s.x_ring_px[at & RING_MASK] - s.from_x_px) / s.px_per_deg_x,
+        (s.y_ring_px[at & RING_MASK] - s.from_y_px) / s.px_per_deg_y,
+    )
+
+
+@numba.njit(cache=True)
+def _is_held(s: Any) -> bool:
+    """Say whether gaze is still where it was when the movement was seen, or farther."""
+    x, y = _from_start_deg(s, s.at)
+    x_seen, y_seen = _from_start_deg(s, s.at - s.n_seen)
+    return bool(x * x_seen + y * y_seen >= s.hold_share * (x_seen**2 + y_seen**2))
+
+
+@numba.njit(cache=True)
 def _in_saccade(s: Any, n_changes: int) -> int:
     t_s, distance = s.t_ring_s[s.at], s.distance_deg[0]
+    x_deg, y_deg = _from_start_deg(s, s.at)
+    away_deg = np.hypot(x_deg, y_deg)
+    s.reach_deg = max(s.reach_deg, away_deg)
     if not np.isnan(distance):
         s.peak_deg = max(s.peak_deg, distance)
     at_rest = max(s.end_share * s.peak_deg, s.floor_deg, s.noise_factor[0] * np.sqrt(s.noise_deg2[0]))
@@ -260,6 +301,8 @@ def _in_saccade(s: Any, n_changes: int) -> int:
             t_event_s = t_s
         else:
             span = _steps(s, s.lag_s[0]) + 0.5 * (_steps(s, s.baseline_s[0]) - 1)
+            if away_deg < s.return_share * s.reach_deg:
+                s.doubt_until_s = t_s + s.doubt_s
             t_event_s = min(t_s, max(s.below_since_s - 0.5 * span * s.interval_s, s.t_began_s + s.interval_s))
         n_changes = _change(s, n_changes, FIXATION, t_event_s, t_s)
         s.x_first_px, s.y_first_px = s.x_ring_px[s.at], s.y_ring_px[s.at]
