@@ -78,7 +78,7 @@ class OnlineParameters:
     doubt_s: float = 0.25
     """After a movement that gaze came back from, which is what a glitch of the tracker looks like: they come in bursts,
     which lasts about as long as a fixation. Until then an onset is given only when the movement has held."""
-    return_share: float = 0.33
+    return_share: float = 0.25
     """Gaze came back where a saccade leaves less than this share of its reach; overshoot and ringing leave more."""
     hold_s: float = 0.002
     """Movement holds that long, at least one sample; glitches rarely do."""

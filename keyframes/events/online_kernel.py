@@ -235,8 +235,12 @@ def _in_fixation(s: Any, n_changes: int, scale: int, dx: float, dy: float) -> in
             s.peak_deg, s.below_since_s = s.seen_peak_deg, np.nan
             s.n_seen = 0
             return _change(s, n_changes, SACCADE, s.seen_onset_s, t_s)
+        # A glitch: it must not go on as a part of the baselines, from which its end would look like movement too.
+        for j in range(s.at - s.n_seen, s.at):
+            s.x_ring_px[j & RING_MASK], s.y_ring_px[j & RING_MASK] = s.from_x_px, s.from_y_px
         s.n_seen = 0
         s.doubt_until_s = t_s + s.doubt_s
+        scale, dx, dy = _compare(s)
     if scale >= 0:
         if (
             knows_noise

@@ -57,7 +57,7 @@ def test_finds_every_saccade_soon_at_any_rate(rate_hz: float, noise_deg: float, 
     late_s = np.array([m.t_decided_s for m in found]) - onsets
     assert (late_s > 0).all()
     assert np.median(late_s) < latency_s
-    assert np.abs(np.median([m.t_event_s for m in found] - onsets)) < max(0.006, 1.5 / rate_hz)
+    assert np.abs(np.median([m.t_event_s for m in found] - onsets)) < max(0.006, 1.0 / rate_hz)
 
 
 def test_a_fixation_s_message_has_its_time_and_mean_place() -> None:
@@ -88,6 +88,43 @@ def test_a_scale_of_one_s_own_is_what_counts() -> None:
     far = OnlineDetector(SCALE[0] * 100, SCALE[1] * 100).push(t, x, y)
     assert not of(far, "saccade", "onset")
     assert len(onsets)
+
+
+@pytest.mark.parametrize("size_px", [30.0, -200.0])
+def test_a_burst_of_glitches_is_announced_once(size_px: float) -> None:
+    rng = np.random.default_rng(7)
+    x = rng.normal(900.0, 0.8, 1000)
+    at = 400 + np.cumsum(rng.integers(20, 60, 12))
+    x[at] += size_px
+    found = of(
+        OnlineDetector(*SCALE).push(np.arange(1000) / 500, x, np.full(1000, 600.0)), "saccade", "onset"
+    )
+    assert [m.t_decided_s for m in found] == [at[0] / 500]
+
+
+def test_after_a_glitch_a_saccade_is_announced_one_sample_later_with_the_same_onset() -> None:
+    rng = np.random.default_rng(7)
+    x = rng.normal(900.0, 0.8, 1000)
+    x[700:] += 200.0 * np.clip(np.arange(1, 301) / 15, 0, 1)
+    t, y = np.arange(1000) / 500, np.full(1000, 600.0)
+    (calm,) = of(OnlineDetector(*SCALE).push(t, x, y), "saccade", "onset")
+    x[620] += 60.0
+    _, wary = of(OnlineDetector(*SCALE).push(t, x, y), "saccade", "onset")
+    assert wary.t_event_s == calm.t_event_s
+    assert wary.t_decided_s == pytest.approx(calm.t_decided_s + 0.002)
+    x[620], x[500] = x[619], x[500] + 60.0
+    _, long_ago = of(OnlineDetector(*SCALE).push(t, x, y), "saccade", "onset")
+    assert long_ago == calm
+
+
+def test_no_offset_is_later_than_the_sample_that_decides_it() -> None:
+    # At 60 Hz two samples come early, the saccade's shortest duration, one interval, not yet over.
+    t, x = np.arange(60) / 60, np.where(np.arange(60) < 20, 100.0, 200.0)
+    t[21:] -= 0.7 / 60
+    t[22:] -= 0.7 / 60
+    (ended,) = of(OnlineDetector(40.0, 40.0).push(t, x, np.zeros(60)), "saccade", "offset")
+    assert ended.t_decided_s < ended.t_onset_s + 1 / 60
+    assert ended.t_onset_s < ended.t_event_s <= ended.t_decided_s
 
 
 def test_a_short_loss_is_bridged_and_a_long_one_is_told() -> None:
@@ -183,6 +220,7 @@ def test_saccades_that_two_coders_agree_on_are_known_in_time(shared: Path) -> No
         pytest.skip("lund2013 is not in the shared data")
     latencies: list[float] = []
     n_saccades = n_false = n_fixation = 0
+    # Strict: an announcement that comes before both coders' onset is false, also where it is of that saccade.
     for item in json.loads((folder / "manifest.json").read_text()):
         if item["stim"] != "image":
             continue
@@ -190,15 +228,13 @@ def test_saccades_that_two_coders_agree_on_are_known_in_time(shared: Path) -> No
         x, y, first, second = (table.column(c).to_numpy() for c in ("x_px", "y_px", "label_MN", "label_RA"))
         messages = OnlineDetector(*item["px_per_deg_center"]).push(np.arange(x.size) / 500.0, x, y)
         decided = np.array([round(m.t_decided_s * 500) for m in of(messages, "saccade", "onset")], np.int64)
-        hits = np.zeros(decided.size, np.bool_)
         for onset, end in agreed(first == 2, second == 2):
             mine = (decided >= onset - 2) & (decided < end + 1)
-            hits |= mine
             n_saccades += 1
             latencies += [2.0 * (decided[mine][0] - onset)] if mine.any() else []
         fixating = (first == 1) & (second == 1)
         n_fixation += int(fixating.sum())
-        n_false += int(fixating[decided[~hits]].sum())
+        n_false += int(fixating[decided].sum())
     assert len(latencies) / n_saccades >= 0.99
     assert np.median(latencies) <= 4.0
     assert np.percentile(latencies, 95) <= 6.0
