@@ -207,7 +207,8 @@ def report_online(images: list[Recording]) -> dict[str, float]:
         "\n## Online, images at 500 Hz: saccades of both coders, latency from their mean onset; in-sample\n"
     )
     print(
-        "False alarms are announcements in what both coders call fixation; a push is one sample from Python\n"
+        "False alarms are announcements in what both coders call fixation, be it just before a saccade that they "
+        "announce; a push is one sample from Python\n"
     )
     print("| measure | value | target | reached |\n|---|---|---|---|")
     for name, value in found.items():

@@ -29,7 +29,9 @@ class OnlineResult:
     latencies_s: NDArray[np.float64]
     """From the mean of the coders' onsets to the first announcement, of each of those that was announced."""
     n_false: int
-    """Announcements at samples that both coders call fixation."""
+    """Announcements at samples that both coders call fixation: the strict count, which the target is for."""
+    n_false_but_early: int
+    """Of those, the ones that come a little before the onset of a saccade of both coders, and announce that."""
     fixation_s: float
     """Time that both coders call fixation."""
 
@@ -43,27 +45,34 @@ def announce(recording: Recording, parameters: OnlineParameters | None = None) -
     first, second = recording.truth.values()
     agreed = _agreed_saccades(first, second)
     latencies = []
+    announces_one = np.zeros(decided_at.size, np.bool_)
     for onset, end in agreed:
-        mine = decided_at[(decided_at >= onset - EARLY_SAMPLES) & (decided_at < end + 1)]
-        if mine.size:
-            latencies.append((mine[0] - onset) / recording.rate_hz)
+        mine = (decided_at >= onset - EARLY_SAMPLES) & (decided_at < end + 1)
+        announces_one |= mine
+        if mine.any():
+            latencies.append((decided_at[mine][0] - onset) / recording.rate_hz)
     both_fixate = (first == 1) & (second == 1)
     return OnlineResult(
         n_agreed=len(agreed),
         latencies_s=np.array(latencies),
         n_false=int(both_fixate[decided_at].sum()),
+        n_false_but_early=int(both_fixate[decided_at[announces_one]].sum()),
         fixation_s=float(both_fixate.sum() / recording.rate_hz),
     )
 
 
 def measures(results: list[OnlineResult]) -> dict[str, float]:
     """Return share found, median and 95th percentile of latency in ms, and false alarms per s of fixation."""
+    fixation_s = sum(one.fixation_s for one in results)
+    n_false = sum(one.n_false for one in results)
     latencies_ms = 1000.0 * np.concatenate([one.latencies_s for one in results])
     return {
         "found": latencies_ms.size / sum(one.n_agreed for one in results),
         "median ms": float(np.median(latencies_ms)) if latencies_ms.size else float("nan"),
         "p95 ms": float(np.percentile(latencies_ms, 95)) if latencies_ms.size else float("nan"),
-        "false/s": sum(one.n_false for one in results) / sum(one.fixation_s for one in results),
+        "false/s": n_false / fixation_s,
+        "false/s, early ones left out": (n_false - sum(one.n_false_but_early for one in results))
+        / fixation_s,
     }
 
 
