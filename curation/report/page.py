@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -19,6 +19,7 @@ from curation.report.view import summary_of, view_of
 from gazecapture import __version__
 from keyframes.errors import ExportError, UsageError
 from keyframes.plot import letter_colours
+from keyframes.plot.style import INK
 
 __all__ = ["MAX_DETAILED", "build_report"]
 
@@ -91,7 +92,10 @@ def _render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = _style()
+    letters = dict.fromkeys(letter for _, view in views for letter, _ in view.letter_names)
+    letters |= dict.fromkeys(letter for entry in entries for letter in entry.summary.letters)
+    colours = letter_colours(tuple(letters))
+    style = _style(colours)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     n_synthetic = sum(entry.summary.synthetic for entry in entries)
     return environment.get_template("report.html.j2").render(
@@ -105,12 +109,32 @@ def _render(
         n_synthetic=n_synthetic,
         pictures=pictures,
         scores=scores,
-        letters=tuple(letter_colours()),
+        chips={letter: f"letter-{place}" for place, letter in enumerate(colours)},
     )
 
 
-def _style() -> str:
-    """Return the page's style sheet, the letters' colours being those of the figures."""
+def _style(colours: Mapping[str, str]) -> str:
+    """Return the page's style sheet, the letters' colours being those of the figures.
+
+    A letter's class is its place: the name of a lab's own letter may be no class name.
+    """
     own = resources.files("curation.report").joinpath("templates/report.css").read_text(encoding="utf-8")
-    chips = "".join(f".letter-{letter}{{background:{colour}}}" for letter, colour in letter_colours().items())
+    chips = "".join(
+        f".letter-{place}{{background:{colour};color:{_ink_on(colour)}}}"
+        for place, colour in enumerate(colours.values())
+    )
     return f"{own}{chips}\n"
+
+
+def _ink_on(colour: str) -> str:
+    """Return white or the page's dark ink, whichever stands out more (contrast ratio of WCAG 2.2)."""
+    ground = _luminance(colour)
+    over_ink = (ground + 0.05) / (_luminance(INK) + 0.05)
+    return INK if over_ink > 1.05 / (ground + 0.05) else "#FFFFFF"
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance (WCAG 2.2) of a colour as #rrggbb."""
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (red, green, blue)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

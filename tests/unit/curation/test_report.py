@@ -28,6 +28,8 @@ from curation.run import curate
 from gazecapture.console import run_command
 from gazecapture.store import Store
 from keyframes.errors import ExitCode, ExportError, ImageError, SchemaError, UsageError
+from keyframes.plot import letter_colours
+from keyframes.regions.schemes import load_scheme
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'=cmd|$"
 
@@ -195,6 +197,18 @@ def test_text_of_the_data_is_only_text(dataset: Path, tmp_path: Path) -> None:
     assert parsed.attributes <= clean.attributes
     assert html.escape(HOSTILE).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in text
     assert text.count("<img ") == text.count('<img loading="lazy"')
+
+
+def test_letters_of_every_scheme_have_the_colours_of_the_figures(dataset: Path, tmp_path: Path) -> None:
+    row = rows_of(dataset)[0]
+    visits = [{**row["trajectory"][0], "letter": letter} for letter in ("S", "G")]
+    for name in ("mammo-v1", "a lab's own"):
+        own = {**row, "region_scheme": name, "trajectory": visits}
+        text = build_report(DatasetSource(write_shard(tmp_path, [own])))
+        letters = load_scheme(name).letters if name == "mammo-v1" else (("G", ""), ("S", ""))
+        for letter, colour in letter_colours([letter for letter, _ in letters]).items():
+            (kind,) = set(re.findall(rf'<span class="letter ([^"]+)">{letter}</span>', text))
+            assert f".{kind}{{background:{colour};" in text
 
 
 def test_a_reading_of_nothing(tmp_path: Path) -> None:
