@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Self
 
 from gazecapture.radiograph.decode import Radiograph
+from gazecapture.radiograph.phantom_dicom import SYNTHETIC_NAME
 
 __all__ = ["WORD", "Identifiers", "Span"]
 
@@ -45,11 +46,11 @@ class Identifiers:
 
     @classmethod
     def of(cls, radiographs: Iterable[Radiograph]) -> Self:
-        """Collect the identifiers of a reading's pictures."""
+        """Collect the identifiers of a reading's pictures; what stands for a name in a phantom is none."""
         names: set[str] = set()
         ids: set[str] = set()
         for radiograph in radiographs:
-            names |= {name for name in radiograph.names if name.strip()}
+            names |= {name for name in radiograph.names if name.strip() and name != SYNTHETIC_NAME}
             ids |= {radiograph.patient_id, radiograph.study_uid}
         return cls(names=frozenset(names), ids=frozenset(i for i in ids if len(i) >= MIN_ID_CHARACTERS))
 

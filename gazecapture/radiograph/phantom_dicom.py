@@ -23,8 +23,10 @@ from keyframes.errors import UsageError
 if TYPE_CHECKING:
     from gazecapture.radiograph.phantom import Phantom
 
-__all__ = ["SYNTHETIC_NOTE", "write_dicom"]
+__all__ = ["SYNTHETIC_NAME", "SYNTHETIC_NOTE", "write_dicom"]
 
+SYNTHETIC_NAME = "PHANTOM^SYNTHETIC"
+"""In place of a patient's name; nobody is called so."""
 SYNTHETIC_NOTE = "SYNTHETIC PHANTOM, NO PATIENT. RESEARCH USE ONLY."
 DATE, TIME = "20200101", "120000"
 """Fixed, so that the same seed gives the same bytes."""
@@ -81,7 +83,7 @@ def _uid(seed: str, kind: str) -> UID:
 
 
 def _study(data: Dataset, patient_id: str, seed: str, study_date: str) -> None:
-    data.PatientName = "PHANTOM^SYNTHETIC"
+    data.PatientName = SYNTHETIC_NAME
     data.PatientID = patient_id
     data.PatientBirthDate = ""
     data.PatientSex = "O"

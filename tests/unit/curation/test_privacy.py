@@ -209,3 +209,11 @@ def test_the_scan_finds_what_must_not_be_there(tmp_path: Path) -> None:
         "a .txt file: an identifier",
         "x.dcm: an identifier",
     ]
+
+
+def test_a_phantoms_name_is_no_name(tmp_path: Path) -> None:
+    film = write_dicom(
+        make_phantom(5, size_px=(160, 192)), tmp_path / "f.dcm", patient_id="SYN1", study_uid_seed=5
+    )
+    identifiers = Identifiers.of([load_radiograph(film)])
+    assert Redactor(identifiers=identifiers)("synthetic gaze on a phantom") == "synthetic gaze on a phantom"
