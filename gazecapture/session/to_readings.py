@@ -29,7 +29,7 @@ from keyframes.errors import DataError, GazeToolError, ImageError
 from keyframes.geometry import map_gaze
 from keyframes.reading import SCHEMAS, Reading, ReadingMeta
 
-__all__ = ["SessionReading", "to_readings"]
+__all__ = ["SessionReading", "session_reading_id", "to_readings"]
 
 LEAD_IN_NS = 500_000_000
 """Gaze kept before image on, where no other reading was open: a saccade under way then keeps its onset."""
@@ -91,6 +91,11 @@ def to_readings(session: Path, *, key: bytes) -> Iterator[SessionReading]:
             yield SessionReading(reading_number=number, error=error)
         else:
             yield SessionReading(reading_number=number, reading=reading, images=images)
+
+
+def session_reading_id(info: SessionInfo, reading_number: int, pseudonym: KeyedHash) -> str:
+    """Return the id that a study of a session has as a Reading."""
+    return pseudonym("session", f"{info.session_id}/{reading_number}", info.reader_code)
 
 
 def _spans(journal: pa.Table) -> dict[int, _Span]:
@@ -165,7 +170,7 @@ def _meta(
     first = study.images[0]
     study_id = first.source_study_uid or first.sha256
     return ReadingMeta(
-        reading_id=pseudonym("session", f"{info.session_id}/{span.reading_number}", info.reader_code),
+        reading_id=session_reading_id(info, span.reading_number, pseudonym),
         source_format="session",
         reader_code=info.reader_code,
         study_key=pseudonym("study", study_id),
