@@ -50,6 +50,10 @@ BORDER_EDGE_U = 0.02
 NEAR_FLOOR_V = 0.03
 """So near to the diaphragm the heart's border is no longer seen."""
 HEART_FROM_V = 0.5
+"""Where the mediastinum's border becomes the heart's."""
+HEART_SIZES = (0.7, 1.8)
+"""How far a heart's border stands out against the usual one, least and most: the part that is seen says how the part
+goes on that fluid hides."""
 SEEN_FROM_U = {-1: 0.25, 1: 0.5}
 """Beyond the heart's usual edge a dome is seen, before the heart has been found."""
 SEEN_WITHIN_U = 0.12
@@ -108,7 +112,7 @@ def find_lower_thorax(picture: FloatArray, frame: ThoraxFrame) -> dict[int, Lowe
         rise = DOME_RISE_V[side]
         if own.rise_v is not None and not hidden:
             rise = own.rise_v
-        elif other.rise_v is not None:
+        elif other.rise_v is not None and not other.climbs:
             rise += other.rise_v - DOME_RISE_V[-side]
         tip = float(own.floor_v[TIP])
         if hidden:
@@ -129,16 +133,17 @@ def _side(picture: FloatArray, frame: ThoraxFrame, side: int) -> _Side:
     """Return what one side shows by itself."""
     gain = _floor_gain(picture, frame, side)
     usual = _usual_dome()
-    floor, border, heart_u = usual, usual, SEEN_FROM_U[side]
+    floor, border, heart_u, heart_size = usual, usual, SEEN_FROM_U[side], 1.0
     for _ in range(2):
         trust = np.clip((FLOOR_U - heart_u) / SEEN_WITHIN_U, 0, 1)
         stray = np.where(trust > 0, FLOOR_STRAY_COST, 0.1 * FLOOR_STRAY_COST)
         floor = _floor(gain, trust, usual, stray)
-        border = _border(picture, frame, side, floor)
+        border = _border(picture, frame, side, floor, heart_size)
         lowest_v = np.interp(border, FLOOR_U, floor) - NEAR_FLOOR_V
         heart = (BORDER_V > HEART_FROM_V) & (lowest_v > BORDER_V)
         if heart.any():
             heart_u = float(border[heart].max())
+            heart_size = _heart_size(border, heart, side)
     seen = trust > 0.5
     measured = heart_u < MEASURED_HEART_U and seen.sum() >= MIN_SEEN
     height = (frame.base_right_y_px if side < 0 else frame.base_left_y_px) - frame.apex_y_px
@@ -176,14 +181,30 @@ def _floor(gain: FloatArray, trust: FloatArray, usual: FloatArray, stray_cost: F
     return best_path(gain * trust[:, None] - stray, _FLOOR_V, usual, FLOOR_BEND_COST)[0]
 
 
-def _border(picture: FloatArray, frame: ThoraxFrame, side: int, floor_v: FloatArray) -> FloatArray:
+def _usual_border(side: int, heart_size: float = 1.0) -> FloatArray:
+    """Return the usual border of mediastinum and heart, |u| at `BORDER_V`, the heart standing out so much more."""
+    u, v = np.array(MEDIASTINUM_BORDERS[side]).T
+    usual: FloatArray = np.interp(BORDER_V, v, u)
+    top = float(np.interp(HEART_FROM_V, v, u))
+    return np.where(BORDER_V > HEART_FROM_V, top + heart_size * (usual - top), usual)
+
+
+def _heart_size(border_u: FloatArray, seen: NDArray[np.bool_], side: int) -> float:
+    """Return how far the seen rows of a heart's border stand out, as ratio to the usual border."""
+    top = float(np.interp(HEART_FROM_V, BORDER_V, _usual_border(side)))
+    out, usual = border_u[seen] - top, _usual_border(side)[seen] - top
+    return float(np.clip(usual @ out / max(float(usual @ usual), 1e-6), *HEART_SIZES))
+
+
+def _border(
+    picture: FloatArray, frame: ThoraxFrame, side: int, floor_v: FloatArray, heart_size: float
+) -> FloatArray:
     """Return the mediastinum's border above a diaphragm, |u| at `BORDER_V`, before the correction of its edge."""
     u, v = np.meshgrid(side * _around(_BORDER_U, BORDER_SPANS), BORDER_V)
     gain = -step_up(sampled(picture, *frame.to_px(u, v)), BORDER_SPANS)
     floor = np.interp(_BORDER_U, FLOOR_U, floor_v)
     gain[BORDER_V[:, None] > floor - NEAR_FLOOR_V] = 0.0
-    usual_u, usual_v = np.array(MEDIASTINUM_BORDERS[side]).T
-    usual = np.interp(BORDER_V, usual_v, usual_u)
+    usual = _usual_border(side, heart_size)
     cost = np.where(BORDER_V < HEART_FROM_V, VESSEL_STRAY_COST, BORDER_STRAY_COST)
     stray = cost[:, None] * (_BORDER_U - usual[:, None]) ** 2
     return best_path(gain - stray, _BORDER_U, usual, BORDER_BEND_COST)[0]

@@ -28,7 +28,7 @@ STRAY_COST = 2.0
 """Cost of an offset squared, in grey contrast (0 to 1) per squared half width."""
 BEND_COST = 15.0
 """Cost of the squared difference of neighbouring offsets, same unit."""
-OUTER_EDGE = 0.04
+OUTER_EDGE = 0.05
 """Share of the half width by which a lung ends outside its edge's steepest place: it thins out towards the wall."""
 APEX_EDGE = 0.08
 """The same at the apex, whose top the first rib and the shoulder's shadow hide."""
