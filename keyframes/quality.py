@@ -9,7 +9,7 @@ accuracy are meant for samples of one fixation on one point; nothing here looks 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,11 +29,16 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 Metric = Literal["rms_s2s_deg", "sd_deg", "bcea_deg2", "loss_share", "accuracy_deg", "valid_rate_hz"]
 
 BCEA_PROBABILITY = 0.68
 """Share of a bivariate normal cloud inside the ellipse; the customary value (one standard deviation in 1-D)."""
+
+WINDOWS_AT_ONCE = 16_384
+"""Of `moving`, or as many as a window has samples: their numbers then stay in a processor's cache."""
 
 
 def accuracy_deg(x_deg: ArrayLike, y_deg: ArrayLike, target_x_deg: float, target_y_deg: float) -> float:
@@ -47,10 +52,7 @@ def accuracy_deg(x_deg: ArrayLike, y_deg: ArrayLike, target_x_deg: float, target
     x, y = np.deg2rad(_valid(x_deg, y_deg))
     if not x.size:
         return float("nan")
-    gaze = _unit_vectors(x, y).mean(axis=1)
-    target = _unit_vectors(np.deg2rad([target_x_deg]), np.deg2rad([target_y_deg]))[:, 0]
-    # atan2 of cross and dot: acos loses all precision for the small angles that matter here.
-    return float(np.rad2deg(np.arctan2(np.linalg.norm(np.cross(gaze, target)), gaze @ target)))
+    return float(_angle_deg(_unit_vectors(x, y).mean(axis=1), target_x_deg, target_y_deg))
 
 
 def rms_s2s_deg(x_deg: ArrayLike, y_deg: ArrayLike) -> float:
@@ -85,13 +87,12 @@ def bcea_deg2(x_deg: ArrayLike, y_deg: ArrayLike, *, probability: float = BCEA_P
     along an axis. Raises DataError where ``probability`` is not between 0 and 1.
     Source: Crossland & Rubin 2002, Optometry and Vision Science 79:735-739.
     """
-    if not 0.0 < probability < 1.0:
-        raise DataError(f"bcea_deg2: probability must lie between 0 and 1, found {probability}")
+    scale = _ellipse_scale(probability)
     x, y = _valid(x_deg, y_deg)
     if x.size < 2:
         return float("nan")
     (var_x, covariance), (_, var_y) = np.cov(x, y)
-    return float(-2.0 * np.pi * np.log1p(-probability) * np.sqrt(max(var_x * var_y - covariance**2, 0.0)))
+    return float(scale * np.sqrt(max(var_x * var_y - covariance**2, 0.0)))
 
 
 def loss_share(x: ArrayLike, y: ArrayLike) -> float:
@@ -174,25 +175,111 @@ def moving(
         raise DataError(f"moving: one time per sample is expected, found {t.size} for {x.size}")
     if not 0 < window_s < np.inf:
         raise DataError(f"moving: a positive window is expected, found {window_s} s")
-    measures: dict[str, Callable[[FloatArray, FloatArray], float]] = {
-        "rms_s2s_deg": rms_s2s_deg,
-        "sd_deg": sd_deg,
-        "bcea_deg2": lambda a, b: bcea_deg2(a, b, probability=probability),
-        "loss_share": loss_share,
-        "accuracy_deg": lambda a, b: accuracy_deg(a, b, target_x_deg, target_y_deg),
-        "valid_rate_hz": lambda a, b: valid_rate_hz(a, b, window_s),
-    }
-    if metric not in measures:
-        raise DataError(f"moving: one of {', '.join(measures)} is expected, found {metric!r}")
+    if metric not in get_args(Metric):
+        raise DataError(f"moving: one of {', '.join(get_args(Metric))} is expected, found {metric!r}")
+    scale = _ellipse_scale(probability)
     values = np.full(t.size, np.nan)
     if t.size < 2:
         return values
     interval_s = 1.0 / effective_rate_hz(t)
     # A hundredth of an interval less, so that a time's last digit does not let in one sample more.
     ends = np.searchsorted(t, t + window_s - 0.01 * interval_s)
-    for i in np.flatnonzero(t + window_s <= t[-1] + 1.01 * interval_s):
-        values[i] = measures[metric](x[i : ends[i]], y[i : ends[i]])
+    starts = np.flatnonzero(t + window_s <= t[-1] + 1.01 * interval_s)
+    sizes = np.maximum(ends[starts] - starts, 0)
+    valid = np.isfinite(x) & np.isfinite(y)
+    x, y = np.where(valid, x, 0.0), np.where(valid, y, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is the NaN of a window without a value
+        if metric == "rms_s2s_deg":
+            n, squares = _in_windows(_steps(x, y, valid), starts, np.maximum(sizes - 1, 0), np.add)
+            values[starts] = np.sqrt(squares / n)
+        elif metric == "accuracy_deg":
+            unit_vectors = _unit_vectors(np.deg2rad(x), np.deg2rad(y)) * valid
+            n, *gaze = _in_windows(np.stack([valid, *unit_vectors]), starts, sizes, np.add)
+            values[starts] = _angle_deg(np.stack(gaze) / n, target_x_deg, target_y_deg)
+        elif metric in ("sd_deg", "bcea_deg2"):
+            moments = np.stack([valid, x, y, *np.zeros((3, t.size))])
+            n, _, _, xx, yy, xy = _in_windows(moments, starts, sizes, _merged_moments)
+            if metric == "sd_deg":
+                values[starts] = np.sqrt((xx + yy) / n)
+            else:
+                area = scale * np.sqrt(np.maximum(xx * yy - xy**2, 0.0)) / (n - 1)
+                values[starts] = np.where(n >= 2, area, np.nan)
+        else:
+            (n,) = _in_windows(valid[None].astype(np.float64), starts, sizes, np.add)
+            values[starts] = n / window_s if metric == "valid_rate_hz" else (sizes - n) / sizes
     return values
+
+
+def _in_windows(
+    of_samples: FloatArray,
+    starts: IntArray,
+    sizes: IntArray,
+    merged: Callable[[FloatArray, FloatArray], FloatArray],
+) -> FloatArray:
+    """Return statistics of windows, from those of their samples: a sum without the cancellation of running sums.
+
+    of_samples : (k, n), k numbers of each sample that say all; those of nothing are zeros.
+    starts, sizes : (m,) window i holds the ``sizes[i]`` samples from ``starts[i]`` on; starts in order.
+    merged : what two stretches, (k, j) each, give together.
+
+    Returns (k, m). Statistics of stretches of 1, 2, 4, ... samples are made of those half as long, and a window of
+    those whose lengths add up to its own; only its own samples enter, so that a huge one spoils no other window.
+    """
+    out = np.zeros((of_samples.shape[0], starts.size))
+    rows = max(WINDOWS_AT_ONCE, int(sizes.max(initial=0)))
+    for first in range(0, starts.size, rows):
+        chunk = slice(first, first + rows)
+        at, size_left = starts[chunk] - starts[first], sizes[chunk]
+        total = out[:, chunk]
+        stretches = of_samples[:, starts[first] : starts[first] + int((at + size_left).max())]
+        length, longest = 1, int(size_left.max())
+        while length <= longest:
+            take = np.flatnonzero(size_left & length)
+            total[:, take] = merged(total[:, take], stretches[:, at[take]])
+            at[take] += length
+            stretches = merged(stretches[:, :-length], stretches[:, length:])
+            length *= 2
+    return out
+
+
+def _merged_moments(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return n, means of x and y, and sums of squared deviations and of their product (Chan et al. 1983)."""
+    n = a[0] + b[0]
+    share = b[0] / np.maximum(n, 1.0)
+    dx, dy = b[1] - a[1], b[2] - a[2]
+    weight = a[0] * share
+    return np.stack(
+        [
+            n,
+            a[1] + dx * share,
+            a[2] + dy * share,
+            a[3] + b[3] + dx * dx * weight,
+            a[4] + b[4] + dy * dy * weight,
+            a[5] + b[5] + dx * dy * weight,
+        ]
+    )
+
+
+def _steps(x_deg: FloatArray, y_deg: FloatArray, valid: BoolArray) -> FloatArray:
+    """Return of each sample but the last: whether it and the next are valid, and their squared distance."""
+    both = valid[:-1] & valid[1:]
+    return np.stack([both, np.where(both, np.diff(x_deg) ** 2 + np.diff(y_deg) ** 2, 0.0)])
+
+
+def _ellipse_scale(probability: float) -> float:
+    """Return the area of the ellipse that holds that share, in units of the root of the covariance's determinant."""
+    if not 0.0 < probability < 1.0:
+        raise DataError(f"bcea_deg2: probability must lie between 0 and 1, found {probability}")
+    return float(-2.0 * np.pi * np.log1p(-probability))
+
+
+def _angle_deg(gaze: FloatArray, target_x_deg: float, target_y_deg: float) -> FloatArray:
+    """Return the angle of directions, (3,) or (3, n) of any length but 0, to a target."""
+    target = _unit_vectors(np.deg2rad([target_x_deg]), np.deg2rad([target_y_deg]))[:, 0]
+    # atan2 of cross and dot: acos loses all precision for the small angles that matter here.
+    across = np.linalg.norm(np.cross(gaze, target, axisa=0), axis=-1)
+    angle: FloatArray = np.rad2deg(np.arctan2(across, target @ gaze))
+    return angle
 
 
 def _pair(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:

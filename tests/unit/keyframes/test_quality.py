@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import ETDQualitizer as etdq  # noqa: N813 - the package's own spelling
 import numpy as np
@@ -137,6 +138,44 @@ def test_moving_windows_follow_time_and_not_the_number_of_samples() -> None:
     )
     accuracy = quality.moving("accuracy_deg", t, x, y, window_s=0.1, target_x_deg=1.0)
     np.testing.assert_allclose(accuracy, [1, np.nan, 1, 4, 4, 4], atol=1e-9)
+
+
+FUNCTIONS: dict[quality.Metric, Callable[[FloatArray, FloatArray], float]] = {
+    "rms_s2s_deg": quality.rms_s2s_deg,
+    "sd_deg": quality.sd_deg,
+    "bcea_deg2": lambda x, y: quality.bcea_deg2(x, y, probability=0.9),
+    "loss_share": quality.loss_share,
+    "accuracy_deg": lambda x, y: quality.accuracy_deg(x, y, 3.0, -2.0),
+    "valid_rate_hz": lambda x, y: quality.valid_rate_hz(x, y, 0.1),
+}
+
+
+@pytest.mark.parametrize("metric", FUNCTIONS)
+def test_a_moving_window_s_value_is_that_of_its_samples_alone(
+    metric: quality.Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that the windows are taken in several goes.
+    monkeypatch.setattr(quality, "WINDOWS_AT_ONCE", 100)
+    rng = np.random.default_rng(4)
+    t = np.cumsum(rng.choice([0.0, 0.001, 0.002, 0.002, 0.002, 0.003, 0.02], 1500))
+    x, y = np.repeat(rng.normal(0, 15, (2, 30)), 50, axis=1) + rng.normal(0, 0.02, (2, 1500))
+    lost = rng.random(1500) < 0.1
+    lost[700:800] = True
+    x[lost], y[rng.random(1500) < 0.02] = np.nan, np.inf
+    x[1200] = 1e9  # finite nonsense, which must not spoil the digits of windows without it
+    values = quality.moving(
+        metric, t, x, y, window_s=0.1, target_x_deg=3.0, target_y_deg=-2.0, probability=0.9
+    )
+    interval_s = np.median(np.diff(t))
+    inside = [(t >= start) & (t < start + 0.1 - 0.01 * interval_s) for start in t]
+    for i in range(1500):
+        inside[i][:i] = False
+    last = np.searchsorted(t, t[-1] + 1.01 * interval_s - 0.1, side="right")
+    expected = [FUNCTIONS[metric](x[rows], y[rows]) for rows in inside[:last]]
+    assert np.isnan(values[last:]).all()
+    # Two samples, or three in a line, have an area of 0 that rounding makes as large as the root of a last digit.
+    tolerance = 1e-6 if metric == "bcea_deg2" else 1e-9
+    np.testing.assert_allclose(values[:last], expected, rtol=1e-9, atol=tolerance)
 
 
 def test_moving_windows_of_too_little_or_wrong_input() -> None:
