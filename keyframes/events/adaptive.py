@@ -117,6 +117,7 @@ def detect_adaptive(
         samples.scale_y,
         speed,
         samples.interval_s,
+        samples.slack_s,
         moves,
         edges,
         p.min_saccade_s,

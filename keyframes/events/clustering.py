@@ -87,7 +87,7 @@ def detect_clustering(
     )
     placed = _inside(samples, fixations)
     on_the_way = _inside(
-        samples, _dropouts_on_the_way(samples, places, fixations, chosen.side_s - 0.25 * samples.interval_s)
+        samples, _dropouts_on_the_way(samples, places, fixations, chosen.side_s - samples.slack_s)
     )
     flanks = samples.valid & ~placed & ~on_the_way
     labels = label_blinks(samples, runs_of(flanks))
@@ -122,13 +122,13 @@ def _between(samples: Samples, fixations: IntArray) -> IntArray:
     """Return (k, 2) rows between neighbouring fixations, where these are as near as a saccade's sides."""
     rows = np.stack([fixations[:-1, 1], fixations[1:, 0]], axis=1)
     lasts_s = samples.t_s[rows[:, 1]] - samples.end_s[rows[:, 0] - 1]
-    return rows[lasts_s <= MAX_SACCADE_S + 0.499 * samples.interval_s]
+    return rows[lasts_s <= MAX_SACCADE_S + samples.slack_s]
 
 
 def _losses(samples: Samples, min_s: float) -> IntArray:
     """Return (k, 2) rows of the losses longer than that."""
     lost = runs_of(~samples.valid)
-    return lost[samples.end_s[lost[:, 1] - 1] - samples.t_s[lost[:, 0]] > min_s + 0.499 * samples.interval_s]
+    return lost[samples.end_s[lost[:, 1] - 1] - samples.t_s[lost[:, 0]] > min_s + samples.slack_s]
 
 
 def _dropouts_on_the_way(samples: Samples, places: Places, fixations: IntArray, side_s: float) -> IntArray:
@@ -137,7 +137,7 @@ def _dropouts_on_the_way(samples: Samples, places: Places, fixations: IntArray, 
     lost = np.concatenate([[0], np.cumsum(~samples.valid)])
     lost_s = (lost[rows[:, 1]] - lost[rows[:, 0]]) * samples.interval_s
     found = []
-    for start, end in rows[(lost_s > 0) & (lost_s < BLINK_MIN_S)]:
+    for start, end in rows[(lost_s > 0) & (lost_s < BLINK_MIN_S - samples.slack_s)]:
         x, y, stretch = places.x_deg, places.y_deg, np.searchsorted(places.stretches[:, 0], start) - 1
         before = np.array(mean_beside(samples.t_s, x, y, start - 1, -1, -1, side_s))
         after = np.array(mean_beside(samples.t_s, x, y, end, samples.n, 1, side_s))

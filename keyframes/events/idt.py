@@ -44,7 +44,6 @@ def detect_idt(samples: Samples, noise_deg: float) -> Detection:
     gaze_velocity = velocity(samples, MIN_HALF_WINDOW_S)
     end_s = samples.end_s
     labels = label_blinks(samples, np.empty((0, 2), np.int64))
-    slack = 0.499 * samples.interval_s
     _label_by_dispersion(
         samples.t_s,
         end_s,
@@ -53,14 +52,14 @@ def detect_idt(samples: Samples, noise_deg: float) -> Detection:
         samples.px_per_deg_x,
         samples.px_per_deg_y,
         DISPERSION_DEG,
-        slack,
+        samples.slack_s,
         labels,
     )
     join_fixations(samples, labels)
     drop_short_fixations(samples, labels, MIN_FIXATION_S)
     for start, end in runs_of((labels == NONE) & samples.valid):
         between = start > 0 and end < samples.n and labels[start - 1] == labels[end] == FIXATION
-        if between and end_s[end - 1] - samples.t_s[start] <= MAX_SACCADE_S + slack:
+        if between and end_s[end - 1] - samples.t_s[start] <= MAX_SACCADE_S + samples.slack_s:
             labels[start:end] = SACCADE
     return Detection(
         labels=labels,

@@ -85,7 +85,7 @@ def fill_speed(samples: Samples, start: int, end: int, half_window_s: float, spe
         end,
         dt,
         k,
-        max(BRIDGED_BY_SLOPE_S, 1.5 * dt),
+        max(BRIDGED_BY_SLOPE_S, dt) + samples.slack_s,
         speed,
     )
 

@@ -83,7 +83,7 @@ def stretches_between_long_losses(samples: Samples) -> list[tuple[int, int]]:
     """Return the half-open rows of gaze between losses that are longer than any blink."""
     lost = samples.lost_runs
     duration_s = samples.end_s[lost[:, 1] - 1] - samples.t_s[lost[:, 0]]
-    away = lost[duration_s > BLINK_MAX_S + 0.499 * samples.interval_s]
+    away = lost[duration_s > BLINK_MAX_S + samples.slack_s]
     bounds = [0, *away.ravel().tolist(), samples.n]
     return [(a, b) for a, b in zip(bounds[::2], bounds[1::2], strict=True) if b > a]
 
@@ -106,7 +106,7 @@ def label_blinks(
             samples.scale_y,
             samples.lost_runs,
             moves,
-            0.499 * samples.interval_s,
+            samples.slack_s,
             drift_min_deg_per_s,
             labels,
         )
@@ -132,7 +132,7 @@ def join_fixations(samples: Samples, labels: Labels) -> None:
         samples.px_per_deg_x,
         samples.px_per_deg_y,
         runs_of(labels == NONE),
-        0.499 * samples.interval_s,
+        samples.slack_s,
         labels,
     )
 
@@ -143,7 +143,7 @@ def drop_short_fixations(samples: Samples, labels: Labels, min_fixation_s: float
     if not runs.size:
         return
     duration_s = samples.end_s[runs[:, 1] - 1] - samples.t_s[runs[:, 0]]
-    for start, end in runs[duration_s < min_fixation_s - 0.499 * samples.interval_s]:
+    for start, end in runs[duration_s < min_fixation_s - samples.slack_s]:
         labels[start:end] = NONE
 
 
@@ -171,7 +171,7 @@ def _label_blinks(
             continue
         # Losses with no more than an island of gaze between them are one.
         j = i
-        while j < n_lost and t[lost[j, 0]] - t_end[b - 1] < ISLAND_MAX_S:
+        while j < n_lost and t[lost[j, 0]] - t_end[b - 1] <= ISLAND_MAX_S + slack:
             if t_end[lost[j, 1] - 1] - t[lost[j, 0]] >= LOSS_MIN_S + slack:
                 b = lost[j, 1]
                 i = j + 1
@@ -183,16 +183,16 @@ def _label_blinks(
         k = min(first_after, n_moves - 1)
         while k >= 0:
             if moves[k, 0] < a:
-                near = t[start] - t_end[moves[k, 1] - 1] <= FLANK_GAP_S
-                if not near or t[moves[k, 0]] < t[a] - FLANK_BEFORE_S:
+                near = t[start] - t_end[moves[k, 1] - 1] <= FLANK_GAP_S + slack
+                if not near or t[moves[k, 0]] < t[a] - FLANK_BEFORE_S - slack:
                     break
                 start = min(start, moves[k, 0])
             k -= 1
-        k = max(first_after - 1, 0)
+        k, latest = max(first_after - 1, 0), t_end[b - 1] + FLANK_AFTER_S + slack
         while k < n_moves:
             if moves[k, 1] > b:
-                near = t[moves[k, 0]] - t_end[end - 1] <= FLANK_GAP_S
-                if not near or t_end[moves[k, 1] - 1] > t_end[b - 1] + FLANK_AFTER_S:
+                near = t[moves[k, 0]] - t_end[end - 1] <= FLANK_GAP_S + slack
+                if not near or t_end[moves[k, 1] - 1] > latest:
                     break
                 end = max(end, moves[k, 1])
             k += 1
@@ -200,14 +200,14 @@ def _label_blinks(
             # The lid still opens, slower than a movement, until gaze rests or the next movement starts.
             stop = moves[k, 0] if k < n_moves else t.size
             ahead = end
-            while end < stop and t_end[end] <= t_end[b - 1] + FLANK_AFTER_S:
-                while ahead < stop - 1 and t[ahead] < t[end] + DRIFT_WINDOW_S:
+            while end < stop and t_end[end] <= latest:
+                while ahead < stop - 1 and t[ahead] < t[end] + DRIFT_WINDOW_S - slack:
                     ahead += 1
                 dx = (x[ahead] - x[end]) / scale_x[end if scale_x.size > 1 else 0]
                 dy = (y[ahead] - y[end]) / scale_y[end if scale_y.size > 1 else 0]
                 duration_s = t[ahead] - t[end]
                 drifts = np.sqrt(dx * dx + dy * dy) > drift_min_deg_per_s * duration_s
-                if duration_s < 0.5 * DRIFT_WINDOW_S or not drifts:
+                if duration_s < 0.5 * DRIFT_WINDOW_S - slack or not drifts:
                     break
                 end += 1
         flanked = start < a and end > b and duration >= BLINK_MIN_WITH_FLANKS_S - slack
@@ -244,14 +244,16 @@ def _bridge(
         n_before = n_after = 0
         dx = dy = ax = ay = 0.0
         row = a - 1
-        while row >= 0 and labels[row] == FIXATION and (t[a] - t[row] <= BRIDGE_SIDE_S or row == a - 1):
+        while (
+            row >= 0 and labels[row] == FIXATION and (t[a] - t[row] <= BRIDGE_SIDE_S + slack or row == a - 1)
+        ):
             if not np.isnan(x[row]):
                 n_before += 1
                 dx += x[row] - x[b]
                 dy += y[row] - y[b]
             row -= 1
         row = b
-        while row < n and labels[row] == FIXATION and (t[row] - t[b] <= BRIDGE_SIDE_S or row == b):
+        while row < n and labels[row] == FIXATION and (t[row] - t[b] <= BRIDGE_SIDE_S + slack or row == b):
             if not np.isnan(x[row]):
                 n_after += 1
                 ax += x[row] - x[b]

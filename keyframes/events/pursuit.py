@@ -42,7 +42,7 @@ def pursuit_parameters() -> dict[str, float]:
 def label_pursuit(samples: Samples, labels: Labels) -> None:
     """Make pursuit, in place, of the fixations (m,) and parts of fixations that keep moving."""
     slow = np.full(samples.n, np.nan)
-    min_s = PURSUIT_MIN_S - 0.499 * samples.interval_s
+    min_s = PURSUIT_MIN_S - samples.slack_s
     for start, end in runs_of(labels == FIXATION).tolist():
         fill_speed(samples, start, end, PURSUIT_HALF_WINDOW_S, slow)
         moving = slow[start:end] > PURSUIT_MIN_DEG_PER_S

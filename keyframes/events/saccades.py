@@ -81,6 +81,7 @@ def label_saccades(
     scale_y: FloatArray,
     speed: FloatArray,
     interval: float,
+    slack: float,
     moves: IntArray,
     edges: FloatArray,
     min_saccade_s: float,
@@ -94,7 +95,7 @@ def label_saccades(
     labels: Labels,
 ) -> None:
     """Label the movements, in place, that touch nothing labelled; too long ones are MASKED, too small ones left."""
-    n, n_moves, slack = t.size, moves.shape[0], 0.499 * interval
+    n, n_moves = t.size, moves.shape[0]
     k = 0
     while k < n_moves:
         a, b, smeared_to, edge = moves[k, 0], moves[k, 1], moves[k, 2], edges[k]

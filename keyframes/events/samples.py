@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import numba
 import numpy as np
@@ -34,8 +34,11 @@ MIN_INTERVALS_TO_JUDGE_RATE = 10
 """Fewer intervals say too little to refuse anything."""
 
 HOLE_INTERVALS = 3.0
-"""A step in time longer than this many median intervals is a hole, and so a loss. Two and a little is one dropped
-sample at jittered times, which needs no row of its own."""
+"""A step in time longer than this many median intervals, to the nearest, is a hole, and so a loss. Two and a little is
+one dropped sample at jittered times, which needs no row of its own."""
+
+SLACK_INTERVALS: Final = 0.499
+"""Intervals. Less than half, so that no multiple of the interval lies on a limit that is one too."""
 
 MAX_INTERVALS = 32_768
 """A median of more intervals costs time and says nothing new."""
@@ -130,9 +133,35 @@ class Samples:
         return runs_of(~self.valid) if self.n_lost else np.empty((0, 2), np.int64)
 
     @property
+    def slack_s(self) -> float:
+        """A little less than half an interval, by which every limit of a duration is widened or narrowed.
+
+        It rounds the limit to whole samples and lets the last digit of a time decide nothing.
+        """
+        return SLACK_INTERVALS * self.interval_s
+
+    @property
     def rate_hz(self) -> float:
         """One over the median interval; NaN for fewer than two rows."""
         return 1.0 / self.interval_s if self.interval_s > 0 else float("nan")
+
+    def stretch(self, first: int, start: int, end: int, stop: int) -> Samples:
+        """Return rows [first, stop), gaze [start, end) with the losses beside it, as a recording of its own.
+
+        Its interval is its own: where times are uneven that of the rest of the recording must change nothing here.
+        """
+        rows = slice(first, stop)
+        return Samples(
+            edges_ns=self.edges_ns[first : stop + 1],
+            edges_s=(self.edges_ns[first : stop + 1] - self.edges_ns[start]) * 1e-9,
+            x_px=self.x_px[rows],
+            y_px=self.y_px[rows],
+            scale_x=self.scale_x if self.scale_x.size == 1 else self.scale_x[rows],
+            scale_y=self.scale_y if self.scale_y.size == 1 else self.scale_y[rows],
+            grid_row=None,
+            interval_s=_median_interval_s(self.edges_ns[start:end]) or self.interval_s,
+            n_lost=int(np.count_nonzero(~self.valid[rows])),
+        )
 
     def of_samples(self, values: NDArray[np.int8]) -> NDArray[np.int8]:
         """Return (n,) the values, (m,) one per row, of the samples that were given."""
@@ -175,7 +204,7 @@ def prepare(
             hint="Give seconds, one time per sample; smooth times that were stamped in bunches.",
         )
     n_lost = n_off + n_unscaled
-    if n_equal or longest_ns > HOLE_INTERVALS * round(interval_s * 1e9):
+    if n_equal or longest_ns > _hole_ns(interval_s):
         rows_ns, columns, scales, grid_row = _fill_holes(rows_ns, columns, scales, grid_row, interval_s)
         edges_ns = np.append(rows_ns, 0)
         edges_s = (edges_ns - edges_ns[0]) * 1e-9
@@ -304,6 +333,11 @@ def _median_interval_s(rows_ns: IntArray) -> float:
     return float(np.median(rows_ns[1::step] - rows_ns[:-1:step])) * 1e-9
 
 
+def _hole_ns(interval_s: float) -> float:
+    """Return the step in time, ns, above which there is a hole."""
+    return (HOLE_INTERVALS + SLACK_INTERVALS) * interval_s * 1e9
+
+
 def _filled(scale: FloatArray) -> FloatArray:
     """Give samples without a scale that of the last one before that has one (the first: of the first that has)."""
     known = np.isfinite(scale)
@@ -349,7 +383,7 @@ def _fill_holes(
 ) -> tuple[IntArray, list[FloatArray], list[FloatArray], IntArray | None]:
     """Insert one lost row, of the scale before it, at the start of each hole in time."""
     interval_ns = round(interval_s * 1e9)
-    before = np.flatnonzero(np.diff(rows_ns) > HOLE_INTERVALS * interval_ns)
+    before = np.flatnonzero(np.diff(rows_ns) > _hole_ns(interval_s))
     if not before.size:
         return rows_ns, columns, scales, grid_row
     filled_ns = np.insert(rows_ns, before + 1, rows_ns[before] + interval_ns)

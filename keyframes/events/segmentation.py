@@ -69,7 +69,7 @@ def places_of(samples: Samples) -> Places:
         samples.y_px,
         samples.px_per_deg_x,
         samples.px_per_deg_y,
-        BRIDGE_MAX_S + 0.499 * samples.interval_s,
+        BRIDGE_MAX_S + samples.slack_s,
         x_deg,
         y_deg,
         stretches,
@@ -77,7 +77,7 @@ def places_of(samples: Samples) -> Places:
     stretches = stretches[:count]
     noise_deg2 = np.zeros(count)
     lost_s = samples.t_s[stretches[1:, 0]] - samples.end_s[stretches[:-1, 1] - 1]
-    long_losses = np.flatnonzero(lost_s > BLINK_MAX_S + 0.499 * samples.interval_s) + 1
+    long_losses = np.flatnonzero(lost_s > BLINK_MAX_S + samples.slack_s) + 1
     for first, stop in itertools.pairwise([0, *long_losses.tolist(), count] if count else []):
         start = int(stretches[first, 0])
         rows = slice(start, min(int(stretches[stop - 1, 1]), start + MAX_ROWS_FOR_NOISE))
@@ -112,7 +112,7 @@ def cut_into_places(
         drift_deg2_per_s,
         change_penalty,
         movement_noise_multiple**2,
-        min_fixation_s - 0.499 * samples.interval_s,
+        min_fixation_s - samples.slack_s,
         found,
     )
     return found[:count]

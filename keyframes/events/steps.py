@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from keyframes.events.samples import Samples
+from keyframes.events.samples import SLACK_INTERVALS, Samples
 from keyframes.events.segmentation import Places
 
 __all__ = ["MAX_SACCADE_S", "join_and_refine", "mean_beside"]
@@ -46,9 +46,8 @@ def join_and_refine(
         places.y_deg,
         fixations,
         min_saccade_deg,
-        # Between two samples of even times, so that the last digit of a time decides nothing.
-        side_s - 0.25 * samples.interval_s,
-        EDGE_SEARCH_S - 0.25 * samples.interval_s,
+        side_s - samples.slack_s,
+        EDGE_SEARCH_S - samples.slack_s,
         samples.interval_s,
     )
     return fixations[:count]
@@ -84,7 +83,7 @@ def _refine(
     interval: float,
 ) -> int:
     """Join fixations on one place and move the edges of the others to the step between them; return their number."""
-    count, slack = 0, 0.499 * interval
+    count, slack = 0, SLACK_INTERVALS * interval
     for f in range(fixations.shape[0]):
         a, b = fixations[f, 0], fixations[f, 1]
         while np.isnan(x[a]):
@@ -154,7 +153,7 @@ def _step(
             # At least one row; the first and the last have moved: the eye rests on the ones before and after.
             start = at[i] - interval
             end = max(end, i + 1)
-            while end < n and at[end] < at[i] + duration - 0.499 * interval:
+            while end < n and at[end] < at[i] + duration - SLACK_INTERVALS * interval:
                 end += 1
             per_s = 1.0 / (at[end - 1] + interval - start)
             misfit, j = left[i] + right[end], i
