@@ -104,7 +104,7 @@ def assert_in_order_and_agreeing(events: Events, t_s: FloatArray) -> None:
     assert (table.valid_share[table.kind == "loss"] == 0).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(recording=recordings())
 def test_labels_and_table_agree_and_events_are_in_order(recording: Recording) -> None:
     events = recording.detect()
@@ -114,7 +114,7 @@ def test_labels_and_table_agree_and_events_are_in_order(recording: Recording) ->
     assert (table.kind == "loss").any() or not (lost & (events.labels == NONE)).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(recording=recordings(), dx=st.floats(-4000, 4000), dy=st.floats(-4000, 4000))
 def test_translation_moves_events_and_changes_nothing_else(
     recording: Recording, dx: float, dy: float
@@ -128,7 +128,7 @@ def test_translation_moves_events_and_changes_nothing_else(
     np.testing.assert_allclose(new[WITH_POSITION], old[WITH_POSITION] + dx, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(recording=recordings())
 def test_mirror_mirrors_events(recording: Recording) -> None:
     before, after = recording.detect(), recording.detect(x_px=1000.0 - recording.x_px)
@@ -141,14 +141,14 @@ def test_mirror_mirrors_events(recording: Recording) -> None:
     assert (np.cos(turned[np.isfinite(turned)]) > 1 - 1e-9).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(recording=recordings())
 def test_swapped_axes_swap_events(recording: Recording) -> None:
     after = recording.detect(x_px=recording.y_px, y_px=recording.x_px)
     np.testing.assert_array_equal(after.labels, recording.detect().labels)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(recording=recordings(), shift_s=st.sampled_from([-3600.0, -0.125, 1.0, 86400.0]))
 def test_time_shift_shifts_events(recording: Recording, shift_s: float) -> None:
     before, after = recording.detect(), recording.detect(t_s=recording.t_s + shift_s)
@@ -161,7 +161,7 @@ def test_time_shift_shifts_events(recording: Recording, shift_s: float) -> None:
         ).all()  # the last digits of a float
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(recording=recordings(), factor=st.sampled_from([0.001, 0.25, 3.7, 40.0]))
 def test_another_unit_of_length_gives_the_same_events(recording: Recording, factor: float) -> None:
     scale = recording.scale * factor
@@ -175,7 +175,7 @@ def test_another_unit_of_length_gives_the_same_events(recording: Recording, fact
     np.testing.assert_allclose(new[OF_MOVEMENT], old[OF_MOVEMENT], rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(recording=recordings(), quarter_turns=st.integers(1, 3))
 def test_quarter_turns_of_square_pixels_turn_events(recording: Recording, quarter_turns: int) -> None:
     x, y = recording.x_px, recording.y_px
@@ -185,7 +185,7 @@ def test_quarter_turns_of_square_pixels_turn_events(recording: Recording, quarte
     np.testing.assert_array_equal(after.labels, recording.detect().labels)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), angle_rad=st.floats(0, 6.28), method=st.sampled_from(TURNING))
 def test_any_turn_of_square_pixels_leaves_clear_events(seed: int, angle_rad: float, method: str) -> None:
     x, y = clear_gaze(np.random.default_rng(seed))
@@ -304,7 +304,7 @@ NUMBERS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     rows=st.lists(st.tuples(STEPS_S, NUMBERS, NUMBERS), max_size=60),
     scale=st.floats(1e-3, 1e4),
@@ -325,7 +325,7 @@ def test_anything_gives_events_or_a_clear_error(
     assert refusal == "" or "median interval" in refusal
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(t=st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=30))
 def test_any_times_give_events_or_a_clear_error(t: list[float]) -> None:
     x = np.full(len(t), 100.0)
