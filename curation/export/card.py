@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from curation.export.schema import SHARD_SCHEMA_VERSION
@@ -22,6 +22,8 @@ class CardFacts:
     splits: Mapping[str, str]
     n_keyframes: int
     n_fixations: int
+    keyframe_profiles: Set[str]
+    region_schemes: Set[str]
     config_hash: str
 
 
@@ -90,6 +92,11 @@ rows. Columns `truth` are reference lesions for measures only: do not train on t
 ## How the gaze became rows
 
 Fixations by the method named in the settings, regions from the provider named in `regions.provider` with its
-confidence, key frames by profile `toolkit`. Words that are, or nearly are, names from the pictures' headers stand as
+confidence, letters by scheme {_names(facts.region_schemes)}, key frames by profile {_names(facts.keyframe_profiles)}.
+Words that are, or nearly are, names from the pictures' headers stand as
 `[redacted]`. A split never separates the studies of a patient.
 """
+
+
+def _names(names: Set[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "none"

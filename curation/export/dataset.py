@@ -202,6 +202,8 @@ def _write_all(
     found: list[Identifiers] = []
     lexicon = config.privacy.lexicon()
     metas, n_keyframes, n_fixations, done = [], 0, 0, 0
+    profiles: set[str] = set()
+    schemes: set[str] = set()
     for split, number, total, ids in _shards(plan, config.export.readings_per_shard):
         stem = f"{split}-{number:05d}-of-{total:05d}"
         with _writers(staging, stem, config) as writers:
@@ -226,6 +228,8 @@ def _write_all(
                 found.append(identifiers)
                 metas.append(reading.meta)
                 n_keyframes += len(row["keyframes"])
+                profiles |= {frame["profile"] for frame in row["keyframes"]}
+                schemes |= {row["region_scheme"]} - {None}
                 n_fixations += len(row["fixations"])
                 done += 1
                 if progress is not None:
@@ -235,6 +239,8 @@ def _write_all(
         splits=plan.split_of,
         n_keyframes=n_keyframes,
         n_fixations=n_fixations,
+        keyframe_profiles=profiles,
+        region_schemes=schemes,
         config_hash=config_hash(config),
     )
     write_bytes_atomically(staging / "README.md", dataset_card(facts).encode())

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 __all__ = ["PICTURE", "SHARD", "SHARD_SCHEMA_VERSION"]
 
-SHARD_SCHEMA_VERSION = "1.0"
+SHARD_SCHEMA_VERSION = "1.1"
 """A reader refuses a greater MAJOR; MINOR adds fields."""
 
 _F64, _I64, _I32, _I16, _STR, _BOOL = (

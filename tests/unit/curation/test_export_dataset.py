@@ -13,6 +13,7 @@ import pytest
 
 from curation.config import CurationConfig, ExportConfig, PrivacyConfig
 from curation.export import dataset as exporting
+from curation.export.card import CardFacts, dataset_card
 from curation.export.dataset import export_dataset
 from curation.export.schema import SHARD
 from curation.export.shards import read_hdf5, read_parquet
@@ -57,6 +58,21 @@ def test_both_formats_hold_the_same_rows(small_dataset: SmallDataset) -> None:
     for row, other in zip(rows, hdf5, strict=True):
         for field in SHARD.names:
             assert same(row[field], other[field]), field
+
+
+def test_the_card_names_profile_and_scheme(small_dataset: SmallDataset) -> None:
+    card = (small_dataset.dataset / "README.md").read_text()
+    assert "letters by scheme `gazex-v1`, key frames by profile `toolkit`" in card
+    other = CardFacts(
+        metas=(),
+        splits={},
+        n_keyframes=0,
+        n_fixations=0,
+        keyframe_profiles={"toolkit", "published"},
+        region_schemes=set(),
+        config_hash="",
+    )
+    assert "letters by scheme none, key frames by profile `published`, `toolkit`" in dataset_card(other)
 
 
 def test_a_row_is_complete(small_dataset: SmallDataset) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curation.export.pictures import encode_png, shrink
-from curation.export.schema import PICTURE, SHARD
+from curation.export.schema import PICTURE, SHARD, SHARD_SCHEMA_VERSION
 from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, read_hdf5, read_parquet
 from keyframes.errors import SchemaError
 
@@ -144,3 +145,10 @@ def test_png_is_grey_lossless_and_bare() -> None:
         assert picture.mode == "L"
         assert picture.info == {}
         np.testing.assert_array_equal(np.asarray(picture), GREY)
+
+
+def test_the_version_goes_up_with_the_columns() -> None:
+    digest = hashlib.sha256(str(SHARD).encode()).hexdigest()[:16]
+    assert (SHARD_SCHEMA_VERSION, digest) == ("1.1", "011fa603cc3c8674"), (
+        "columns changed: raise SHARD_SCHEMA_VERSION too"
+    )
