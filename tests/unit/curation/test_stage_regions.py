@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
 import pytest
 from onnx import TensorProto, helper
 
@@ -23,8 +24,10 @@ from curation.stages.protocol import StageContext, StageOutput
 from curation.stages.regions import REGIONS_STAGE
 from gazecapture.store import DECISIONS_FILE, Store
 from keyframes.errors import ConfigError, GazeToolError, GeometryError, SchemaError
-from keyframes.reading import Reading
+from keyframes.reading import VALIDATIONS, Reading
 from keyframes.regions import atlas
+
+NOT_VALIDATED = VALIDATIONS.empty_table()
 
 
 @pytest.fixture
@@ -117,6 +120,24 @@ def test_a_reviewer_takes_a_region_away_and_the_last_word_counts(store: Store) -
     assert found["left lung"][1] == "atlas"
     assert "spine" in found
     assert "trachea" not in found
+
+
+@pytest.mark.parametrize(("measured_deg", "expected_deg"), [(0.4, 0.4), (float("nan"), 2.5)])
+def test_the_readings_own_validation_counts_before_the_setting(
+    store: Store, measured_deg: float, expected_deg: float
+) -> None:
+    (reading_id,) = store.reading_ids()
+    row = {"t_ns": 0, "phase": "before", "eye": "both", "n_points": 5, "accuracy_deg": measured_deg,
+           "accuracy_max_deg": measured_deg, "rms_s2s_deg": 0.1, "sd_deg": 0.1, "loss_share": 0.0}  # fmt: skip
+    validated = store.load(reading_id).with_tables(
+        validations=pa.Table.from_pylist([row], schema=VALIDATIONS)
+    )
+    output = run(store, settings(error_deg=2.5), validated)
+    assert output.notes["error_deg"] == expected_deg
+    as_set = run(store, settings(error_deg=expected_deg), validated.with_tables(validations=NOT_VALIDATED))
+    assert output.tables["event_regions"] == as_set.tables["event_regions"]
+    wider = run(store, settings(error_deg=4.0), validated.with_tables(validations=NOT_VALIDATED))
+    assert output.tables["event_regions"] != wider.tables["event_regions"]
 
 
 def test_boxes_of_another_image_do_not_count(store: Store) -> None:
