@@ -3,9 +3,10 @@
 `detect` finds them in columns, `detect_frame` in a pandas frame of one eye or two, `OnlineDetector` while samples
 arrive; `on_images` puts them on the images of a reading.
 
-One file each: ``samples`` (checking the input), ``kinematics`` (velocity and noise), ``loss`` (blinks, bridging),
-``adaptive``, ``clustering`` (with ``segmentation`` and ``steps``), ``ivt``, ``idt`` (detectors), ``table``,
-``detection`` (choosing one), ``online`` (with ``online_kernel``), ``eyes``, ``images``.
+One file each: ``columns`` and ``samples`` (checking the input), ``kinematics`` (velocity and noise), ``loss`` (blinks,
+bridging), ``adaptive`` (with ``thresholds`` and ``saccades``), ``clustering`` (with ``segmentation`` and ``steps``),
+``ivt``, ``idt`` (detectors), ``pursuit``, ``detection`` (choosing one), ``labels``, ``runs`` and ``table`` (what they
+give), ``online`` (with ``online_kernel``), ``eyes``, ``images``.
 """
 
 from keyframes.events.detection import METHODS, Events, detect

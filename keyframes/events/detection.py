@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from keyframes.errors import UsageError
 from keyframes.events.adaptive import detect_adaptive
 from keyframes.events.clustering import detect_clustering
+from keyframes.events.columns import GazeInput
 from keyframes.events.idt import detect_idt
 from keyframes.events.ivt import detect_ivt
 from keyframes.events.kinematics import Velocity, noise_rms_s2s_deg
 from keyframes.events.labels import Detection
 from keyframes.events.loss import stretches_between_long_losses
 from keyframes.events.pursuit import label_pursuit, pursuit_parameters
-from keyframes.events.samples import GazeInput, Samples, prepare
+from keyframes.events.samples import Samples, prepare
 from keyframes.events.table import Spans, event_table, spans_of
 
 __all__ = ["METHODS", "Events", "detect"]

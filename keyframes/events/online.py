@@ -14,6 +14,7 @@ from typing import Final, Literal
 import numpy as np
 
 from keyframes.errors import DataError, GeometryError, TimestampError
+from keyframes.events.columns import MIN_PX_PER_DEG, GazeInput, column
 from keyframes.events.labels import FIXATION, NONE, SACCADE
 from keyframes.events.online_kernel import (
     CHANGE,
@@ -24,7 +25,6 @@ from keyframes.events.online_kernel import (
     advance,
     advance_all,
 )
-from keyframes.events.samples import MIN_PX_PER_DEG, GazeInput, column
 
 __all__ = ["OnlineDetector", "OnlineMessage", "OnlineParameters"]
 

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from keyframes.errors import DataError, GeometryError, TimestampError
+from keyframes.errors import GeometryError, TimestampError
+from keyframes.events.columns import GazeInput, column, scale_column
 from keyframes.events.runs import runs_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["GazeInput", "Samples", "column", "prepare"]
+__all__ = ["SLACK_INTERVALS", "Samples", "prepare"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-if TYPE_CHECKING:
-    GazeInput = ArrayLike | pd.Series[float]
-else:
-    GazeInput = ArrayLike
-"""What a column of gaze may be: array, list or pandas Series of numbers."""
 
 MIN_RATE_HZ, MAX_RATE_HZ = 10.0, 5000.0
 """Median rates outside are refused: the times are then in another unit, or stamped in bunches."""
@@ -43,14 +35,8 @@ SLACK_INTERVALS: Final = 0.499
 MAX_INTERVALS = 32_768
 """A median of more intervals costs time and says nothing new."""
 
-_NUMBERS = "biufO"
-"""numpy kinds of arrays that may hold plain numbers: dates, texts and complex numbers do not."""
-
 MAX_ABS_PX = 1e7
 """px. Trackers write huge numbers for lost gaze (EyeLink: 1e8); no screen is that large."""
-
-MIN_PX_PER_DEG = 1e-6
-"""Below, degrees overflow; a frame of unit width still has 0.01."""
 
 MAX_ABS_TIME_S = 9.2e9
 """int64 ns end at 9.22e9 s."""
@@ -181,7 +167,10 @@ def prepare(
     t = column(t_s, "t_s")
     n = t.size
     x_given, y_given = column(x_px, "x_px", n), column(y_px, "y_px", n)
-    scale_x, scale_y = _scale(px_per_deg_x, "px_per_deg_x", n), _scale(px_per_deg_y, "px_per_deg_y", n)
+    scale_x, scale_y = (
+        scale_column(px_per_deg_x, "px_per_deg_x", n),
+        scale_column(px_per_deg_y, "px_per_deg_y", n),
+    )
     edges_ns, edges_s, x, y = np.empty(n + 1, np.int64), np.empty(n + 1), np.empty(n), np.empty(n)
     n_wrong, n_backward, n_equal, longest_ns, n_off, n_unscaled = _read(
         t, x_given, y_given, scale_x, scale_y, edges_ns, edges_s, x, y
@@ -270,45 +259,6 @@ def _read(
             at_x = at_y = np.nan
         x[i], y[i] = at_x, at_y
     return n_wrong, n_backward, n_equal, longest, n_off, n_unscaled
-
-
-def column(values: GazeInput, name: str, n: int | None = None) -> FloatArray:
-    """Return a (n,) float64 array, pandas' missing values as NaN. Raises DataError."""
-    # pandas is told by what it offers, so that importing this does not import it; Arrow columns have no dtype.
-    from_pandas = getattr(values, "to_numpy", None) if hasattr(values, "dtype") else None
-    # Dates, texts and complex numbers would be cast to some number: they are refused.
-    if from_pandas is None and np.asarray(values).dtype.kind not in _NUMBERS:
-        raise DataError(f"{name}: numbers are expected", record=name)
-    try:
-        if from_pandas is not None:
-            array = from_pandas(dtype=np.float64, na_value=np.nan)
-        else:
-            array = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name}: numbers are expected", record=name) from error
-    if array.ndim != 1:
-        raise DataError(f"{name}: one dimension is expected, found shape {array.shape}", record=name)
-    if n is not None and array.size != n:
-        raise DataError(f"{name}: {n} values are expected, one per time, found {array.size}", record=name)
-    return np.ascontiguousarray(array, dtype=np.float64)
-
-
-def _scale(values: GazeInput, name: str, n: int) -> FloatArray:
-    """Return (1,) or (n,) px per degree; NaN = unknown. Raises GeometryError for one that is not positive."""
-    if np.ndim(values) == 0:
-        scalar = float(column(np.asarray([values]), name)[0])
-        if not (np.isfinite(scalar) and scalar >= MIN_PX_PER_DEG):
-            raise GeometryError(
-                f"{name}: a positive number is expected, found {scalar:g}", code="GT-NO-DEGREES"
-            )
-        return np.full(1, scalar)
-    array = column(values, name, n)
-    wrong = np.flatnonzero(array < MIN_PX_PER_DEG)
-    if wrong.size:
-        raise GeometryError(
-            f"{name}: positive numbers are expected, found {array[wrong[0]]:g}", record=int(wrong[0])
-        )
-    return np.where(np.isfinite(array), array, np.nan)
 
 
 def _refuse_times(t_s: FloatArray) -> NoReturn:

@@ -166,6 +166,18 @@ def test_a_hole_in_time_is_a_loss() -> None:
     assert (found.labels == FIXATION).all()  # every sample given was a fixation's
 
 
+@pytest.mark.parametrize("rate_hz", [59.94, 62.5, 500.0, 1000.0])
+def test_a_hole_is_four_intervals_long_whatever_the_last_digit_of_a_time(rate_hz: float) -> None:
+    t = np.arange(900) / rate_hz
+    x = np.random.default_rng(0).normal(300, 0.4, t.size)
+    for dropped, rows in ((2, 0), (3, 1)):
+        keep = np.ones(t.size, np.bool_)
+        for start in range(100, 800, 100):
+            keep[start : start + dropped] = False
+        found = detect(t[keep], x[keep], x[keep], *SCALE, method="adaptive")
+        assert found.samples.n == keep.sum() + 7 * rows
+
+
 def test_post_saccadic_oscillation_is_no_part_of_its_saccade() -> None:
     t, x, y = gaze([(200.0, 400.0), (600.0, 400.0)], noise_px=0.1)
     x = x.copy()
@@ -223,7 +235,13 @@ def test_same_events_from_every_kind_of_column(three: tuple[FloatArray, FloatArr
         (data.t, data.x, data.y),
         (data.t, data.x.astype("Int64"), data.y.astype("int32")),
         (t, x.astype(np.int16), y.astype(np.float32)),
-        (np.repeat(t, 2)[::2], np.repeat(x, 2)[::2], np.asfortranarray(y)),
+        (np.repeat(t, 2)[::2], np.repeat(x, 2)[::2], y[::-1].copy()[::-1]),
+        (t.astype(np.object_), list(x.astype(np.int32)), y.astype(">f8")),
+        (
+            data.t,
+            data.x.astype("category"),
+            data.y.set_axis(list("ab") * (t.size // 2) + ["c"] * (t.size % 2)),
+        ),
         (pa.array(t), pa.chunked_array([x]), pa.array(y)),
         (t, np.ma.masked_invalid(x), y),
     ]
@@ -324,6 +342,10 @@ def test_bad_shapes_kinds_and_methods_are_refused(three: tuple[FloatArray, Float
         x.astype(complex),
         x.astype("datetime64[s]"),
         pd.Series(["a"] * t.size),
+        pd.Series(pd.to_timedelta(t, unit="s")),
+        pd.Series(pd.date_range("2026", periods=t.size)),
+        np.array(["a"] * t.size, np.object_),
+        [[1.0, 2.0], [3.0]],
     ):
         with pytest.raises(DataError, match="x_px: numbers"):
             detect(t, words, y, *SCALE)
