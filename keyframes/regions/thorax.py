@@ -17,7 +17,7 @@ from keyframes.regions.block_mean import block_mean
 from keyframes.regions.thorax_floor import BORDER_V, FLOOR_U, TIP, LowerThorax, find_lower_thorax
 from keyframes.regions.thorax_frame import ThoraxFrame
 from keyframes.regions.thorax_outline import lung_wall
-from keyframes.regions.thorax_search import search
+from keyframes.regions.thorax_search import search, turned_farther
 
 __all__ = ["Hemithorax", "Thorax", "find_thorax", "plain_thorax"]
 
@@ -124,7 +124,8 @@ def find_thorax(grey8: NDArray[np.uint8]) -> Thorax:
         return plain_thorax(width, height)
     picture = np.clip((picture - low) / (high - low), *CLIP)
     frame, score = search(picture)
-    if _is_flawed(grey8, picture) or abs(frame.tilt_rad) > MAX_TILT_RAD:
+    turned = abs(frame.tilt_rad) > MAX_TILT_RAD or turned_farther(picture, frame)
+    if turned or _is_flawed(grey8, picture):
         score = min(score, FLAWED_SCORE)
     frame, walls = _with_walls(picture, frame)
     lower = find_lower_thorax(picture, frame)

@@ -42,8 +42,8 @@ HIDDEN_STRAY_COST = 20.0
 """The same where the heart hides the diaphragm."""
 FLOOR_BEND_COST, BORDER_BEND_COST, SHAPE_BEND_COST = 200.0, 60.0, 60.0
 """Cost of the squared difference from the usual course's slope, per grid row; the last to tell dome from fluid."""
-FLOOR_EDGE_V = 0.012
-"""A dome ends above its border's steepest place, 3 to 4 mm: the lung thins out over its far slope. Measured against
+FLOOR_EDGE_V = 0.006
+"""A dome ends above its border's steepest place, 1 to 2 mm: the lung thins out over its far slope. Measured against
 the lower ends of lung masks on real films."""
 BORDER_EDGE_U = 0.02
 """The heart ends outside its border's steepest place, by 2 to 3 mm: it thins out towards the lung."""

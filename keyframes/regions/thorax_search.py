@@ -13,7 +13,7 @@ from keyframes.regions.anatomy import LUNG_OUTLINE
 from keyframes.regions.region_map import Region
 from keyframes.regions.thorax_frame import ThoraxFrame, warp
 
-__all__ = ["search"]
+__all__ = ["search", "turned_farther"]
 
 FloatArray = NDArray[np.float64]
 
@@ -34,6 +34,8 @@ WIDTHS_ALLOWED = (0.6, 1.4)
 """Height over width of a thorax, apex to costophrenic angles over wall to wall; children and expiration included."""
 BASE_V = 0.68
 """A lung's base begins here, where fluid collects in an upright patient."""
+FARTHER_RAD = np.radians(5.0)
+"""More than what is left of a small turn, less than a large one's rest."""
 SHOULDER_V = 0.4
 """The darkening towards the shoulders begins here, as a quadratic trend upwards."""
 
@@ -78,6 +80,15 @@ def search(picture: FloatArray) -> tuple[ThoraxFrame, float]:
         step = step * STEP_SHRINK
     frame = ThoraxFrame(**dict(zip(ThoraxFrame.__slots__, best[0].tolist(), strict=True)))
     return frame, min(float(_correlation(picture, best[:1], side)[0]) for side in (0, -1, 1))
+
+
+def turned_farther(picture: FloatArray, frame: ThoraxFrame) -> bool:
+    """Say whether the frame that `search` found fits better tilted farther: it follows no large turn to its end."""
+    found = frame.parameters()
+    farther = found.copy()
+    farther[-1] += np.copysign(FARTHER_RAD, frame.tilt_rad)
+    fits = _correlation(picture, np.stack([found, farther]))
+    return bool(fits[1] > fits[0])
 
 
 @cache

@@ -259,7 +259,7 @@ def test_lungs_on_real_films(shared: Path) -> None:
 
 
 @pytest.mark.shared
-def test_real_films_inverted_lying_or_halved_are_not_taken_for_a_thorax(shared: Path) -> None:
+def test_real_films_inverted_turned_halved_or_spoilt_are_not_taken_for_a_thorax(shared: Path) -> None:
     for grey, _ in real_films(shared)[2:6]:
         for wrong in (
             255 - grey,
@@ -268,5 +268,8 @@ def test_real_films_inverted_lying_or_halved_are_not_taken_for_a_thorax(shared: 
             grey[::-1],
             grey[:, : grey.shape[1] // 2],
             ndimage.gaussian_filter(grey, 0.04 * grey.shape[1]),
+            np.minimum(grey, 85) + 170,
+            ndimage.rotate(grey, 25, reshape=False, order=1, mode="nearest"),
+            ndimage.rotate(grey, -25, reshape=False, order=1, mode="nearest"),
         ):
             assert atlas.fit(np.ascontiguousarray(wrong)).confidence < atlas.FOUND_CONFIDENCE

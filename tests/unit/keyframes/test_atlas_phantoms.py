@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from gazecapture.radiograph.phantom import make_phantom
 from keyframes.regions import atlas
@@ -82,33 +83,39 @@ def test_the_measure_can_fail() -> None:
         )
 
 
-ORDER = (
-    ("aortic arch", "carina"), ("carina", "cardiac silhouette"), ("cardiac silhouette", "left hemidiaphragm"),
-    ("left upper lung zone", "left mid lung zone"), ("left mid lung zone", "left lower lung zone"),
-    ("right apical zone", "right mid lung zone"), ("right hilar structures", "right hemidiaphragm"),
-    ("right hilar structures", "right costophrenic angle"), ("left hilar structures", "left cardiophrenic angle"),
-)  # fmt: skip
-"""(above, below), by the middles of their boxes."""
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_regions_stand_in_anatomical_order(seed: int) -> None:
-    grey, _ = phantom(seed)
-    boxes = {name: region.box for name, region in atlas.fit(grey).regions.items()}
-    for above, below in ORDER:
-        assert boxes[above][1] + boxes[above][3] < boxes[below][1] + boxes[below][3], (above, below)
-    for name, (x0, _, x1, _) in boxes.items():
-        if name.startswith("right ") and name != "right atrium":
-            left = boxes[name.replace("right ", "left ", 1)]
-            assert x0 + x1 < left[0] + left[2], name
-    for side in ("right", "left"):
-        for inside in ("costophrenic angle", "hilar structures", "cardiophrenic angle"):
-            x0, _, x1, _ = boxes[f"{side} {inside}"]
-            assert boxes[f"{side} lung"][0] - 20 < (x0 + x1) / 2 < boxes[f"{side} lung"][2] + 20
-
-
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_lying_phantom_is_not_taken_for_a_standing_one(turned: bool) -> None:
     grey, _ = phantom(SEEDS[0])
     wrong = np.rot90(grey).copy() if turned else 255 - grey
     assert atlas.fit(wrong).confidence < atlas.FOUND_CONFIDENCE
+
+
+TILTS_DEG = (-35, -20, 20, 35)
+
+
+def spoilt(grey: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    """Return a film exposed beyond use and turned beyond what the template follows."""
+    plain = grey.astype(np.float64)
+    films = {
+        "burnt out": np.clip(plain + 170, 0, 255),
+        "windowed to black": np.clip(plain - np.percentile(plain, 80), 0, 255),
+    }
+    for turn in TILTS_DEG:
+        films[f"turned by {turn}"] = ndimage.rotate(plain, turn, reshape=False, order=1, mode="nearest")
+    return {name: film.astype(np.uint8) for name, film in films.items()}
+
+
+@pytest.mark.parametrize("seed", SEEDS[1:3])
+def test_a_phantom_exposed_beyond_use_or_turned_is_not_found(seed: int) -> None:
+    grey, _ = phantom(seed)
+    for name, film in spoilt(grey).items():
+        assert atlas.fit(film).confidence < atlas.FOUND_CONFIDENCE, name
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+def test_a_phantom_a_little_turned_or_brighter_is_found(seed: int) -> None:
+    grey, _ = phantom(seed)
+    plain = grey.astype(np.float64)
+    turned = ndimage.rotate(plain, 4, reshape=False, order=1, mode="nearest")
+    for film in (turned, np.clip(plain + 20, 0, 255), plain * 0.7):
+        assert atlas.fit(film.astype(np.uint8)).confidence >= atlas.FOUND_CONFIDENCE
