@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -372,3 +373,14 @@ def test_the_example_prints_the_key_frames_of_a_reading(store: Store) -> None:
     for sentence in store.load(reading_id).table("sentences").to_pylist():
         assert f"\n{sentence['text']}\n" in run.stdout
     assert "holistic" in run.stdout
+
+
+def test_the_example_draws_a_curated_reading(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = Path(__file__).resolve().parents[3] / "examples" / "draw_one_reading.py"
+    monkeypatch.setattr(sys, "argv", [example.name, str(store.root), str(tmp_path / "out")])
+    runpy.run_path(str(example), run_name="__main__")
+    made = {path.stem: Image.open(path).size for path in (tmp_path / "out").iterdir()}
+    assert made.keys() == {"scanpath", "heat-map", "key-frames", "letters", "transitions"}
+    assert min(min(size) for size in made.values()) > 100
