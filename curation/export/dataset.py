@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter
 from curation.export.splits import SPLITS, Candidate, assign_splits
 from curation.manifest import Failure
-from curation.privacy import Identifiers, Redactor, RowGuard
+from curation.privacy import Identifiers, Redactor, RowGuard, load_lexicon
 from gazecapture import __version__
 from gazecapture.files import (
     claim_output_folder,
@@ -50,6 +50,8 @@ MANIFEST = "dataset.json"
 EXPORT_CODE_VERSION = "2"
 """Raised by hand whenever the written bytes change for unchanged input."""
 _PARTS = ("readings", "hdf5", "images", "README.md")
+_OWN_NAMES = "names"
+"""The setting whose keys are not ours: what a source calls a region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,15 @@ class _Plan:
     reading_ids: tuple[str, ...]
     split_of: Mapping[str, str]
     key: str
+
+
+@dataclass(slots=True, kw_only=True)
+class _Removed:
+    """What stayed behind, for `scan_output`."""
+
+    identifiers: dict[str, Identifiers] = field(default_factory=dict)
+    codes: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
 
 
 def export_dataset(
@@ -132,18 +143,25 @@ def _export(
     staging = make_private_folder(out / f".{uuid.uuid4().hex[:8]}.partial")
     try:
         n_damaged = len(damaged)
-        identifiers = _write_all(store, staging, plan, config, progress, damaged)
+        removed = _write_all(store, staging, plan, config, progress, damaged)
         if len(damaged) > n_damaged:
             return None
-        hits = scan_output(staging, identifiers, _private_strings(store))
+        manifest = _manifest(staging, plan, config)
+        write_json_atomically(staging / MANIFEST, manifest)
+        hits = scan_output(
+            staging,
+            removed.identifiers,
+            _private_strings(store, config),
+            codes=removed.codes,
+            words=removed.words,
+        )
         if hits:
             raise PrivacyError(
                 f"the finished output holds what must stay in the store: {'; '.join(hits[:3])}",
                 hint="No dataset was written. Look at the readings' texts, then run again.",
                 record=f"{len(hits)} files",
             )
-        manifest = _manifest(staging, plan, config)
-        _put_in_place(staging, out, manifest)
+        _put_in_place(staging, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return _summary(plan, manifest, damaged, up_to_date=False)
@@ -194,12 +212,12 @@ def _write_all(
     config: CurationConfig,
     progress: Callable[[int, int], None] | None,
     damaged: dict[str, DataError],
-) -> list[Identifiers]:
+) -> _Removed:
     """Write everything but the manifest into ``staging``; return what the scan must look for.
 
     A reading that cannot be read goes into ``damaged``, and what was written is of no use then.
     """
-    found: list[Identifiers] = []
+    removed = _Removed()
     lexicon = config.privacy.lexicon()
     metas, n_keyframes, n_fixations, done = [], 0, 0, 0
     profiles: set[str] = set()
@@ -225,7 +243,10 @@ def _write_all(
                 except DataError as error:
                     damaged[reading_id] = error
                     continue
-                found.append(identifiers)
+                removed.identifiers[reading_id] = identifiers
+                removed.codes |= guard.replaced_codes | {store.source_hash(reading_id)}
+                removed.codes |= set(reading.table("images").column("sha256").to_pylist())
+                removed.words |= guard.unknown_words
                 metas.append(reading.meta)
                 n_keyframes += len(row["keyframes"])
                 profiles |= {frame["profile"] for frame in row["keyframes"]}
@@ -244,7 +265,7 @@ def _write_all(
         config_hash=config_hash(config),
     )
     write_bytes_atomically(staging / "README.md", dataset_card(facts).encode())
-    return found
+    return removed
 
 
 def _shards(plan: _Plan, readings_per_shard: int) -> Iterator[tuple[str, int, int, list[str]]]:
@@ -332,10 +353,23 @@ def _write_originals(
             )
 
 
-def _private_strings(store: Store) -> list[str]:
+def _private_strings(store: Store, config: CurationConfig) -> list[str]:
     """Return what may stand nowhere in the output, apart from what the headers give."""
     # With a separator at its end: a home folder "/root" must not be found in "apex/root".
-    return [f"{store.root.resolve()}", f"{Path.home()}{os.sep}", store.pseudonym_key.hex()]
+    return [
+        f"{store.root.resolve()}",
+        f"{Path.home()}{os.sep}",
+        store.pseudonym_key.hex(),
+        *map(str, _paths_in(config.model_dump())),
+    ]
+
+
+def _paths_in(settings: Any) -> Iterator[Path]:
+    if isinstance(settings, Path):
+        yield settings.absolute()
+    elif isinstance(settings, Mapping | list | tuple):
+        for value in settings.values() if isinstance(settings, Mapping) else settings:
+            yield from _paths_in(value)
 
 
 def _manifest_of(out: Path) -> dict[str, Any]:
@@ -359,22 +393,29 @@ def _manifest(staging: Path, plan: _Plan, config: CurationConfig) -> dict[str, A
         "schema_version": SHARD_SCHEMA_VERSION,
         "tool_version": __version__,
         "key": plan.key,
-        "config": _without_paths(config.model_dump()),
+        "config": _shareable(config.model_dump(), Redactor(lexicon=load_lexicon())),
         "n_readings": len(plan.reading_ids),
         "files": files,
     }
 
 
-def _without_paths(settings: Any) -> Any:
-    """Return settings, JSON-ready, in which a file of this computer shows as that alone."""
+def _shareable(settings: Any, redactor: Redactor) -> Any:
+    """Return settings, JSON-ready, without what a lab's own files and names in them would tell."""
     if isinstance(settings, Mapping):
-        return {name: _without_paths(value) for name, value in settings.items()}
+        return {
+            name: {redactor(k): _shareable(v, redactor) for k, v in value.items()}
+            if name == _OWN_NAMES
+            else _shareable(value, redactor)
+            for name, value in settings.items()
+        }
     if isinstance(settings, list | tuple):
-        return [_without_paths(value) for value in settings]
-    return "(a file)" if isinstance(settings, Path) else settings
+        return [_shareable(value, redactor) for value in settings]
+    if isinstance(settings, Path):
+        return "(a file)"
+    return redactor(settings) if isinstance(settings, str) else settings
 
 
-def _put_in_place(staging: Path, out: Path, manifest: Mapping[str, Any]) -> None:
+def _put_in_place(staging: Path, out: Path) -> None:
     """Swap the new parts in; without its manifest, which goes first and comes last, a dataset does not count."""
     (out / MANIFEST).unlink(missing_ok=True)
     for part in _PARTS:
@@ -385,7 +426,7 @@ def _put_in_place(staging: Path, out: Path, manifest: Mapping[str, Any]) -> None
             old.unlink(missing_ok=True)
         if new.exists():
             new.replace(old)
-    write_json_atomically(out / MANIFEST, dict(manifest))
+    (staging / MANIFEST).replace(out / MANIFEST)
 
 
 def _summary(

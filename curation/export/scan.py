@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import h5py
 import pydicom
 
 from curation.export.shards import read_parquet
-from curation.privacy import Identifiers, Redactor
+from curation.privacy import Identifiers, Redactor, load_lexicon
 
 __all__ = ["scan_output"]
 
@@ -26,7 +28,9 @@ SPOKEN = {
     "qa": ("question", "answer"),
 }
 """Columns, and members of their rows, with what people said or typed: parts of names are sought here. Whole names
-and ids are sought everywhere; a part of one ("Stone") may well be a word of the schema or the card."""
+and ids are sought everywhere; a part of one ("Stone") may well be a word of the schema, the card or another reading."""
+MIN_WORD_LETTERS = 6
+"""Shorter redacted words are too often part of a code or file name."""
 BARE_PNG = frozenset({b"IHDR", b"IDAT", b"IEND"})
 """Chunks of a picture that says nothing but its pixels."""
 _BLOCK_BYTES = 1 << 24
@@ -35,31 +39,51 @@ _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _TOKEN = re.compile(r"[^\W_]+")
 
 
-def scan_output(folder: Path, identifiers: Sequence[Identifiers], private_paths: Sequence[str]) -> list[str]:
+def scan_output(
+    folder: Path,
+    identifiers: Mapping[str, Identifiers],
+    private_paths: Sequence[str],
+    *,
+    codes: Iterable[str] = (),
+    words: Iterable[str] = (),
+) -> list[str]:
     """Return what was found, one line each: the file and the kind, never the value itself.
 
-    private_paths : strings that may stand nowhere, sought byte by byte and in what is decoded; ids and names come
-        from ``identifiers``.
+    identifiers   : of each reading, by its id. Parts of its names may not stand in its own texts; whole names and ids
+                    nowhere, unless they consist of ordinary words ("Emergency Room", "UNKNOWN").
+    private_paths : strings that may stand nowhere, sought byte by byte and in what is decoded.
+    codes         : hashes of stored files, codes that were replaced; may stand nowhere.
+    words         : what was redacted for being in no word list; may stand in no cell of a shard.
 
     Time grows with the output, not with the number of identifiers: texts are compared word by word.
     """
-    finder = _Finder({n for i in identifiers for n in _spellings(i)})
-    names = Redactor(identifiers=Identifiers(names=frozenset(n for i in identifiers for n in i.names)))
+    whole = {n for i in identifiers.values() for n in _spellings(i)}
+    anywhere = _Finder([*(phrase for phrase in whole if not _is_ordinary(phrase)), *codes])
+    in_cells = _Finder(word for word in words if len(word) >= MIN_WORD_LETTERS)
+    names = {
+        reading_id: Redactor(identifiers=Identifiers(names=own.names))
+        for reading_id, own in identifiers.items()
+        if own.names
+    }
+    literals = [p for p in private_paths if p]
     hits = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         shown = path.relative_to(folder).as_posix()
-        if finder.finds(shown):
+        if anywhere.finds(shown):
             shown = f"a {path.suffix} file"
             hits.append(f"{shown}: an identifier in its name")
-        texts = list(_texts(path))
-        if any(map(finder.finds, texts)):
+        content = _content(path)
+        if any(map(anywhere.finds, content.texts)):
             hits.append(f"{shown}: an identifier")
-        literals = [p for p in private_paths if p]
-        if _holds(path, [p.encode() for p in literals]) or any(p in text for text in texts for p in literals):
+        if _holds(path, [p.encode() for p in literals]) or any(
+            p in text for text in content.texts for p in literals
+        ):
             hits.append(f"{shown}: a path or key of this computer")
-        if not all(map(_is_bare, _pictures(path))):
+        if any(map(in_cells.finds, content.cells)):
+            hits.append(f"{shown}: a redacted word")
+        if not all(map(_is_bare, content.pictures)):
             hits.append(f"{shown}: a picture with metadata")
-        if path.suffix == ".parquet" and any(names.count_in(text) for text in _spoken(path)):
+        if any(names[i].count_in(text) for i, text in content.spoken if i in names):
             hits.append(f"{shown}: part of a name in a text")
     return hits
 
@@ -85,35 +109,89 @@ class _Finder:
 def _spellings(identifiers: Identifiers) -> Iterator[str]:
     for name in identifiers.names:
         parts = name.replace("^", " ").split()
-        if len(parts) > 1:
+        if len(parts) > 1 or len(name) >= MIN_WORD_LETTERS:
             yield from (" ".join(parts), " ".join(reversed(parts)))
     yield from identifiers.ids
 
 
-def _texts(path: Path) -> Iterator[str]:
-    """Give every text that a file holds, decoded."""
+def _is_ordinary(phrase: str) -> bool:
+    """Say whether a phrase has only words that name nobody: it may well stand in another reading's text."""
+    return not any(map(str.isdigit, phrase)) and all(map(load_lexicon().knows, _TOKEN.findall(phrase)))
+
+
+@dataclass(slots=True)
+class _Content:
+    """What a file holds, decoded."""
+
+    texts: list[str] = field(default_factory=list)
+    """All of it."""
+    cells: list[str] = field(default_factory=list)
+    """Of the texts, those in the rows of a shard."""
+    spoken: list[tuple[str, str]] = field(default_factory=list)
+    """Reading id, text: cells with what people said or typed."""
+    pictures: list[bytes] = field(default_factory=list)
+
+
+def _content(path: Path) -> _Content:
+    content = _Content()
     if path.suffix == ".parquet":
-        for batch in read_parquet(path):
-            yield from map(str, (batch.schema.metadata or {}).values())
-            yield from _strings(batch.to_pylist())
+        _take_parquet(path, content)
     elif path.suffix == ".h5":
-        yield from (cell.decode() for cell in _hdf5_cells(path, "string"))
+        _take_hdf5(path, content)
     elif path.suffix == ".dcm":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a warning quotes the value it is about
-            yield str(pydicom.dcmread(path, stop_before_pixels=True))
-    elif path.suffix != ".png":
-        yield path.read_text(encoding="utf-8", errors="replace")
+            film = pydicom.dcmread(path, stop_before_pixels=True)
+            content.texts += [*_values(film.file_meta), *_values(film)]
+        content.texts.append((film.preamble or b"").decode("latin-1"))
+    elif path.suffix == ".json":
+        content.texts += _strings(json.loads(path.read_bytes()), with_keys=True)
+    elif path.suffix == ".png":
+        content.pictures.append(path.read_bytes())
+    else:
+        content.texts.append(path.read_text(encoding="utf-8", errors="replace"))
+    return content
 
 
-def _pictures(path: Path) -> Iterator[bytes]:
-    if path.suffix == ".png":
-        yield path.read_bytes()
-    elif path.suffix == ".h5":
-        yield from _hdf5_cells(path, "bytes")
-    elif path.suffix == ".parquet":
-        for batch in read_parquet(path):
-            yield from _bytes(batch.to_pylist())
+def _take_parquet(path: Path, content: _Content) -> None:
+    metadata: dict[bytes, bytes] = {}
+    for batch in read_parquet(path):
+        metadata = batch.schema.metadata or {}
+        for row in batch.to_pylist():
+            content.cells += _strings(row)
+            content.pictures += _byte_strings(row)
+            for column, members in SPOKEN.items():
+                cells = row[column] or ()
+                spoken = _strings([cell[m] for cell in cells for m in members] if members else cells)
+                content.spoken += [(row["reading_id"], text) for text in spoken]
+    content.texts += [*content.cells, *(part.decode() for item in metadata.items() for part in item)]
+
+
+def _take_hdf5(path: Path, content: _Content) -> None:
+    """Take names, attributes and all cells; string and picture columns have datasets of offsets and of data."""
+    fields: list[h5py.Group] = []
+    with h5py.File(path, "r") as file:
+        fields.append(file)
+        file.visititems(lambda _, item: fields.append(item))
+        for item in fields:
+            content.texts += [str(item.name), *(f"{name} {value}" for name, value in item.attrs.items())]
+            kind = item.attrs.get("kind")
+            if kind in {"string", "bytes"}:
+                data = item["data"][:].tobytes()
+                cells = [data[start:end] for start, end in pairwise(item["offsets"][:].tolist())]
+                if kind == "bytes":
+                    content.pictures += cells
+                else:
+                    content.cells += [cell.decode() for cell in set(cells)]
+    content.texts += content.cells
+
+
+def _values(data: pydicom.Dataset) -> Iterator[str]:
+    """Give all values of a DICOM object, at any depth."""
+    for element in data.iterall():
+        if element.VR != "SQ":
+            value = element.value
+            yield value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def _is_bare(picture: bytes) -> bool:
@@ -141,36 +219,22 @@ def _holds(path: Path, literals: Sequence[bytes]) -> bool:
     return False
 
 
-def _hdf5_cells(path: Path, kind: str) -> Iterator[bytes]:
-    """Give all cells of one kind; string and picture columns have one dataset of offsets and one of data."""
-    fields: list[h5py.Group] = []
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda _, item: fields.append(item) if item.attrs.get("kind") == kind else None)
-        for field in fields:
-            ends = field["offsets"][:]
-            for start, end in pairwise(ends):
-                yield field["data"][start:end].tobytes()
-
-
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: Any, *, with_keys: bool = False) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _strings(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if with_keys:
+                yield str(key)
+            yield from _strings(item, with_keys=with_keys)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item, with_keys=with_keys)
 
 
-def _bytes(value: Any) -> Iterator[bytes]:
+def _byte_strings(value: Any) -> Iterator[bytes]:
     if isinstance(value, bytes):
         yield value
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _bytes(item)
-
-
-def _spoken(path: Path) -> Iterator[str]:
-    for batch in read_parquet(path):
-        for row in batch.select(list(SPOKEN)).to_pylist():
-            for column, members in SPOKEN.items():
-                cells = row[column] or ()
-                yield from _strings([cell[m] for cell in cells for m in members] if members else cells)
+            yield from _byte_strings(item)

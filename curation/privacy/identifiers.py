@@ -41,7 +41,7 @@ class Identifiers:
     names: frozenset[str] = frozenset()
     """Whole names as the headers have them."""
     ids: frozenset[str] = frozenset()
-    """Patient ids, study and image UIDs."""
+    """Patient ids, accession and serial numbers, UIDs."""
     _seen: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -51,7 +51,7 @@ class Identifiers:
         ids: set[str] = set()
         for radiograph in radiographs:
             names |= {name for name in radiograph.names if name.strip() and name != SYNTHETIC_NAME}
-            ids |= {radiograph.patient_id, radiograph.study_uid}
+            ids |= {radiograph.patient_id, radiograph.study_uid, radiograph.sop_uid, *radiograph.ids}
         return cls(names=frozenset(names), ids=frozenset(i for i in ids if len(i) >= MIN_ID_CHARACTERS))
 
     @cached_property

@@ -58,6 +58,13 @@ class Redactor:
         """Return how many places `__call__` would replace."""
         return len(self.spans_in(text))
 
+    def unknown_in(self, text: str) -> set[str]:
+        """Return the words that no list has; none where everything but names may stay."""
+        if self.lexicon is None:
+            return set()
+        words = {match.group() for match in WORD.finditer(text.replace(REDACTED, " "))}
+        return {word for word in words if not self._knows(word)}
+
     def spans_in(self, text: str) -> list[Span]:
         """Return the places to replace, in order and disjoint."""
         spans = self.identifiers.spans_in(text)

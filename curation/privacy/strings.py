@@ -138,6 +138,10 @@ class RowGuard:
     redactor: Redactor
     keyed_hash: Callable[..., str]
     """(kind, value) -> hex digits, with the store's key."""
+    replaced_codes: set[str] = field(default_factory=set, repr=False, compare=False)
+    """Codes and ids that a hash took the place of, so far."""
+    unknown_words: set[str] = field(default_factory=set, repr=False, compare=False)
+    """Words of texts that were redacted because no list has them, so far."""
     _seen: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,7 +188,9 @@ class RowGuard:
         if rule == CODE:
             if _HASH.fullmatch(value) or not self.redactor.count_in(_SEPARATORS.sub(" ", value)):
                 return value
+            self.replaced_codes.add(value)
             return f"x-{self.keyed_hash('code', value)[:CODE_DIGITS]}"
+        self.unknown_words.update(self.redactor.unknown_in(value))
         return self.redactor(value)
 
 

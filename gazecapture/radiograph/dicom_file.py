@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.filereader import read_partial
@@ -49,6 +50,14 @@ _VIEW_OF_CODE = {
     "399198007": "RL", "R-10232": "RL",
 }  # fmt: skip
 """SNOMED CT and RT codes of context group 4010."""
+_STANDARD_UIDS = "1.2.840.10008."
+"""What DICOM itself names so is no one's id."""
+_ID_NAMES = (
+    "PatientID", "AccessionNumber", "StudyID", "DeviceSerialNumber", "DetectorID", "CassetteID", "PlateID", "GantryID",
+    "AdmissionID", "ServiceEpisodeID", "RequestedProcedureID", "ScheduledProcedureStepID", "PerformedProcedureStepID",
+    "FillerOrderNumberImagingServiceRequest", "PlacerOrderNumberImagingServiceRequest", "DeviceUID",
+    "PatientTelephoneNumbers", "OtherPatientIDs",
+)  # fmt: skip
 _PLACE_NAMES = (
     "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName", "RequestingService",
     "IssuerOfPatientID", "ResponsibleOrganization",
@@ -82,7 +91,8 @@ def decode(content: bytes) -> Radiograph:
         patient_id=_text(header, "PatientID"),
         study_uid=_text(header, "StudyInstanceUID"),
         sop_uid=_text(header, "SOPInstanceUID"),
-        names=frozenset(_names(header)),
+        names=frozenset(_values_of(header, _is_name)),
+        ids=frozenset(_values_of(header, _is_id)),
     )
 
 
@@ -313,13 +323,23 @@ def _view(header: Dataset) -> str:
     return view or next((_VIEW_OF_CODE[code] for code in codes if code in _VIEW_OF_CODE), "")
 
 
-def _names(header: Dataset) -> Iterator[str]:
-    """Yield every person's name at any depth, and the institution's names."""
+def _values_of(header: Dataset, wanted: Callable[[DataElement], bool]) -> Iterator[str]:
+    """Yield the values of the wanted elements at any depth; of a name each of its spellings."""
     for element in header.iterall():
-        if element.VR == "PN" or element.keyword in _PLACE_NAMES:
+        if wanted(element):
             values = element.value if element.VM > 1 else [element.value]
             for value in values:
                 yield from (part.strip() for part in str(value or "").split("=") if part.strip())
+
+
+def _is_name(element: DataElement) -> bool:
+    return element.VR == "PN" or element.keyword in _PLACE_NAMES
+
+
+def _is_id(element: DataElement) -> bool:
+    if element.VR == "UI":
+        return not str(element.value or "").startswith(_STANDARD_UIDS)
+    return element.keyword in _ID_NAMES
 
 
 def _text(header: Dataset, name: str) -> str:

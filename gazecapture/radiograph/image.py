@@ -43,6 +43,8 @@ class Radiograph:
     """SOP Instance UID: what an annotation of this very picture refers to."""
     names: frozenset[str] = field(default=frozenset(), repr=False)
     """People and institutions that the header names; for redaction, never printed."""
+    ids: frozenset[str] = field(default=frozenset(), repr=False)
+    """Ids, serial numbers and UIDs of the header, at any depth; sought in what leaves the store, never printed."""
 
     @property
     def width_px(self) -> int:

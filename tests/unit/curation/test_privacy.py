@@ -194,15 +194,15 @@ def test_redacting_twice_changes_nothing_and_no_names_redact_nothing(text: str) 
 
 def test_the_scan_finds_what_must_not_be_there(tmp_path: Path) -> None:
     film = canary_film(tmp_path / "film.dcm")
-    identifiers = Identifiers.of([load_radiograph(film)])
+    identifiers = {"r1": Identifiers.of([load_radiograph(film)])}
     out = tmp_path / "out"
     out.mkdir()
     (out / "README.md").write_text("clean")
-    assert scan_output(out, [identifiers], ["/home/somebody/store"]) == []
+    assert scan_output(out, identifiers, ["/home/somebody/store"]) == []
     (out / "README.md").write_text("made in /home/somebody/store")
     (out / "x.dcm").write_bytes(film.read_bytes())
     (out / f"{CANARY}-4711.txt").write_text(f"{CANARY}-4711")
-    hits = scan_output(out, [identifiers], ["/home/somebody/store"])
+    hits = scan_output(out, identifiers, ["/home/somebody/store"])
     assert hits == [
         "README.md: a path or key of this computer",
         "a .txt file: an identifier in its name",
