@@ -381,6 +381,9 @@ def test_the_example_draws_a_curated_reading(
     example = Path(__file__).resolve().parents[3] / "examples" / "draw_one_reading.py"
     monkeypatch.setattr(sys, "argv", [example.name, str(store.root), str(tmp_path / "out")])
     runpy.run_path(str(example), run_name="__main__")
-    made = {path.stem: Image.open(path).size for path in (tmp_path / "out").iterdir()}
+    made = {}
+    for path in (tmp_path / "out").iterdir():
+        with Image.open(path) as picture:
+            made[path.stem] = picture.size
     assert made.keys() == {"scanpath", "heat-map", "key-frames", "letters", "transitions"}
     assert min(min(size) for size in made.values()) > 100
