@@ -33,7 +33,7 @@ __all__ = ["FITTED_STAGES", "READERS_FOLDER", "ReaderLead", "fit_leads", "fitted
 READERS_FOLDER = "readers"
 FITTED_STAGES = ("dictation", "events")
 """Stages whose tables a lead is fitted on."""
-_CODE_VERSION = "1"
+_CODE_VERSION = "2"
 """Raised by hand whenever a fit gives something else for the same input."""
 _READINGS_PER_JOB = 64
 """A process takes about two seconds to start, which is as long as the fit of so many readings."""

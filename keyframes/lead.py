@@ -33,7 +33,7 @@ CANDIDATES_S = tuple(round(0.5 + 0.1 * step, 1) for step in range(46))
 """s, 0.5 to 5.0. Finer steps are finer than the spread of one reader's leads from sentence to sentence."""
 MIN_SENTENCES = 30
 """Fewer do not settle a lead."""
-N_FOLDS = 5
+N_FOLDS = 10
 
 KERNEL_DEG = 1.5
 """Degrees, SD of the density around a fixation: the fovea and a tracker's usual error together."""
@@ -41,6 +41,8 @@ OWN_SHARE, READING_SHARE, ANYWHERE_SHARE = 0.7, 0.2, 0.1
 """Of the mixture. A detour in a sentence then costs no more than a factor of three or so."""
 ANYWHERE = 0.02
 """Mean of the kernel over a picture of 25 by 25 degrees."""
+KEPT_FROM_ERRORS = 2.0
+"""Standard errors of the held-out gain from which a lead is kept: chance reaches that in one reader of some thirty."""
 N_TURNS = 6
 """Turns of the gaze in time that stand for chance, spaced evenly over the reading."""
 
@@ -93,8 +95,8 @@ def fit_lead(scores: Sequence[FloatArray], *, usual_s: float = LEAD_S) -> LeadFi
     scores : `lead_scores` of each of the reader's readings, always in the same order.
 
     The sentences are cut into `N_FOLDS` blocks; the lead that is best on the others is held against ``usual_s`` on
-    each. It is kept where the held-out gain exceeds its own standard error over the blocks. Raises DataError where
-    scores are not those of `CANDIDATES_S`.
+    each. It is kept where the held-out gain exceeds `KEPT_FROM_ERRORS` of its own standard errors over the blocks.
+    Raises DataError where scores are not those of `CANDIDATES_S`.
     """
     every = np.concatenate([np.empty((0, len(CANDIDATES_S))), *scores])
     if every.shape[1] != len(CANDIDATES_S) or not np.isfinite(every).all():
@@ -110,7 +112,7 @@ def fit_lead(scores: Sequence[FloatArray], *, usual_s: float = LEAD_S) -> LeadFi
     gain, gain_error = float(gains.sum()), float(np.sqrt(N_FOLDS) * gains.std(ddof=1))
     spread_s = float(np.sqrt((N_FOLDS - 1) * np.mean((leads[chosen] - leads[chosen].mean()) ** 2)))
     best_s = float(leads[np.argmax(total)])
-    keeps = gain > gain_error
+    keeps = gain > KEPT_FROM_ERRORS * gain_error
     return LeadFit(
         lead_s=best_s if keeps else None,
         reason="fitted"
