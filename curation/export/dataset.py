@@ -239,7 +239,7 @@ def _write_all(
                     for writer in writers:
                         writer.add(row)
                     if config.privacy.images == "include" and config.privacy.originals:
-                        _write_originals(store, reading, staging, masks)
+                        _write_originals(store, reading, staging, masks, patient=row["patient_key"])
                 except DataError as error:
                     damaged[reading_id] = error
                     continue
@@ -338,7 +338,7 @@ def _greys(
 
 
 def _write_originals(
-    store: Store, reading: Reading, staging: Path, masks: Mapping[int, Sequence[Box]]
+    store: Store, reading: Reading, staging: Path, masks: Mapping[int, Sequence[Box]], *, patient: str
 ) -> None:
     folder = make_private_folder(staging / "images")
     for index in reading.table("images").column("image_index").to_pylist():
@@ -347,7 +347,7 @@ def _write_originals(
             write_original(
                 source,
                 folder / f"{reading.meta.reading_id}_{index}",
-                patient=reading.meta.patient_key,
+                patient=patient,
                 pseudonym=store.keyed_hash,
                 masks=masks[index],
             )
