@@ -445,6 +445,7 @@ def paths_in_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
     "broken",
     [names_in_originals, ids_in_originals, rows_as_they_are, codes_in_the_card, paths_in_the_manifest],
 )
+@pytest.mark.usefixtures("dataset")
 def test_the_last_scan_refuses_what_a_broken_rule_lets_through(
     broken: Any,
     planted: Planted,
