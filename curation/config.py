@@ -36,6 +36,7 @@ __all__ = [
     "PublishedConfig",
     "QualityConfig",
     "RegionsConfig",
+    "RetentionConfig",
     "TrajectoryConfig",
     "config_hash",
     "load_config",
@@ -208,6 +209,13 @@ class ExportConfig(_Section):
         return self
 
 
+class RetentionConfig(_Section):
+    """[retention]: how long what was recorded is kept."""
+
+    retain_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
+    """`gazecurate run` deletes the audio of sessions older than that. Left out: never."""
+
+
 class CurationConfig(_Section):
     """All settings of a run."""
 
@@ -219,6 +227,7 @@ class CurationConfig(_Section):
     trajectory: TrajectoryConfig = TrajectoryConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     export: ExportConfig = ExportConfig()
+    retention: RetentionConfig = RetentionConfig()
 
 
 def load_config(path: Path | None) -> CurationConfig:
@@ -244,7 +253,8 @@ def config_hash(config: CurationConfig) -> str:
 
     Raises ConfigError where such a file is gone.
     """
-    return settings_hash({**config.model_dump(mode="json"), "regions": config.regions.inputs()})
+    settings = config.model_dump(mode="json", exclude={"retention"})  # changes no result
+    return settings_hash({**settings, "regions": config.regions.inputs()})
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

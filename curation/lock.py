@@ -8,16 +8,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gazecapture.session.lock import LOCK_NAME, FolderLock, same_process
+from gazecapture.store import Store
 
-__all__ = ["lock_owner", "store_lock"]
+__all__ = ["INTENT", "lock_owner", "store_lock"]
+
+INTENT = "forget.json"
+"""A withdrawal that is under way (`curation.forget_plan`)."""
 
 
 @contextlib.contextmanager
 def store_lock(store_root: Path) -> Iterator[None]:
-    """Hold the store. Raises RecordingError (GT-BUSY), naming the process, where a living one holds it."""
+    """Hold the store; a withdrawal that was killed is completed first.
+
+    Raises RecordingError (GT-BUSY), naming the process, where a living one holds the store, and what
+    `curation.forget.complete_pending` raises.
+    """
     lock = FolderLock(store_root)
     lock.acquire()
     try:
+        if (store_root / INTENT).is_file():
+            from curation.forget import complete_pending  # only here: it needs all that export needs
+
+            complete_pending(Store(store_root))
         yield
     finally:
         lock.release()

@@ -37,6 +37,8 @@ from keyframes.errors import ExitCode, GazeToolError
 
 __all__ = ["FiniteRange", "echo_result", "progress_bar", "run_and_leave", "run_command", "setup_logging"]
 
+_OWNER_ONLY = 0o077
+"""Permissions that no file of ours has: sessions, stores and what is made of them are for their owner alone."""
 _AGAIN_S = 0.02
 """Time after which an interrupt that got lost is given again: long enough to have left what swallowed it."""
 
@@ -101,11 +103,12 @@ class FiniteRange(click.FloatRange):
 
 
 def run_and_leave(command: click.Command) -> NoReturn:
-    """Run the program's command and end the process with its exit code.
+    """Run the program's command and end the process with its exit code. Files that it makes are its owner's alone.
 
     Ctrl-C may strike while Python clears away an object; there it would be printed as a traceback and forgotten. It
     comes again a moment later instead, and no more once the command is done.
     """
+    os.umask(_OWNER_ONLY)
     sys.unraisablehook = _interrupt_again
     code = run_command(command)
     with contextlib.suppress(ValueError):  # not in the main thread

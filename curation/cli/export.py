@@ -18,6 +18,7 @@ from curation.cli.options import (
 )
 from curation.config import load_config, remembered_config
 from curation.export.dataset import export_dataset
+from curation.exports import logged_export
 from curation.manifest import Failure
 from curation.run import plan_store
 from gazecapture.console import echo_result
@@ -82,13 +83,14 @@ def export(
             config = config.model_copy(
                 update={"privacy": config.privacy.model_copy(update={"images": "exclude"})}
             )
-        summary = export_dataset(
-            store,
-            out,
-            reading_ids=ready,
-            config=config,
-            progress=lambda done, total: progress(done, total, 0),
-        )
+        with logged_export(store_root, out, config, command="export", n_readings=len(ready)):
+            summary = export_dataset(
+                store,
+                out,
+                reading_ids=ready,
+                config=config,
+                progress=lambda done, total: progress(done, total, 0),
+            )
     if not as_json:
         list_lines(f"failed: {failure.one_line()}" for failure in summary.failed)
     if not summary.n_readings:

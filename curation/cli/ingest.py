@@ -10,6 +10,8 @@ from curation.cli.options import as_json, hold_store, list_lines, progress_shown
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.into_store import ingest as put_into_store
 from curation.ingest.protocol import TakesImages
+from curation.ingest.session import SessionIngester
+from curation.sessions import remember_sessions
 from gazecapture.console import echo_result
 from gazecapture.store import Store
 from keyframes.errors import ExitCode, UsageError
@@ -54,6 +56,8 @@ def ingest(
     units = ingester.find(source)
     store = Store.create(store_root)
     with hold_store(store), progress_shown("ingest", as_json=as_json) as progress:
+        if isinstance(ingester, SessionIngester):
+            remember_sessions(store_root, units)
         summary = put_into_store(store, ingester, units, fail_fast=fail_fast, progress=progress)
     if not as_json:
         list_lines(f"failed: {failure.one_line()}" for failure in summary.failed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from curation.access_log import log_access
 from curation.cli.options import DATASET_KIND, as_json
 from curation.report import DatasetSource, ReportSource, StoreSource, build_report, load_picture, load_scores
 from gazecapture.console import echo_result
@@ -68,6 +69,8 @@ def report_command(
         click.echo(f"error: {error.one_line()}", err=True)
         return ExitCode.NOTHING_LEFT
     content = page.encode()
+    if store is not None:
+        log_access(store, command="report", folder=target)
     _write(target, content)
     result = {"report": str(target), "bytes": len(content)}
     echo_result(result, as_json=as_json, text=f"report {target} written, {len(content) / 1e6:.1f} MB")

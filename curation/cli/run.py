@@ -21,8 +21,10 @@ from curation.cli.options import (
 from curation.config import CurationConfig, load_config, remember_config
 from curation.engines.processes import default_jobs
 from curation.export.dataset import MANIFEST, ExportSummary, export_dataset
+from curation.exports import logged_export
 from curation.manifest import Failure
 from curation.plan import ReadingPlan
+from curation.retention import delete_old_audio
 from curation.run import BatchSummary, curate, plan_store
 from gazecapture.console import echo_result
 from gazecapture.store import Store
@@ -59,6 +61,7 @@ def run(
         return _show_plan(plan_store(store, config, restart=restart), as_json=as_json)
     with hold_store(store):
         remember_config(store.root, config)
+        delete_old_audio(store, config.retention.retain_days)
         with progress_shown("curate", as_json=as_json) as progress:
             summary = curate(
                 store,
@@ -85,7 +88,10 @@ def run(
 def _export(
     store: Store, out: Path, summary: BatchSummary, config: CurationConfig, *, as_json: bool
 ) -> ExportSummary:
-    with progress_shown("export", as_json=as_json) as progress:
+    with (
+        progress_shown("export", as_json=as_json) as progress,
+        logged_export(store.root, out, config, command="run", n_readings=len(summary.kept)),
+    ):
         return export_dataset(
             store,
             out,

@@ -1,4 +1,4 @@
-"""Check a dataset against its manifest, and its two formats against each other."""
+"""Check a dataset against its manifest and its formats against each other, and that what was forgotten is gone."""
 
 from __future__ import annotations
 
@@ -6,16 +6,28 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 import h5py
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.export.contents import rows_in
 from curation.export.dataset import MANIFEST
+from curation.lead import READERS_FOLDER
+from curation.lock import INTENT
+from curation.manifest import read_lines
+from curation.sessions import known_sessions
+from curation.tombstones import Tombstones
 from gazecapture.files import sha256_of
-from keyframes.errors import SchemaError, ShardIntegrityError, UsageError
+from gazecapture.session.schema import read_session_info
+from gazecapture.session.to_readings import session_reading_id
+from gazecapture.store import KeyedHash, Store
+from keyframes.errors import PrivacyError, SchemaError, ShardIntegrityError, UsageError
 
-__all__ = ["VerifySummary", "verify_dataset"]
+__all__ = ["VerifySummary", "verify_absence", "verify_dataset"]
+
+_CODE = "GT-FORGOTTEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +70,55 @@ def verify_dataset(dataset: Path) -> VerifySummary:
             raise ShardIntegrityError(f"{folder}/ holds {rows} readings, expected {n_readings}", path=dataset)
     return VerifySummary(
         n_files=len(entries), n_bytes=sum(int(e["bytes"]) for e in entries.values()), n_readings=n_readings
+    )
+
+
+def verify_absence(store: Store, dataset: Path) -> int:
+    """Check that a store, its sessions and a dataset hold nothing that was forgotten; return how many tombstones.
+
+    Looked at: rows and picture names of the dataset; folders, manifest and fitted leads of the store; readers and
+    finished studies of the sessions that the store was filled from. Raises PrivacyError (GT-FORGOTTEN) at the first
+    find, and where a withdrawal that was interrupted is still to be completed.
+    """
+    if (store.root / INTENT).is_file():
+        raise PrivacyError(
+            "a withdrawal was interrupted",
+            hint="Any command that writes to the store completes it, such as `gazecurate run`.",
+            path=store.root,
+            code=_CODE,
+        )
+    tombstones = Tombstones.of(store)
+    for row in sorted(rows_in(dataset)):
+        if tombstones.names(reading_id=row.reading_id, reader_code=row.reader_code):
+            _found("a row", dataset)
+    pictures = (path for path in (dataset / "images").rglob("*") if path.is_file())
+    in_dataset = ((path.name.split("_")[0], path) for path in pictures)
+    in_store = ((path.name.strip(".").split(".")[0], path) for path in store.root.iterdir())
+    in_manifest = ((line.reading_id, store.root) for line in read_lines(store.root))
+    for reading_id, path in (*in_dataset, *in_store, *in_manifest):
+        if tombstones.has("reading", reading_id):
+            _found("a trace of a reading", path)
+    for reading_id in store.reading_ids():
+        if tombstones.has("reader", store.meta(reading_id).reader_code):
+            _found("a reading of a forgotten reader", store.folder(reading_id))
+    for path in (store.root / READERS_FOLDER).glob("*.json"):
+        if tombstones.has("reader", str(json.loads(path.read_bytes()).get("reader_code"))):
+            _found("a fitted lead", path)
+    pseudonym = KeyedHash(store.pseudonym_key)
+    for session in known_sessions(store.root):
+        info = read_session_info(session)
+        ids = (session_reading_id(info, s.reading_number, pseudonym) for s in info.studies if s.images)
+        if any(tombstones.names(reading_id=i, reader_code=info.reader_code) for i in ids):
+            _found("a reading", session)
+    return len(tombstones.hashes)
+
+
+def _found(what: str, path: Path) -> NoReturn:
+    raise PrivacyError(
+        f"{what} that was forgotten is there",
+        hint="Forget it again, with --dataset or --session if it lies elsewhere than it did.",
+        path=path,
+        code=_CODE,
     )
 
 

@@ -14,6 +14,7 @@ from curation.ingest.protocol import Ingested, Ingester
 from curation.ingest.reflacx import ReflacxIngester
 from curation.ingest.session import SessionIngester
 from curation.manifest import Failure, ManifestLine, append_lines
+from curation.tombstones import Tombstones
 from gazecapture.store import Store
 from keyframes.errors import DataError, DiskFullError, ExitCode, GazeToolError
 from keyframes.reading import SOURCE_TABLES, Reading
@@ -66,17 +67,19 @@ def ingest(
 ) -> IngestSummary:
     """Put the readings of ``units`` into the store. The caller holds the store's lock.
 
-    One bad reading or unit never stops the others, unless ``fail_fast``. Raises DiskFullError where there is no
-    room left, and the first failure itself where nothing at all could be ingested.
+    A reading that was forgotten is refused (GT-FORGOTTEN). One bad reading or unit never stops the others, unless
+    ``fail_fast``. Raises DiskFullError where there is no room left, and the first failure itself where nothing at all
+    could be ingested.
     """
     summary = IngestSummary(n_units=len(units))
     key = store.pseudonym_key
+    tombstones = Tombstones.of(store)
     first: GazeToolError | None = None
     for n_done, unit in enumerate(units):
         if progress is not None:
             progress(n_done, len(units), len(summary.failed))
         for item in ingester.readings(unit, key=key):
-            error = _put(store, item, summary)
+            error = _put(store, item, summary, tombstones)
             if error is not None:
                 first = first or error
                 summary.failed.append(Failure.of(error, reading_id=item.label, stage=_STAGE))
@@ -89,13 +92,16 @@ def ingest(
     return summary
 
 
-def _put(store: Store, item: Ingested, summary: IngestSummary) -> GazeToolError | None:
+def _put(
+    store: Store, item: Ingested, summary: IngestSummary, tombstones: Tombstones
+) -> GazeToolError | None:
     """Write one reading where it is new or changed; return what is wrong with it, if anything."""
     reading = item.reading
     if item.error is not None or reading is None:
         return item.error or DataError("the source gave neither a reading nor a reason", code="GT-INGEST")
     reading_id = reading.meta.reading_id
     try:
+        tombstones.refuse(reading_id=reading_id, reader_code=reading.meta.reader_code)
         known = store.has(reading_id)
         if known and _same(store, reading):
             summary.unchanged.append(reading_id)

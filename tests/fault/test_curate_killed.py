@@ -47,11 +47,11 @@ def finish(*arguments: str | Path) -> None:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a dataset or store, but for the log of work, whose seconds differ."""
+    """Every file of a dataset or store, but for the logs, whose times differ."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.jsonl"
+        if path.is_file() and path.name not in ("manifest.jsonl", "access.jsonl")
     }
 
 

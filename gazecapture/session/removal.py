@@ -1,0 +1,152 @@
+"""Taking readings out of a recorded session, as if they had never been recorded.
+
+Of one reading goes everything that was recorded from the end of the study before it to its own end (to the end of the
+sitting, where it was the last): samples of every stream, words, findings, validations, what was displayed; its entry in
+session.json is emptied, and its films go unless another study of the session shows them. Audio and video run through
+the whole sitting and cannot be cut, so all of them go. The other readings stay what they were.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gazecapture.files import atomic_path, sweep_scratch
+from gazecapture.session.clock_fit import ClockFit, fit_clock
+from gazecapture.session.journal import JournalWriter, read_journal
+from gazecapture.session.lock import LOCK_NAME, FolderLock
+from gazecapture.session.schema import (
+    DISPLAY_JOURNAL,
+    OFFSETS,
+    StudyInfo,
+    read_session_info,
+    write_session_info,
+)
+
+__all__ = ["AUDIO_FOLDER", "check_idle", "remove_reading", "remove_session"]
+
+AUDIO_FOLDER = "audio"
+_RUN_THROUGH = (AUDIO_FOLDER, "video")
+_FIRST_NS, _LAST_NS = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
+
+_Keep = Callable[[pa.Table], NDArray[np.bool_]]
+_Outside = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+
+
+def check_idle(session: Path) -> None:
+    """Raise RecordingError (GT-BUSY) where a living process writes into the session."""
+    for path in sorted(session.rglob(LOCK_NAME)):
+        lock = FolderLock(path.parent)
+        lock.acquire()
+        lock.release()
+
+
+def remove_session(session: Path) -> None:
+    """Remove a session's folder; a second call finishes what a killed one left."""
+    removed = session.with_name(f".{session.name}.removed.partial")
+    if session.is_dir():
+        shutil.rmtree(removed, ignore_errors=True)
+        session.rename(removed)
+    if removed.is_dir():
+        shutil.rmtree(removed)
+
+
+def remove_reading(session: Path, reading_number: int) -> None:
+    """Take one study out of a session; a second call finishes what a killed one left.
+
+    Raises SchemaError where the folder is no session, RecordingError (GT-BUSY) while somebody writes into it.
+    """
+    check_idle(session)
+    for folder in (session, session / "streams"):
+        sweep_scratch(folder)
+    info = read_session_info(session)
+    display = read_journal(session / "display", schema=DISPLAY_JOURNAL).table
+    stretches = _stretches(display, reading_number)
+
+    def outside(t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        keep = np.ones(t_ns.size, np.bool_)
+        for start_ns, end_ns in stretches:
+            keep &= (t_ns < start_ns) | (t_ns >= end_ns)
+        return keep
+
+    def of_others(rows: pa.Table) -> NDArray[np.bool_]:
+        return np.asarray(rows["reading_number"].to_numpy() != reading_number)
+
+    for stream in sorted((session / "streams").glob("*/stream.json")):
+        folder = stream.parent
+        clock = fit_clock(read_journal(session / "offsets" / folder.name, schema=OFFSETS).table)
+        _rewrite(folder, functools.partial(_stream_rows_outside, clock, outside))
+    _rewrite(session / "words", lambda rows: outside(rows["t_start_ns"].to_numpy()))
+    for name in ("annotations", "validation"):
+        _rewrite(session / name, of_others)
+    for name in _RUN_THROUGH:
+        shutil.rmtree(session / name, ignore_errors=True)
+    _remove_study(session, reading_number, info.studies)
+    _rewrite(session / "display", of_others)  # last: until it is done the stretches can be found again
+
+
+def _stream_rows_outside(clock: ClockFit, outside: _Outside, rows: pa.Table) -> NDArray[np.bool_]:
+    return outside(clock.to_session_ns(rows["t_remote_s"].to_numpy()))
+
+
+def _stretches(display: pa.Table, reading_number: int) -> list[tuple[int, int]]:
+    """Return when this study, and no other, was under way: [start, end), ns.
+
+    From the end of what came before (the first: from the beginning) to its own end (the last: to the end of the
+    sitting); an attempt that was given up ends where the next study is shown.
+    """
+    rows = display.sort_by("t_ns")
+    t_ns, numbers = rows["t_ns"].to_numpy(), rows["reading_number"].to_numpy()
+    mine = np.flatnonzero(numbers == reading_number)
+    found = []
+    for run in np.split(mine, np.flatnonzero(np.diff(mine) > 1) + 1) if mine.size else ():
+        first, last = int(run[0]), int(run[-1])
+        start_ns = int(t_ns[first - 1]) if first else _FIRST_NS
+        if last + 1 == t_ns.size:
+            end_ns = _LAST_NS
+        else:
+            is_closed = rows["event"][last].as_py() == "off"
+            end_ns = int(t_ns[last if is_closed else last + 1])
+        found.append((start_ns, end_ns))
+    return found
+
+
+def _rewrite(folder: Path, keep: _Keep) -> None:
+    """Write a journal again with the rows that are kept; it is left alone where all are."""
+    if not any(folder.glob("[0-9]*.arrows")):
+        return
+    content = read_journal(folder)
+    kept = keep(content.table)
+    if kept.all():
+        return
+    with atomic_path(folder) as scratch:
+        with JournalWriter(scratch, content.table.schema, metadata=content.metadata) as journal:
+            journal.append(content.table.filter(pa.array(kept)))
+        for path in folder.iterdir():
+            if path.suffix not in (".arrows", ".crc") and path.name != LOCK_NAME and path.is_file():
+                shutil.copyfile(path, scratch / path.name)
+
+
+def _remove_study(session: Path, reading_number: int, studies: Iterable[StudyInfo]) -> None:
+    """Remove a study's films and empty its entry. The number stays: those of the others count on."""
+    studies = tuple(studies)
+    others = {image.sha256 for s in studies if s.reading_number != reading_number for image in s.images}
+    for study in studies:
+        if study.reading_number == reading_number:
+            for image in study.images:
+                if image.sha256 not in others:
+                    (session / "images" / f"{image.sha256}{image.suffix}").unlink(missing_ok=True)
+    emptied = tuple(
+        StudyInfo(reading_number=s.reading_number, study_id="", images=(), synthetic=s.synthetic)
+        if s.reading_number == reading_number
+        else s
+        for s in studies
+    )
+    write_session_info(session, replace(read_session_info(session), studies=emptied))
