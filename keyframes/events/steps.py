@@ -61,7 +61,7 @@ def mean_beside(
     while row != stop and np.isnan(x[row]):
         row += step
     start, n, mx, my = row, 0, 0.0, 0.0
-    while row != stop and abs(t[row] - t[start]) < side:
+    while row != stop and (row == start or abs(t[row] - t[start]) < side):
         if not np.isnan(x[row]):
             n += 1
             mx += x[row]
@@ -104,9 +104,12 @@ def _refine(
                         continue
                 else:
                     low, high = end, a
-                    while low > (before + end) // 2 and t[end - 1] - t[low - 1] < edge_search:
+                    # Each keeps half, and at slow rates its only row.
+                    while (
+                        low > max(before + 1, (before + end) // 2) and t[end - 1] - t[low - 1] < edge_search
+                    ):
                         low -= 1
-                    while high < (a + b + 1) // 2 and t[high] - t[a] < edge_search:
+                    while high < min(b - 1, (a + b + 1) // 2) and t[high] - t[a] < edge_search:
                         high += 1
                     first, stop = _step(
                         t, x, y, low, high, from_x, from_y, dx / size, dy / size, size, interval
@@ -139,6 +142,8 @@ def _step(
             rows[n], at[n] = row, t[row]
             gone[n] = ((x[row] - from_x) * along_x + (y[row] - from_y) * along_y) / size
             n += 1
+    if n == 0:
+        return low, high
     # Squared misfit of the rows before to the place before, and of the rows after to the place after.
     left, right = np.zeros(n + 1), np.zeros(n + 1)
     for i in range(n):

@@ -275,3 +275,14 @@ def test_finds_the_coders_fixations_in_noisy_and_slow_gaze(
             )
     assert 2 * hits[FIXATION] / total[FIXATION] >= fixations
     assert 2 * hits[SACCADE] / total[SACCADE] >= saccades
+
+
+@pytest.mark.parametrize("rate_hz", [11.0, 15.0, 20.0, 30.0])
+def test_places_of_one_sample_stay_places(rate_hz: float) -> None:
+    rng = np.random.default_rng(0)
+    n = 600
+    t = np.arange(n) / rate_hz
+    x, y = (np.repeat(rng.uniform(0, 1000, n // 2), 2) + rng.normal(0, 0.5, n) for _ in range(2))
+    x[rng.random(n) < 0.1] = np.nan
+    labels = detect(t, x, y, 40.0, 40.0, method="clustering").labels
+    assert np.count_nonzero(labels == FIXATION) > 50
