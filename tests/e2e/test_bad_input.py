@@ -95,5 +95,5 @@ def test_verify_of_an_altered_dataset(small_dataset: SmallDataset, tmp_path: Pat
 
 def test_commands_that_are_not_built_are_not_offered() -> None:
     offered = run("gazecapture", "--help").stdout + run("gazecurate", "--help").stdout
-    for name in ("relay", "backfill", "review", "validate", "forget", "attach-images"):
+    for name in ("relay", "backfill", "review", "validate", "attach-images"):
         assert name not in offered
