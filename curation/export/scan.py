@@ -36,7 +36,8 @@ BARE_PNG = frozenset({b"IHDR", b"IDAT", b"IEND"})
 _BLOCK_BYTES = 1 << 24
 _OVERLAP_BYTES = 1 << 10
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
-_TOKEN = re.compile(r"[^\W_]+")
+_TOKEN = re.compile(r"\d+(?:\.\d+){3,}|[^\W_]+")
+"""A word, or a UID as a whole: its parts alone ("1.2.3.4.5") are found in any look-up table."""
 
 
 def scan_output(

@@ -217,3 +217,11 @@ def test_a_phantoms_name_is_no_name(tmp_path: Path) -> None:
     )
     identifiers = Identifiers.of([load_radiograph(film)])
     assert Redactor(identifiers=identifiers)("synthetic gaze on a phantom") == "synthetic gaze on a phantom"
+
+
+def test_a_uid_is_sought_as_a_whole(tmp_path: Path) -> None:
+    identifiers = {"r": Identifiers(ids=frozenset({"1.2.3.4.5.6"}))}
+    (tmp_path / "table.txt").write_text("values [0, 1, 2, 3, 4, 5, 6, 7] and 1.2.3.4.5.67")
+    assert scan_output(tmp_path, identifiers, []) == []
+    (tmp_path / "table.txt").write_text("study=1.2.3.4.5.6;")
+    assert scan_output(tmp_path, identifiers, []) == ["table.txt: an identifier"]
