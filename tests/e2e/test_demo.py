@@ -56,12 +56,10 @@ def test_agreement_with_the_ground_truth(demo_run: DemoRun) -> None:
         "fixation F1 (IoU >= 0.5)",
         "saccade F1 (IoU >= 0.5)",
         "sentence of a fixation",
+        "letter of a fixation",
         "image of a fixation",
     ):
         assert found[name]["ok"] is True, found[name]
-    # Below the target of 0.9, which these two studies miss (0.85): the floor only catches a worse atlas. The atlas
-    # test over many phantoms does not hold the target either; it asks for a mean of 0.88.
-    assert found["letter of a fixation"]["value"] >= 0.84
 
 
 def test_the_shards_hold_what_was_read(demo_run: DemoRun) -> None:
