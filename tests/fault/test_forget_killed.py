@@ -98,7 +98,5 @@ def test_the_next_command_does_the_rest(place: Place, point: str) -> None:
 
 def test_what_the_commands_write_is_their_owners_alone(small_dataset: SmallDataset) -> None:
     """The store was made by processes of their own, under whatever permissions this one has."""
-    if sys.platform == "win32":
-        pytest.skip("Windows knows other permissions")
     for path in small_dataset.store, *small_dataset.store.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
