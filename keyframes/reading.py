@@ -266,9 +266,17 @@ VALIDATIONS = _schema(
         "t_ns": _I64, "phase": _STR, "eye": _STR, "n_points": _I32, "accuracy_deg": _F64, "accuracy_max_deg": _F64,
         "rms_s2s_deg": _F64, "sd_deg": _F64, "loss_share": _F64,
     },
-    {"offset_x_deg": _F64, "offset_y_deg": _F64},
+    {
+        "offset_x_deg": _F64, "offset_y_deg": _F64, "offset_x_screen_px": _F64, "offset_y_screen_px": _F64,
+        "bcea_deg2": _F64, "light": _STR,
+        "points": pa.list_(pa.struct([(name, _F64) for name in (
+            "target_x_screen_px", "target_y_screen_px", "gaze_x_screen_px", "gaze_y_screen_px", "accuracy_deg",
+            "rms_s2s_deg", "sd_deg", "loss_share")])),
+    },
 )  # fmt: skip
-"""phase: before or after the reading. eye: left, right, both."""
+"""phase: before or after the reading; drift: the one-point check whose offset was taken off ``x/y_image_px`` of the
+reading's gaze (screen px stay as measured). eye: left, right, both. offset: gaze minus target. light: green, amber, red
+or unknown (no degrees)."""
 
 QUALITY = _schema({"metric": _STR, "value": _F64, "unit": _STR}, {"sentence_id": _STR})
 """sentence_id null: of the whole reading."""

@@ -50,6 +50,7 @@ _METRICS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Accuracy after",
             "Validation after the reading; a rise means that something moved.",
         ),
+        "drift": ("Drift", "Offset at the check before the reading; it was taken off the gaze on the image."),
         "off_image_share": ("Off the image", "Share of the gaze that fell on no image."),
         "panel_share": ("On panels", "Share of the gaze on the viewer's own panels."),
         "dictation_overlap": ("Gaze while dictating", "Share of the dictated time in which gaze is known."),

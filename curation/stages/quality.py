@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.issues import GAZE_DISCARDED, ISSUE_SEVERITY
@@ -14,6 +15,7 @@ from curation.stages.gaze_measures import GazeMeasures, measure_gaze
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.reading import ISSUES, QUALITY, Reading
 from keyframes.sentences import split_sentences
+from keyframes.validation import accuracies_deg, validation_error_deg
 
 __all__ = ["QUALITY_STAGE", "QualityStage"]
 
@@ -97,21 +99,13 @@ def _add_metrics(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
     report.metric("sd", gaze.sd_deg, "deg")
     report.metric("off_image_share", gaze.off_image_share, "share")
     report.metric("panel_share", gaze.panel_share, "share")
-    for phase, accuracy in _accuracies(reading).items():
+    validations = reading.table("validations")
+    for phase, accuracy in accuracies_deg(validations).items():
         report.metric(f"accuracy_{phase}", accuracy, "deg")
-    report.metric("accuracy", max(_accuracies(reading).values(), default=None), "deg")
-
-
-def _accuracies(reading: Reading) -> dict[str, float]:
-    """Return the accuracy by phase: of both eyes together where measured, else the mean over the eyes."""
-    found: dict[str, dict[str, float]] = {}
-    for row in reading.table("validations").sort_by("t_ns").to_pylist():
-        if np.isfinite(row["accuracy_deg"]):
-            found.setdefault(row["phase"], {})[row["eye"]] = row["accuracy_deg"]
-    return {
-        phase: eyes["both"] if "both" in eyes else float(np.mean(list(eyes.values())))
-        for phase, eyes in sorted(found.items())
-    }
+    report.metric("accuracy", validation_error_deg(validations), "deg")
+    for row in validations.filter(pc.equal(validations["phase"], "drift")).to_pylist():
+        if row["eye"] == "both":
+            report.metric("drift", row["accuracy_deg"], "deg")
 
 
 def _add_dictation(report: _Report, gaze: GazeMeasures, reading: Reading, config: CurationConfig) -> None:

@@ -1,7 +1,7 @@
 """Taking readings out of a recorded session, as if they had never been recorded.
 
 Of one reading goes everything that was recorded from the end of the study before it to its own end (to the end of the
-sitting, where it was the last): samples of every stream, words, findings, validations, what was displayed; its entry in
+sitting, where it was the last): samples of every stream, words, findings, what was displayed; its entry in
 session.json is emptied, and its films go unless another study of the session shows them. Audio and video run through
 the whole sitting and cannot be cut, so all of them go. The other readings stay what they were.
 """
@@ -84,8 +84,7 @@ def remove_reading(session: Path, reading_number: int) -> None:
         clock = fit_clock(read_journal(session / "offsets" / folder.name, schema=OFFSETS).table)
         _rewrite(folder, functools.partial(_stream_rows_outside, clock, outside))
     _rewrite(session / "words", lambda rows: outside(rows["t_start_ns"].to_numpy()))
-    for name in ("annotations", "validation"):
-        _rewrite(session / name, of_others)
+    _rewrite(session / "annotations", of_others)
     for name in _RUN_THROUGH:
         shutil.rmtree(session / name, ignore_errors=True)
     _remove_study(session, reading_number, info.studies)

@@ -138,7 +138,28 @@ ANNOTATIONS = pa.schema(
 )
 """action: put (add or replace finding_id) or remove."""
 
-VALIDATION_JOURNAL = pa.schema([pa.field("reading_number", _I32, nullable=False), *tables.VALIDATIONS])
+VALIDATION_JOURNAL = pa.schema(
+    [
+        pa.field("t_ns", _I64, nullable=False),
+        pa.field("validation_id", _STR, nullable=False),
+        pa.field("event", _STR, nullable=False),
+        pa.field("trigger", _STR, nullable=False),
+        pa.field("eye", _STR),
+        pa.field("point_index", _I32),
+        pa.field("n_points", _I32),
+        pa.field("n_samples", _I32),
+        *(pa.field(name, _F64) for name in ("target_x_screen_px", "target_y_screen_px", "gaze_x_screen_px",
+            "gaze_y_screen_px", "offset_x_screen_px", "offset_y_screen_px", "offset_x_deg", "offset_y_deg",
+            "accuracy_deg", "accuracy_max_deg", "rms_s2s_deg", "sd_deg", "bcea_deg2", "loss_share")),
+        pa.field("timed_out", pa.bool_()),
+        pa.field("light", _STR),
+        pa.field("detail", _STR),
+    ]
+)  # fmt: skip
+"""Of the sitting, not of one reading. event: point (one per point and eye), summary (one per eye), drift (one per eye
+of a one-point check), override (somebody goes on after a red validation; detail is the reason), calibrated (what was
+measured before tells nothing of what comes), baseline (pupil, in detail). trigger: start, interval, red, drift, end,
+asked. Points are written before their summaries: a validation without summaries was broken off."""
 
 _T = TypeVar("_T")
 _CHECKED = ConfigDict(extra="forbid", arbitrary_types_allowed=False)

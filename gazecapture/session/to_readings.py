@@ -18,12 +18,12 @@ from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import (
     ANNOTATIONS,
     DISPLAY_JOURNAL,
-    VALIDATION_JOURNAL,
     WORDS_JOURNAL,
     SessionInfo,
     StudyInfo,
     read_session_info,
 )
+from gazecapture.session.validations import SittingValidations
 from gazecapture.store import KeyedHash
 from keyframes.errors import DataError, GazeToolError, ImageError
 from keyframes.geometry import map_gaze
@@ -72,6 +72,7 @@ def to_readings(session: Path, *, key: bytes) -> Iterator[SessionReading]:
     journal = read_journal(session / "display", schema=DISPLAY_JOURNAL).table
     spans = _spans(journal)
     gaze = load_gaze(session, info.display)
+    validations = SittingValidations.load(session)
     opened = set(journal.column("reading_number").to_pylist())
     for study in info.studies:
         number = study.reading_number
@@ -86,7 +87,9 @@ def to_readings(session: Path, *, key: bytes) -> Iterator[SessionReading]:
                     code="GT-UNFINISHED",
                 )
             images = _pictures(session, study)
-            reading = _cut(session, info, study, spans[number], list(spans.values()), journal, gaze, key)
+            reading = _cut(
+                session, info, study, spans[number], list(spans.values()), journal, gaze, validations, key
+            )
         except GazeToolError as error:
             yield SessionReading(reading_number=number, error=error)
         else:
@@ -147,6 +150,7 @@ def _cut(
     spans: list[_Span],
     display_journal: pa.Table,
     gaze: GazeStream,
+    validations: SittingValidations,
     key: bytes,
 ) -> Reading:
     """Build one Reading."""
@@ -155,11 +159,11 @@ def _cut(
     tables = {
         "images": _images(study),
         "display": display,
-        "gaze": _gaze(part, span, display, info),
+        "gaze": _gaze(part, span, display, info, validations.offset_screen_px(span.on_ns)),
         "words": _words(session, span, spans),
         "findings": _findings(session, span),
         "truth": _truth(study),
-        "validations": _validations(session, span),
+        "validations": _table("validations", validations.of_reading(span.on_ns, span.off_ns)),
     }
     return Reading.build(_meta(info, study, span, part, KeyedHash(key)), tables)
 
@@ -223,11 +227,26 @@ def _display(journal: pa.Table, span: _Span) -> pa.Table:
     return rows.set_column(0, "t_ns", pc.subtract(rows["t_ns"], span.on_ns))
 
 
-def _gaze(part: GazeStream, span: _Span, display: pa.Table, info: SessionInfo) -> pa.Table:
-    """Put the samples on reading time and on the image that was shown at that moment."""
+def _gaze(
+    part: GazeStream,
+    span: _Span,
+    display: pa.Table,
+    info: SessionInfo,
+    offset_screen_px: tuple[float, float],
+) -> pa.Table:
+    """Put the samples on reading time and on the image that was shown at that moment.
+
+    offset_screen_px : of the drift check in force; taken off before gaze is placed on an image, while the screen
+        columns stay as measured.
+    """
     t_ns = part.t_ns - span.on_ns
     n = t_ns.size
-    mapped = map_gaze(t_ns, part.gaze["x_screen_px"], part.gaze["y_screen_px"], display)
+    mapped = map_gaze(
+        t_ns,
+        part.gaze["x_screen_px"] - offset_screen_px[0],
+        part.gaze["y_screen_px"] - offset_screen_px[1],
+        display,
+    )
     per_deg_x = per_deg_y = np.nan
     if info.display is not None and info.display.knows_degrees:
         per_deg_x, per_deg_y = info.display.px_per_deg()
@@ -315,13 +334,6 @@ def _truth(study: StudyInfo) -> pa.Table:
         for lesion in study.truth
     ]
     return _table("truth", rows)
-
-
-def _validations(session: Path, span: _Span) -> pa.Table:
-    journal = read_journal(session / "validation", schema=VALIDATION_JOURNAL).table
-    mine = journal.filter(pc.equal(journal["reading_number"], span.reading_number))
-    mine = mine.drop_columns(["reading_number"])
-    return mine.set_column(0, "t_ns", pc.subtract(mine["t_ns"], span.on_ns))
 
 
 def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:

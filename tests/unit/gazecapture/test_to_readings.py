@@ -10,12 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from gazecapture.screen.measures import EyeSamples
+from gazecapture.screen.targets import centre_target, validation_targets
+from gazecapture.screen.validation import Timing, ValidationResult, ValidationRun
 from gazecapture.session.journal import JournalWriter
 from gazecapture.session.schema import (
     ANNOTATIONS,
     DISPLAY_JOURNAL,
     OFFSETS,
     STREAM_PREFIX,
+    VALIDATION_JOURNAL,
     WORDS_JOURNAL,
     SessionInfo,
     StreamChannel,
@@ -27,6 +31,7 @@ from gazecapture.session.schema import (
     write_stream_info,
 )
 from gazecapture.session.to_readings import SessionReading, to_readings
+from gazecapture.session.validations import note_row, result_rows
 from keyframes.errors import SchemaError
 from keyframes.geometry import Display
 from keyframes.reading import Reading, Tracker
@@ -36,6 +41,7 @@ S = 1_000_000_000
 RATE_HZ = 100
 ON_NS, OFF_NS = {1: 10 * S, 2: 14 * S}, {1: 13 * S, 2: 17 * S}
 PICTURE = b"the bytes of a film"
+SCREEN = Display(width_px=1000, height_px=500, width_mm=500, height_mm=250, distance_mm=600)
 SHA256 = hashlib.sha256(PICTURE).hexdigest()
 CHANNELS = (
     ("left_x", "ScreenX", "left", "pixels"),
@@ -100,11 +106,10 @@ def make_session(
 ) -> Path:
     """Write two studies of two images; the right eye is 4 px right of the left, gaze moves 1 px a sample."""
     folder.mkdir(parents=True)
-    screen = Display(width_px=1000, height_px=500, width_mm=500, height_mm=250, distance_mm=600)
     write_session_info(
         folder,
         SessionInfo(
-            session_id="sitting", reader_code="R1", created_unix_ns=1, tool_version="0", display=screen,
+            session_id="sitting", reader_code="R1", created_unix_ns=1, tool_version="0", display=SCREEN,
             studies=(study(1), study(2)) if studies is None else studies,
         ),
     )  # fmt: skip
@@ -304,3 +309,90 @@ def test_a_missing_or_altered_picture_is_an_error(tmp_path: Path, damage: str) -
 def test_what_is_no_session(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match=r"session\.json"):
         cut(tmp_path)
+
+
+def measured(t_ns: int, offset_px: tuple[float, float], *, is_drift_check: bool = False) -> ValidationResult:
+    """A validation that ends at ``t_ns``, of an eye that is off by ``offset_px``."""
+    targets = (centre_target(SCREEN),) if is_drift_check else validation_targets(SCREEN, seed=1)
+    run = ValidationRun(targets, SCREEN, timing=Timing(settle_s=0.0, window_s=0.001))
+    while (target := run.target) is not None:
+        now_ns = t_ns - (len(targets) - 1 - run.n_done) * 10_000_000
+        run.shown(now_ns - 2_000_000)
+        x, y = target.x_screen_px + offset_px[0], target.y_screen_px + offset_px[1]
+        eyes = {"left": x - 1, "right": x + 1, "both": x}
+        run.feed(
+            EyeSamples(
+                t_ns=now_ns - np.array([900_000, 600_000, 300_000]),
+                x_screen_px={eye: np.full(3, value) for eye, value in eyes.items()},
+                y_screen_px=dict.fromkeys(eyes, np.full(3, y)),
+            )
+        )
+        assert run.tick(now_ns)
+    return run.result()
+
+
+def test_a_reading_carries_the_validations_before_and_after_it(tmp_path: Path) -> None:
+    session = make_session(tmp_path / "s")
+    rows = [
+        *result_rows(measured(5 * S, (9.0, 0.0)), validation_id="a", trigger="start"),
+        *result_rows(measured(9 * S, (5.0, 0.0)), validation_id="b", trigger="asked"),
+        *result_rows(measured(20 * S, (10.0, 0.0)), validation_id="c", trigger="end"),
+    ]
+    write_rows(session / "validation", VALIDATION_JOURNAL, [dict(row) for row in rows])
+    for number, reading in enumerate(good(cut(session)), start=1):
+        table = reading.table("validations").to_pylist()
+        assert [(r["phase"], r["eye"]) for r in table] == [
+            (phase, eye) for phase in ("before", "after") for eye in ("left", "right", "both")
+        ]
+        assert {r["t_ns"] for r in table} == {9 * S - ON_NS[number], 20 * S - ON_NS[number]}
+        assert [r["offset_x_screen_px"] for r in table] == pytest.approx([4.0, 6.0, 5.0, 9.0, 11.0, 10.0])
+        both = table[2]
+        assert len(both["points"]) == both["n_points"] == 9
+        assert both["accuracy_deg"] == pytest.approx(np.mean([p["accuracy_deg"] for p in both["points"]]))
+        assert both["accuracy_deg"] == pytest.approx(5 * 0.5 / 600 * 180 / np.pi, rel=0.2)
+        assert {r["light"] for r in table} <= {"green", "amber", "red"}
+
+
+def test_a_validation_before_a_calibration_says_nothing_of_what_came_after_it(tmp_path: Path) -> None:
+    session = make_session(tmp_path / "s")
+    note = note_row("calibrated", t_ns=int(13.5 * S), validation_id="", trigger="red", detail="")
+    rows = [
+        *result_rows(measured(9 * S, (5.0, 0.0)), validation_id="a", trigger="start"),
+        note,
+        *result_rows(measured(20 * S, (10.0, 0.0)), validation_id="b", trigger="end"),
+    ]
+    write_rows(session / "validation", VALIDATION_JOURNAL, [dict(row) for row in rows])
+    first, second = (r.table("validations").to_pylist() for r in good(cut(session)))
+    assert {r["phase"] for r in first} == {"before"}
+    assert {r["phase"] for r in second} == {"after"}
+
+
+def test_the_offset_of_a_drift_check_is_taken_off_image_px_and_the_raw_px_stay(tmp_path: Path) -> None:
+    plain = good(cut(make_session(tmp_path / "plain")))
+    session = make_session(tmp_path / "s")
+    rows = [
+        *result_rows(measured(5 * S, (9.0, 0.0)), validation_id="a", trigger="start"),
+        *result_rows(
+            measured(int(13.5 * S), (6.0, -4.0), is_drift_check=True),
+            validation_id="b",
+            trigger="drift",
+            is_drift_check=True,
+        ),
+    ]
+    write_rows(session / "validation", VALIDATION_JOURNAL, [dict(row) for row in rows])
+    first, second = good(cut(session))
+    for name in ("x_image_px", "y_image_px", "x_screen_px"):
+        # A validation's own mean offset is not taken off.
+        np.testing.assert_array_equal(first.table("gaze")[name], plain[0].table("gaze")[name])
+    was, now = plain[1].table("gaze"), second.table("gaze")
+    for name in ("x_screen_px", "left_x_screen_px"):
+        np.testing.assert_array_equal(now[name], was[name])
+    same = np.asarray(was["image_index"].fill_null(-1)) == np.asarray(now["image_index"].fill_null(-1))
+    assert same.mean() > 0.9
+    for axis, shift in (("x", 6.0), ("y", -4.0)):
+        moved = was[f"{axis}_image_px"].to_numpy()[same] - now[f"{axis}_image_px"].to_numpy()[same]
+        assert moved[np.isfinite(moved)] == pytest.approx(2 * shift), "two image px per screen px"
+    drift = [r for r in second.table("validations").to_pylist() if r["phase"] == "drift"]
+    assert {r["eye"]: r["offset_x_screen_px"] for r in drift} == pytest.approx(
+        {"left": 5.0, "right": 7.0, "both": 6.0}
+    )
