@@ -16,10 +16,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from curation.issues import ISSUE_SEVERITY, Severity
+from curation.privacy.gaze_tier import GazeTier
 from curation.privacy.lexicon import Lexicon, load_lexicon
 from curation.region_settings import RegionsConfig
 from gazecapture.files import write_json_atomically
 from keyframes import frames
+from keyframes.access import AccessTier
 from keyframes.errors import ConfigError
 from keyframes.lesions import DECISION_DWELL_S, LESION_RADIUS_DEG
 from keyframes.scanpath import SEEN_RADIUS_DEG
@@ -171,6 +173,9 @@ class PrivacyConfig(_Section):
 
     images: Literal["include", "exclude"] = "include"
     """exclude: gaze and text only."""
+    gaze_tier: GazeTier = "fixations"
+    """What of the gaze leaves, as it identifies people. raw: all samples. 120hz: samples thinned to at most 120 a
+    second. fixations: no samples, no saccades."""
     originals: bool = True
     """De-identified originals beside the shards."""
     text: Literal["lexicon", "names"] = "lexicon"
@@ -187,6 +192,9 @@ class PrivacyConfig(_Section):
 class ExportConfig(_Section):
     """[export]: the shards."""
 
+    tier: AccessTier | None = None
+    """To whom the dataset may go: open, consented, credentialed, local-only. A reading that may not go there ends the
+    export (exit 5). Left out: the strictest tier of its readings."""
     formats: tuple[Literal["parquet", "hdf5"], ...] = ("parquet", "hdf5")
     picture_max_side_px: Annotated[int, Field(ge=64, le=8192)] = 1024
     keyframe_pictures: bool = True

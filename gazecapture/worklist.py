@@ -20,6 +20,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from gazecapture.session.schema import TruthLesion
+from keyframes.access import ACCESS_TIERS
 from keyframes.errors import UsageError
 
 __all__ = [
@@ -38,7 +39,8 @@ _LOGGER = logging.getLogger(__name__)
 _ROLES = ("current", "lateral", "prior")
 """Image columns, in the order in which a study's images are numbered and laid out."""
 _TEXTS = ("indication", "arm", "view", "age_band", "sex")
-_COLUMNS = ("study_id", *_ROLES, *_TEXTS, "truth", "synthetic")
+_TERMS = ("licence", "access_tier")
+_COLUMNS = ("study_id", *_ROLES, *_TEXTS, *_TERMS, "truth", "synthetic")
 _NEEDED = ("study_id", "current")
 _TRUE = {"1", "true", "yes", "y"}
 _SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -69,13 +71,18 @@ class WorklistStudy:
     sex: str = ""
     truth: tuple[TruthLesion, ...] = ()
     synthetic: bool = False
+    licence: str = ""
+    """Of the films, where they are somebody else's."""
+    access_tier: str = ""
+    """Of the films (`keyframes.access`); empty: a generated film may go to anybody, any other to nobody."""
 
 
 def load_worklist(path: Path) -> tuple[WorklistStudy, ...]:
     """Read a worklist, in its own order.
 
     path : a CSV file with the columns study_id and current, and optionally prior, lateral, indication, arm,
-        truth (a JSON file with a list of `TruthLesion`), view, age_band, sex, synthetic; or a folder of images.
+        truth (a JSON file with a list of `TruthLesion`), view, age_band, sex, synthetic, licence, access_tier; or a
+        folder of images.
 
     Raises UsageError, naming the row, where a file or column is absent, an id occurs twice, or there is no study.
     """
@@ -115,6 +122,8 @@ def fingerprint(studies: Iterable[WorklistStudy]) -> str:
             "truth": adapter.dump_python(s.truth, mode="json"),
             "synthetic": s.synthetic,
             **{name: getattr(s, name) for name in _TEXTS},
+            # Only where said: sessions begun before these columns are gone on with.
+            **{name: getattr(s, name) for name in _TERMS if getattr(s, name)},
         }
         for s in studies
     ]
@@ -233,12 +242,15 @@ def _study(path: Path, number: int, row: Mapping[str, str]) -> WorklistStudy:
     truth: tuple[TruthLesion, ...] = ()
     if row.get("truth"):
         truth = _truth(path, number, _file(path, number, "truth", row["truth"]), len(images))
+    tier = row.get("access_tier", "")
+    if tier and tier not in ACCESS_TIERS:
+        raise _row_error(path, number, f"access_tier is {tier!r}, expected one of {', '.join(ACCESS_TIERS)}")
     return WorklistStudy(
         study_id=row["study_id"],
         images=images,
         truth=truth,
         synthetic=row.get("synthetic", "").lower() in _TRUE,
-        **{name: row.get(name, "") for name in _TEXTS},
+        **{name: row.get(name, "") for name in (*_TEXTS, *_TERMS)},
     )
 
 

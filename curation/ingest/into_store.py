@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curation.consent import Consents
 from curation.ingest.protocol import Ingested, Ingester
 from curation.ingest.reflacx import ReflacxIngester
 from curation.ingest.session import SessionIngester
@@ -73,12 +74,14 @@ def ingest(
     """
     summary = IngestSummary(n_units=len(units))
     key = store.pseudonym_key
-    tombstones = Tombstones.of(store)
+    tombstones, consents = Tombstones.of(store), Consents.of(store)
     first: GazeToolError | None = None
     for n_done, unit in enumerate(units):
         if progress is not None:
             progress(n_done, len(units), len(summary.failed))
         for item in ingester.readings(unit, key=key):
+            if item.consent is not None and not tombstones.has("reader", item.consent.reader_code):
+                consents = consents.put(item.consent)
             error = _put(store, item, summary, tombstones)
             if error is not None:
                 first = first or error

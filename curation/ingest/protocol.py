@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from gazecapture.session.consent import ConsentRecord
 from keyframes.errors import GazeToolError
 from keyframes.reading import Reading
 
@@ -23,6 +24,8 @@ class Ingested:
     images: Mapping[int, Path] = field(default_factory=dict)
     """Image index -> picture file of the source."""
     error: GazeToolError | None = None
+    consent: ConsentRecord | None = None
+    """What its reader agreed to, where the source says; it is kept also where there is no reading."""
 
 
 @runtime_checkable

@@ -31,6 +31,7 @@ from curation.ingest.reflacx_marks import (
     read_words,
     transcript_matches,
 )
+from curation.ingest.terms import TERMS
 from curation.issues import GAZE_DISCARDED
 from gazecapture import __version__
 from gazecapture.files import sha256_of
@@ -42,7 +43,7 @@ from keyframes.reading import IMAGES, WORDS, Reading, ReadingMeta, Tracker
 
 __all__ = ["ReflacxIngester"]
 
-LICENCE = "PhysioNet Credentialed Health Data License"
+_TERMS = TERMS["reflacx"]
 READER_CODE = "reflacx"
 """Five people; nothing tells which of them read."""
 MAIN = "main_data"
@@ -159,9 +160,8 @@ class ReflacxIngester:
                 width_px=SCREEN_PX[0], height_px=SCREEN_PX[1], width_mm=None, height_mm=None, distance_mm=None
             ),
             split_official=row["split"] if row["split"] in {"train", "validate", "val", "test"} else "",
-            source_licence=LICENCE,
-            access_tier="credentialed",
-            provenance=facts,
+            provenance={**facts, **_TERMS.provenance},
+            **_TERMS.of_reading,
         )
         pictures = {} if picture is None else {0: picture}
         return Ingested(label=row["id"], reading=Reading.build(meta, tables), images=pictures)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from curation.ingest.protocol import Ingested
+from gazecapture.session.consent import read_consent
 from gazecapture.session.to_readings import to_readings
 from keyframes.errors import GazeToolError, UsageError
 
@@ -47,12 +48,14 @@ class SessionIngester:
     def readings(self, unit: Path, *, key: bytes) -> Iterator[Ingested]:
         """See `curation.ingest.protocol.Ingester.readings`."""
         try:
+            consent = read_consent(unit)
             for item in to_readings(unit, key=key):
                 yield Ingested(
                     label=f"{unit.name} reading {item.reading_number}",
                     reading=item.reading,
                     images=item.images,
                     error=item.error,
+                    consent=consent,
                 )
         except GazeToolError as error:
             yield Ingested(label=unit.name, error=error)

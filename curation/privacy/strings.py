@@ -7,13 +7,15 @@ codes, names of devices) are held against the lexicon and the headers' names whe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from curation.ingest.terms import LICENCES
 from curation.issues import ISSUE_SEVERITY
+from curation.privacy.gaze_tier import GazeTier
 from curation.privacy.redaction import Redactor
 from keyframes.errors import PrivacyError
 from keyframes.regions.schemes import load_scheme, packaged_schemes
@@ -24,6 +26,7 @@ CODE_DIGITS: Final = 8
 """Hex digits of the keyed hash that takes the place of a code."""
 _HASH = re.compile(r"(?=\d*[a-f])(?:[0-9a-f]{16}|[0-9a-f]{64})(?:_k?\d{1,6}(?:\.png)?)?")
 """What this toolkit computes, as itself or in the name of a picture; digits alone may be somebody's id."""
+_OWN_CODES = frozenset({*ISSUE_SEVERITY, *get_args(GazeTier)})
 _SEPARATORS = re.compile(r"[_.:/-]")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}(?:(?:a|b|rc|\.dev)\d{1,4})?")
 
@@ -36,6 +39,8 @@ CODE: Final = "code"
 rows stay apart and what was equal stays equal."""
 REGION: Final = "region"
 """Name of a region, letter or scheme: kept where a packaged scheme has it, else as TEXT."""
+LICENCE: Final = "licence"
+"""Kept where it is one of `curation.ingest.terms`, version number and all, else as TEXT."""
 VERSION: Final = "version"
 """Numbers of a version of this toolkit. Anything else is an error."""
 
@@ -51,6 +56,13 @@ def _scheme_names() -> frozenset[str]:
     )
 
 
+def _known_values(rule: str) -> Collection[str]:
+    """Return values that a column of this rule keeps whatever its words are: our own, and names of licences."""
+    if rule == REGION:
+        return _scheme_names()
+    return {CODE: _OWN_CODES, LICENCE: LICENCES}.get(rule, ())
+
+
 STRING_RULES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "reading_id": CODE,
@@ -58,7 +70,7 @@ STRING_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "split": CODE,
         "split_official": CODE,
         "source_format": CODE,
-        "source_licence": TEXT,
+        "source_licence": LICENCE,
         "access_tier": CODE,
         "gaze_tier": CODE,
         "time_origin": CODE,
@@ -183,7 +195,7 @@ class RowGuard:
         return self._seen[key]
 
     def _outside(self, rule: str, value: str) -> str:
-        if (rule == REGION and value in _scheme_names()) or (rule == CODE and value in ISSUE_SEVERITY):
+        if value in _known_values(rule):
             return value
         if rule == CODE:
             if _HASH.fullmatch(value) or not self.redactor.count_in(_SEPARATORS.sub(" ", value)):

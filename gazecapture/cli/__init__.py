@@ -26,6 +26,11 @@ class _Entry:
 
 
 _COMMANDS = {
+    "consent": _Entry(
+        module="gazecapture.cli.consent",
+        attribute="consent_command",
+        help="Record what a session's reader agreed to.",
+    ),
     "demo": _Entry(
         module="gazecapture.cli.demo",
         attribute="demo_command",

@@ -3,6 +3,7 @@
 ::
 
     SESSION/session.json            SessionInfo; written first, atomically
+    SESSION/consent.json            what the reader agreed to (`gazecapture.session.consent`)
     SESSION/images/{sha256}{ext}    a copy of every radiograph shown, so that the folder is complete in itself
     SESSION/streams/{stream_id}/    stream.json (StreamInfo) + journal segments: one row per sample received
     SESSION/offsets/{stream_id}/    OFFSETS: clock offset measurements of that stream
@@ -210,6 +211,10 @@ class StudyInfo:
     arm: str = ""
     truth: tuple[TruthLesion, ...] = ()
     synthetic: bool = False
+    licence: str = ""
+    """Of the films, where they are somebody else's."""
+    access_tier: str = ""
+    """Of the films (`keyframes.access`); empty: a generated film may go to anybody, any other to nobody."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
@@ -227,6 +232,7 @@ class SessionInfo:
     display_lag_ms: float | None = None
     display_lag_sd_ms: float | None = None
     consent_scopes: tuple[str, ...] = ()
+    """Of sessions before `gazecapture.session.consent`; it allows nothing."""
     studies: tuple[StudyInfo, ...] = ()
     seed: int | None = None
     synthetic: bool = False

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from gazecapture import __version__
 from gazecapture.files import sha256_of
+from gazecapture.session.consent import SIMULATED_READER
 from gazecapture.session.gaze_stream import GazeStream, load_gaze
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import (
@@ -25,6 +26,7 @@ from gazecapture.session.schema import (
 )
 from gazecapture.session.validations import SittingValidations
 from gazecapture.store import KeyedHash
+from keyframes.access import strictest
 from keyframes.errors import DataError, GazeToolError, ImageError
 from keyframes.geometry import map_gaze
 from keyframes.reading import SCHEMAS, Reading, ReadingMeta
@@ -187,8 +189,8 @@ def _meta(
         tracker=gaze.tracker,
         display=info.display,
         display_lag_ms=info.display_lag_ms,
-        consent_scopes=info.consent_scopes,
-        source_licence="own recording",
+        source_licence=study.licence or "own recording",
+        access_tier=study.access_tier or ("open" if study.synthetic else strictest([])),
         synthetic=info.synthetic or study.synthetic or gaze.simulated,
         n_samples_expected=gaze.n_expected,
         provenance={
@@ -196,6 +198,7 @@ def _meta(
             "recorded_with": info.tool_version,
             "clock_offset_ms": f"{gaze.clock.offset_s * 1e3:.3f}",
             "clock_residual_ms": f"{gaze.clock.residual_s * 1e3:.3f}",
+            **(SIMULATED_READER if info.synthetic else {}),
         },
     )
 

@@ -147,6 +147,8 @@ def _session_info(
                 arm=study.arm,
                 truth=study.truth,
                 synthetic=study.synthetic,
+                licence=study.licence,
+                access_tier=study.access_tier,
             )
             for number, study in enumerate(studies, start=1)
         ),

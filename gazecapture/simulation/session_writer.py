@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gazecapture import profiles
 from gazecapture.files import make_private_folder, write_json_atomically
+from gazecapture.session.consent import ConsentRecord, write_consent
 from gazecapture.session.journal import JournalWriter
 from gazecapture.session.recorded_stream import stream_schema
 from gazecapture.session.schema import (
@@ -104,6 +105,7 @@ class SessionWriter:
             folder / "worklist.json", {"fingerprint": fingerprint(studies), "studies": listed}
         )
         write_session_info(folder, info)
+        write_consent(folder, ConsentRecord.of_simulated_reader(info.reader_code))
         make_private_folder(folder / "images")
         self._folder = folder
         self._session = ReadingSession(folder, info, studies)

@@ -27,6 +27,7 @@ from gazecapture.files import (
     write_json_atomically,
 )
 from gazecapture.radiograph.decode import Radiograph, load_radiograph
+from gazecapture.session.consent import ConsentRecord, write_consent
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import (
     ANNOTATIONS,
@@ -122,6 +123,8 @@ class ReadingSession:
                     arm=study.arm,
                     truth=study.truth,
                     synthetic=study.synthetic,
+                    licence=study.licence,
+                    access_tier=study.access_tier,
                 )
                 for number, study in enumerate(studies, start=1)
             ),
@@ -129,6 +132,8 @@ class ReadingSession:
         listed = [study.study_id for study in studies]
         write_json_atomically(folder / "worklist.json", {"fingerprint": mark, "studies": listed})
         write_session_info(folder, info)
+        if setup.synthetic:
+            write_consent(folder, ConsentRecord.of_simulated_reader(setup.reader_code))
         make_private_folder(folder / "images")
         return cls(folder, info, studies)
 
