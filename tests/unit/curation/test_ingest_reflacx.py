@@ -315,7 +315,7 @@ def test_ingest_and_run_from_the_command_line(tree: Path, tmp_path: Path, profil
     for row in rows:
         assert (row["time_origin"], row["access_tier"]) == ("audio_start", "credentialed")
         assert {frame["profile"] for frame in stored_keyframes(opened, row["reading_id"])} == {profile}
-        assert row["source_licence"] == "PhysioNet Credentialed Health Data License"
+        assert row["source_licence"] == "PhysioNet Credentialed Health Data License 1.5.0"
         record = opened.stage_record(row["reading_id"], "events")
         assert record is not None
         assert record["notes"]["frame"] == "screen", "the zoom must not look like a saccade"
