@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "AGE_BANDS",
     "DISPLAY",
     "EVENTS",
     "EVENT_KINDS",
@@ -40,6 +41,7 @@ __all__ = [
     "SCHEMAS",
     "SCHEMA_VERSION",
     "SENTENCES",
+    "SEXES",
     "SOURCE_TABLES",
     "TRAJECTORY",
     "TRANSITIONS",
@@ -55,6 +57,11 @@ __all__ = [
 
 SCHEMA_VERSION = "1.0"
 """Of all tables together. MINOR adds columns; MAJOR changes or removes some."""
+
+SEXES = ("F", "M", "O")
+"""Of DICOM's Patient's Sex (0010,0040)."""
+AGE_BANDS = (*(f"{first}-{first + 9}" for first in range(0, 90, 10)), "90+")
+"""Years; ages above 89 are one band, as the HIPAA safe harbour (45 CFR 164.514(b)(2)(i)(C)) asks."""
 
 EVENT_KINDS = ("none", "fixation", "saccade", "pso", "pursuit", "blink", "loss")
 """Event kinds by label code: 0 none or loss in sample labels, 1 ... 5; loss is an event of the table only."""
@@ -99,7 +106,8 @@ IMAGES = _schema(
     },
 )
 """role: current, lateral or prior. spacing_kind: pixel, detector (plane) or unknown. file: name under the
-reading's ``images`` folder in the store; null where the picture is not attached."""
+reading's ``images`` folder in the store; null where the picture is not attached. public_dicom_id: as a published
+dataset names the picture."""
 
 GAZE = _schema(
     {
@@ -364,13 +372,27 @@ class ReadingMeta:
     """Keyed hash of the study: readings of one study by several readers share it."""
     patient_key: str
     """Keyed hash of the patient, or of the study where no patient is known."""
+    public_patient_id: str = ""
+    public_study_id: str = ""
+    """As a published dataset names them; only ingesters of published datasets fill these."""
     session_id: str = ""
     reading_number: int = 0
     """1-based place in the session; 0 where the source has no order."""
+    minutes_into_session: float | None = None
+    """Image on of the session's first reading to this one's; None where a source does not tell."""
+    repeat_of: str = ""
+    """Reading id of the same reader's first reading of the study, where this is a later one."""
+    reader_site: str = ""
     duration_ns: int
     """Image on to image off."""
     study_arm: str = ""
     indication: str = ""
+    sex: str = ""
+    """The patient's, one of `SEXES`; empty where unknown."""
+    age_band: str = ""
+    """The patient's age, one of `AGE_BANDS`; empty where unknown."""
+    report_sections: Mapping[str, str] = field(default_factory=dict)
+    """The study's written report by section (findings, impression); what a reader said is in ``words``."""
     tracker: Tracker = field(default_factory=Tracker)
     display: Display | None = None
     display_lag_ms: float | None = None

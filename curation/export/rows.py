@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from curation.export.phash import perceptual_hash
 from curation.export.pictures import encode_png, shrink
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from gazecapture import __version__
@@ -19,6 +20,15 @@ from keyframes.reading import Reading
 from keyframes.render import FramePainter
 
 __all__ = ["RowOptions", "build_row"]
+
+
+_GAZE_QUALITY = {
+    "accuracy_deg": "accuracy",
+    "rms_s2s_deg": "rms_s2s",
+    "sd_deg": "sd",
+    "loss_share": "loss_share",
+}
+"""Member of ``gaze_quality`` -> metric of the quality stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +41,8 @@ class RowOptions:
     with_keyframe_pictures: bool
     picture_max_side_px: int
     keyframe_max_side_px: int
+    public_ids: bool = False
+    """The ids of published datasets, which only a dataset of the source's access tier or a stricter one may hold."""
     guard: Callable[[Mapping[str, Any]], dict[str, Any]]
     """Frees the row of every string that its column may not hold (`curation.privacy.RowGuard`)."""
 
@@ -62,21 +74,32 @@ def build_row(
         "gaze_tier": "fixations",
         "synthetic": meta.synthetic,
         "time_origin": meta.time_origin,
+        "consent_scopes": sorted(meta.consent_scopes),
         "reader_code": meta.reader_code,
+        "reader_site": meta.reader_site or None,
         "patient_key": meta.patient_key,
         "study_key": meta.study_key,
+        "public_patient_id": meta.public_patient_id or None if options.public_ids else None,
+        "public_study_id": meta.public_study_id or None if options.public_ids else None,
+        "sex": meta.sex or None,
+        "age_band": meta.age_band or None,
+        "session_key": meta.session_id or None,
         "reading_number": meta.reading_number,
+        "minutes_into_session": meta.minutes_into_session,
+        "repeat_of": meta.repeat_of or None,
         "study_arm": meta.study_arm or None,
         "indication": meta.indication or None,
+        "report_sections": [{"section": k, "text": v} for k, v in meta.report_sections.items()],
         "duration_ns": meta.duration_ns,
+        "gaze_quality": _gaze_quality(reading),
         "tracker": _tracker(reading),
         "display": _display(reading),
         "images": [{"bytes": p["bytes"], "path": p["path"]} for _, p in sorted(encoded.items())],
-        "image_info": _image_info(reading, encoded),
+        "image_info": _image_info(reading, encoded, public_ids=options.public_ids),
         "text": " ".join(s["text"] for s in sentences) or None,
         "words": reading.table("words").to_pylist(),
         "sentences": sentences,
-        "fixations": _fixations(reading, primary),
+        "fixations": _fixations(reading, primary, sentences),
         "saccades": [e for e in reading.table("events").to_pylist() if e["kind"] == "saccade"],
         "keyframes": _keyframes(reading, pictures, primary, options),
         "trajectory": reading.table("trajectory").to_pylist(),
@@ -111,7 +134,21 @@ def _pruned(value: Any, kind: pa.DataType) -> Any:
 
 def _picture(grey8: NDArray[np.uint8], stem: str, longest_px: int) -> dict[str, Any]:
     small = shrink(grey8, longest_px)
-    return {"bytes": encode_png(small), "path": f"{stem}.png", "shape": small.shape}
+    return {
+        "bytes": encode_png(small),
+        "path": f"{stem}.png",
+        "shape": small.shape,
+        "phash": perceptual_hash(small),
+    }
+
+
+def _gaze_quality(reading: Reading) -> dict[str, float | None]:
+    found = {
+        row["metric"]: row["value"]
+        for row in reading.table("quality").to_pylist()
+        if row["sentence_id"] is None
+    }
+    return {name: found.get(metric) for name, metric in _GAZE_QUALITY.items()}
 
 
 def _tracker(reading: Reading) -> dict[str, Any]:
@@ -141,10 +178,14 @@ def _display(reading: Reading) -> dict[str, Any] | None:
     }
 
 
-def _image_info(reading: Reading, encoded: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _image_info(
+    reading: Reading, encoded: Mapping[int, Mapping[str, Any]], *, public_ids: bool
+) -> list[dict[str, Any]]:
     rows = []
     for image in reading.table("images").to_pylist():
         picture = encoded.get(image["image_index"])
+        # Of the exported bytes: the hash of the stored file would lead back to it.
+        digest = None if picture is None else hashlib.sha256(picture["bytes"]).hexdigest()
         rows.append(
             {
                 **image,
@@ -152,8 +193,10 @@ def _image_info(reading: Reading, encoded: Mapping[int, Mapping[str, Any]]) -> l
                 "matrix_height_px": image["height_px"],
                 "picture_width_px": None if picture is None else picture["shape"][1],
                 "picture_height_px": None if picture is None else picture["shape"][0],
-                # Of the exported bytes: the hash of the stored file would lead back to it.
-                "sha256": None if picture is None else hashlib.sha256(picture["bytes"]).hexdigest(),
+                "public_dicom_id": image["public_dicom_id"] if public_ids else None,
+                "sha256": digest,
+                "picture_sha256": digest,
+                "picture_phash": None if picture is None else picture["phash"],
             }
         )
     return rows
@@ -164,8 +207,16 @@ def _primary_regions(reading: Reading) -> dict[int, dict[str, Any]]:
     return {row["event_index"]: row for row in rows if row["is_primary"]}
 
 
-def _fixations(reading: Reading, primary: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _fixations(
+    reading: Reading, primary: Mapping[int, Mapping[str, Any]], sentences: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     gaze = reading.table("gaze")
+    findings = reading.table("findings").to_pylist()
+    spoken_of = _sentences_of_fixations(reading)
+    named_in = {sentence["sentence_id"]: set(sentence["finding_ids"]) for sentence in sentences}
+    for finding in findings:
+        for sentence_id in finding["sentence_ids"]:
+            named_in.setdefault(sentence_id, set()).add(finding["finding_id"])
     t_ns = gaze.column("t_ns").to_numpy()
     measured = {name: gaze.column(name).to_numpy() for name in ("px_per_deg_x", "px_per_deg_y", "pupil")}
     rows = []
@@ -174,6 +225,7 @@ def _fixations(reading: Reading, primary: Mapping[int, Mapping[str, Any]]) -> li
             continue
         part = slice(*np.searchsorted(t_ns, [event["t_start_ns"], event["t_end_ns"]]))
         region = primary.get(event["event_index"], {})
+        sentence_ids = spoken_of.get(event["event_index"], [])
         rows.append(
             {
                 **event,
@@ -181,9 +233,37 @@ def _fixations(reading: Reading, primary: Mapping[int, Mapping[str, Any]]) -> li
                 "region": region.get("region"),
                 "letter": region.get("letter"),
                 "region_weight": region.get("weight"),
+                "sentence_ids": sentence_ids,
+                "finding_ids_by_sentence": sorted(set().union(*(named_in.get(i, ()) for i in sentence_ids))),
+                "finding_ids_by_box": sorted(f["finding_id"] for f in findings if _holds(f, event)),
             }
         )
     return rows
+
+
+def _sentences_of_fixations(reading: Reading) -> dict[int, list[str]]:
+    """Return, by event index, the sentences whose key frames list the fixation, in order."""
+    found: dict[int, list[str]] = {}
+    frames = reading.table("keyframes").select(["sentence_id", "fixation_indexes"]).to_pylist()
+    for frame in frames:
+        for index in frame["fixation_indexes"] if frame["sentence_id"] else ():
+            sentence_ids = found.setdefault(index, [])
+            if frame["sentence_id"] not in sentence_ids:
+                sentence_ids.append(frame["sentence_id"])
+    return found
+
+
+def _holds(finding: Mapping[str, Any], fixation: Mapping[str, Any]) -> bool:
+    """Say whether a finding's box (half-open) or the ellipse inscribed in it holds the fixation's centre."""
+    if not finding["box"] or finding["image_index"] != fixation["image_index"]:
+        return False
+    x0, y0, x1, y1 = finding["box"]
+    x, y = fixation["x_image_px"], fixation["y_image_px"]
+    if not (x0 <= x < x1 and y0 <= y < y1):
+        return False
+    if finding["shape"] != "ellipse":
+        return True
+    return bool(((2 * x - x0 - x1) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 <= 1.0)
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -1,8 +1,8 @@
 """The shard row: one reading, everything nested, the same in Parquet and in HDF5.
 
 Coordinates stay in px of the stored matrix (``image_info.matrix_width_px``), whatever size the pictures have.
-Times are int64 ns since image on. Boxes are half-open ``[x0, y0, x1, y1]``. Gaze parts may be empty, so that
-report, grounding and question-answer corpora share the schema.
+Times are int64 ns since image on; no absolute time is in a row. Boxes are half-open ``[x0, y0, x1, y1]``. Gaze parts
+may be empty, so that report, grounding and question-answer corpora share the schema.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 __all__ = ["PICTURE", "SHARD", "SHARD_SCHEMA_VERSION"]
 
-SHARD_SCHEMA_VERSION = "1.1"
+SHARD_SCHEMA_VERSION = "1.2"
 """A reader refuses a greater MAJOR; MINOR adds fields."""
 
 _F64, _I64, _I32, _I16, _STR, _BOOL = (
@@ -34,7 +34,7 @@ def _rows(**fields: pa.DataType) -> pa.ListType:
 
 _FINDING = _rows(
     finding_id=_STR, label=_STR, present=_BOOL, certainty=_F64, rating=_F64, image_index=_I16, shape=_STR,
-    box=_NUMBERS, sentence_ids=pa.list_(_STR), source=_STR,
+    box=_NUMBERS, t_ns=_I64, sentence_ids=pa.list_(_STR), source=_STR,
 )  # fmt: skip
 
 SHARD = pa.schema(
@@ -49,13 +49,34 @@ SHARD = pa.schema(
         ("gaze_tier", _STR),
         ("synthetic", _BOOL),
         ("time_origin", _STR),
+        ("consent_scopes", pa.list_(_STR)),
         ("reader_code", _STR),
+        ("reader_site", _STR),
         ("patient_key", _STR),
         ("study_key", _STR),
+        ("public_patient_id", _STR),
+        ("public_study_id", _STR),
+        ("sex", _STR),
+        ("age_band", _STR),
+        ("session_key", _STR),
         ("reading_number", _I32),
+        ("minutes_into_session", _F64),
+        ("repeat_of", _STR),
         ("study_arm", _STR),
         ("indication", _STR),
+        ("report_sections", _rows(section=_STR, text=_STR)),
         ("duration_ns", _I64),
+        (
+            "gaze_quality",
+            pa.struct(
+                [
+                    ("accuracy_deg", _F64),
+                    ("rms_s2s_deg", _F64),
+                    ("sd_deg", _F64),
+                    ("loss_share", _F64),
+                ]
+            ),
+        ),
         (
             "tracker",
             pa.struct(
@@ -96,7 +117,10 @@ SHARD = pa.schema(
                 spacing_x_mm=_F64,
                 spacing_y_mm=_F64,
                 spacing_kind=_STR,
+                public_dicom_id=_STR,
                 sha256=_STR,
+                picture_sha256=_STR,
+                picture_phash=_I64,
             ),
         ),
         ("text", _STR),
@@ -125,6 +149,9 @@ SHARD = pa.schema(
                 region=_STR,
                 letter=_STR,
                 region_weight=_F64,
+                sentence_ids=pa.list_(_STR),
+                finding_ids_by_sentence=pa.list_(_STR),
+                finding_ids_by_box=pa.list_(_STR),
             ),
         ),
         (
@@ -231,3 +258,14 @@ SHARD = pa.schema(
         ("tool_version", _STR),
     ]
 )
+"""What is not told by its name:
+
+* public_*_id: as the published source names patient, study and picture; null unless the export's access tier allows.
+* gaze_quality: the numbers of ``quality`` that trainers weigh readings by. accuracy_deg is of the worse validation.
+* reading_number, minutes_into_session, session_key: order within one sitting. repeat_of: reading_id of the same
+  reader's first reading of the study.
+* image_info.picture_sha256: of the picture's encoded bytes in ``images`` (``sha256`` is its name in 1.0 and 1.1).
+  picture_phash: 64 bits (`curation.export.phash`). Both null without a picture.
+* fixations.sentence_ids: of the sentences whose key frames list the fixation; finding_ids_by_sentence: of those
+  sentences' findings; finding_ids_by_box: of the reader's findings whose box or ellipse holds the fixation.
+"""

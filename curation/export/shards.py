@@ -27,7 +27,16 @@ from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from gazecapture.files import as_tool_error
 from keyframes.errors import SchemaError
 
-__all__ = ["Hdf5ShardWriter", "ParquetShardWriter", "ShardWriter", "read_hdf5", "read_parquet"]
+__all__ = [
+    "Hdf5ShardWriter",
+    "ParquetShardWriter",
+    "ShardWriter",
+    "check_version",
+    "parquet_version",
+    "read_hdf5",
+    "read_hdf5_batches",
+    "read_parquet",
+]
 
 CHUNK_BYTES = 1 << 13
 """HDF5 chunk: a shard has some 400 small datasets, each at least one chunk long; one row is read alone."""
@@ -145,17 +154,54 @@ class Hdf5ShardWriter:
 def read_parquet(path: Path) -> Iterator[pa.RecordBatch]:
     """Give a Parquet shard's rows in batches. Raises SchemaError for a newer major version."""
     file = pq.ParquetFile(path)
-    version = (file.schema_arrow.metadata or {}).get(b"schema_version", b"").decode()
-    _check_version(version, path)
+    check_version(parquet_version(file.schema_arrow), path)
     yield from file.iter_batches(batch_size=8)
 
 
 def read_hdf5(path: Path) -> pa.Table:
     """Return an HDF5 shard as a table of `SHARD`. Raises SchemaError for a newer major version or a foreign file."""
     with h5py.File(path, "r") as file:
-        _check_version(str(file.attrs.get("schema_version", "")), path)
-        columns = [_read_field(file[field.name], field.type, path) for field in SHARD]
-    return pa.table(columns, schema=SHARD)
+        n_rows = _checked_rows(file, path)
+        return _read_rows(file, SHARD, path, 0, n_rows)
+
+
+def read_hdf5_batches(path: Path, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
+    """Give an HDF5 shard's rows in tables of ``schema``, a part of `SHARD`; what the shard lacks is null.
+
+    Raises as `read_hdf5` does.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            n_rows = _checked_rows(file, path)
+            for start in range(0, n_rows, batch_rows):
+                yield _read_rows(file, schema, path, start, min(start + batch_rows, n_rows))
+    except OSError as error:
+        raise SchemaError("a shard cannot be read", path=path, hint="Export again.") from error
+
+
+def parquet_version(schema: pa.Schema) -> str:
+    """Return the schema version in a Parquet shard's footer."""
+    return str((schema.metadata or {}).get(b"schema_version", b"").decode())
+
+
+def check_version(found: str, path: Path) -> None:
+    """Raise SchemaError for a shard of another major version than this tool's, or of none."""
+    if found.split(".")[0] != SHARD_SCHEMA_VERSION.split(".")[0]:
+        raise SchemaError(
+            f"{path.name}: shard format {found or 'unknown'}, this tool reads {SHARD_SCHEMA_VERSION}",
+            hint="Use the version of the tool that wrote it, or a newer one.",
+            path=path,
+        )
+
+
+def _checked_rows(file: h5py.File, path: Path) -> int:
+    check_version(str(file.attrs.get("schema_version", "")), path)
+    return int(file.attrs["n_rows"])
+
+
+def _read_rows(file: h5py.File, schema: pa.Schema, path: Path, start: int, stop: int) -> pa.Table:
+    columns = [_read_field(file, field.name, field.type, path, start, stop) for field in schema]
+    return pa.table(columns, schema=schema)
 
 
 def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -163,15 +209,6 @@ def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(
         [{name: row.get(name) for name in schema.names} for row in rows], schema=schema
     )
-
-
-def _check_version(found: str, path: Path) -> None:
-    if found.split(".")[0] != SHARD_SCHEMA_VERSION.split(".")[0]:
-        raise SchemaError(
-            f"{path.name}: shard format {found or 'unknown'}, this tool reads {SHARD_SCHEMA_VERSION}",
-            hint="Use the version of the tool that wrote it, or a newer one.",
-            path=path,
-        )
 
 
 def _leaf_paths(schema: pa.Schema) -> list[str]:
@@ -252,32 +289,44 @@ def _append(group: h5py.Group, name: str, values: np.ndarray[Any, Any], *, compr
     dataset[start:] = values
 
 
-def _read_field(group: h5py.Group, kind: pa.DataType, path: Path) -> pa.Array:
-    """Read one field back; offsets are checked, so that a damaged file gives an error and no nonsense."""
+def _read_field(
+    parent: h5py.Group, name: str, kind: pa.DataType, path: Path, start: int, stop: int
+) -> pa.Array:
+    """Read cells of one field back; a field that the file lacks is null (an older MINOR has fewer).
+
+    Offsets are checked, so that a damaged file gives an error and no nonsense.
+    """
+    if name not in parent:
+        return pa.nulls(stop - start, kind)
+    group = parent[name]
     try:
-        valid = group["valid"][:].astype(np.bool_)
+        valid = group["valid"][start:stop].astype(np.bool_)
+        if len(valid) != stop - start:
+            raise SchemaError(f"{path.name}: field {group.name!r} is too short", path=path)
         mask = pa.array(~valid)
         if pa.types.is_struct(kind):
-            children = [_read_field(group[field.name], field.type, path) for field in kind]
+            children = [_read_field(group, member.name, member.type, path, start, stop) for member in kind]
             return pa.StructArray.from_arrays(children, fields=list(kind), mask=mask)
         if pa.types.is_list(kind):
-            items = _read_field(group["items"], kind.value_type, path)
-            offsets = pa.array(_checked_offsets(group, len(items), path), pa.int32())
-            return pa.ListArray.from_arrays(offsets, items, type=kind, mask=mask)
+            offsets = _checked_offsets(group, group["items/valid"].shape[0], path, start, stop)
+            items = _read_field(group, "items", kind.value_type, path, int(offsets[0]), int(offsets[-1]))
+            return pa.ListArray.from_arrays(
+                pa.array(offsets - offsets[0], pa.int32()), items, type=kind, mask=mask
+            )
         if pa.types.is_string(kind) or pa.types.is_binary(kind):
-            data = group["data"][:].tobytes()
-            offsets_np = _checked_offsets(group, len(data), path)
-            cells = [
-                data[a:b] if ok else None for a, b, ok in zip(offsets_np, offsets_np[1:], valid, strict=False)
-            ]
+            offsets = _checked_offsets(group, group["data"].shape[0], path, start, stop)
+            data = group["data"][int(offsets[0]) : int(offsets[-1])].tobytes()
+            ends = offsets - offsets[0]
+            cells = [data[a:b] if ok else None for a, b, ok in zip(ends, ends[1:], valid, strict=False)]
             return pa.array(cells, pa.binary()).cast(kind)
-        return pa.array(group["values"][:], mask=~valid).cast(kind)
+        return pa.array(group["values"][start:stop], mask=~valid).cast(kind)
     except KeyError as error:
         raise SchemaError(f"{path.name}: field {group.name!r} is incomplete: {error}", path=path) from error
 
 
-def _checked_offsets(group: h5py.Group, end: int, path: Path) -> np.ndarray[Any, Any]:
-    offsets: np.ndarray[Any, Any] = group["offsets"][:]
-    if offsets.size == 0 or offsets[0] != 0 or offsets[-1] != end or (np.diff(offsets) < 0).any():
+def _checked_offsets(group: h5py.Group, end: int, path: Path, start: int, stop: int) -> np.ndarray[Any, Any]:
+    offsets: np.ndarray[Any, Any] = group["offsets"][start : stop + 1]
+    whole = stop - start + 1
+    if offsets.size != whole or offsets[0] < 0 or offsets[-1] > end or (np.diff(offsets) < 0).any():
         raise SchemaError(f"{path.name}: offsets of {group.name!r} do not fit their data", path=path)
     return offsets

@@ -18,6 +18,7 @@ from curation.issues import ISSUE_SEVERITY
 from curation.privacy.gaze_tier import GazeTier
 from curation.privacy.redaction import Redactor
 from keyframes.errors import PrivacyError
+from keyframes.reading import AGE_BANDS, SEXES
 from keyframes.regions.schemes import load_scheme, packaged_schemes
 
 __all__ = ["STRING_RULES", "RowGuard", "string_places"]
@@ -43,6 +44,21 @@ LICENCE: Final = "licence"
 """Kept where it is one of `curation.ingest.terms`, version number and all, else as TEXT."""
 VERSION: Final = "version"
 """Numbers of a version of this toolkit. Anything else is an error."""
+SEX: Final = "sex"
+AGE_BAND: Final = "age_band"
+"""One of the words that `keyframes.reading` lists. Anything else is an error."""
+PUBLIC_ID: Final = "public_id"
+"""An id that a published dataset gave: kept; `RowOptions.public_ids` says whether it is in the row at all."""
+
+_SHAPES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {
+        VERSION: _VERSION,
+        SEX: re.compile("|".join(SEXES)),
+        AGE_BAND: re.compile("|".join(map(re.escape, AGE_BANDS))),
+        PUBLIC_ID: re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"),
+    }
+)
+"""What a string must look like whole, by rule."""
 
 
 @cache
@@ -73,12 +89,22 @@ STRING_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "source_licence": LICENCE,
         "access_tier": CODE,
         "gaze_tier": CODE,
+        "consent_scopes[]": CODE,
         "time_origin": CODE,
         "reader_code": CODE,
+        "reader_site": CODE,
         "patient_key": CODE,
         "study_key": CODE,
+        "public_patient_id": PUBLIC_ID,
+        "public_study_id": PUBLIC_ID,
+        "sex": SEX,
+        "age_band": AGE_BAND,
+        "session_key": CODE,
+        "repeat_of": CODE,
         "study_arm": CODE,
         "indication": TEXT,
+        "report_sections[].section": CODE,
+        "report_sections[].text": TEXT,
         "tracker.manufacturer": TEXT,
         "tracker.model": TEXT,
         "tracker.profile": CODE,
@@ -87,7 +113,9 @@ STRING_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "image_info[].role": CODE,
         "image_info[].view_position": CODE,
         "image_info[].spacing_kind": CODE,
+        "image_info[].public_dicom_id": PUBLIC_ID,
         "image_info[].sha256": CODE,
+        "image_info[].picture_sha256": CODE,
         "text": TEXT,
         "words[].word": WORDS,
         "words[].source": CODE,
@@ -96,6 +124,9 @@ STRING_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "sentences[].finding_ids[]": CODE,
         "fixations[].region": REGION,
         "fixations[].letter": REGION,
+        "fixations[].sentence_ids[]": CODE,
+        "fixations[].finding_ids_by_sentence[]": CODE,
+        "fixations[].finding_ids_by_box[]": CODE,
         "keyframes[].kind": CODE,
         "keyframes[].status": CODE,
         "keyframes[].profile": CODE,
@@ -185,9 +216,9 @@ class RowGuard:
             )
         if rule == WORDS:
             return value
-        if rule == VERSION:
-            if not _VERSION.fullmatch(value):
-                raise PrivacyError(f"the row's {place} is no version of this toolkit")
+        if rule in _SHAPES:
+            if not _SHAPES[rule].fullmatch(value):
+                raise PrivacyError(f"the row's {place} does not look as rule {rule!r} asks")
             return value
         key = (rule, value)
         if key not in self._seen:

@@ -117,12 +117,16 @@ def test_a_labs_own_words(tmp_path: Path) -> None:
         load_lexicon([own])
 
 
+SHAPED = {"version": "1.0", "sex": "F", "age_band": "60-69", "public_id": "p-1"}
+"""What stands where a rule asks for a shape, by rule."""
+
+
 def row_of(text: str) -> Any:
     """Return a row of the shard's shape that holds ``text`` at every string's place."""
 
     def value(kind: pa.DataType, place: str) -> Any:
         if pa.types.is_string(kind):
-            return "1.0" if STRING_RULES.get(place) == "version" else text
+            return SHAPED.get(STRING_RULES.get(place, ""), text)
         if pa.types.is_list(kind):
             return [value(kind.value_type, f"{place}[]")]
         if pa.types.is_struct(kind):
@@ -163,5 +167,7 @@ def test_a_string_without_a_rule_does_not_leave() -> None:
     with pytest.raises(PrivacyError, match="a_new_column") as error:
         guard()({"a_new_column": "Okonkwo"})
     assert "Okonkwo" not in str(error.value)
-    with pytest.raises(PrivacyError, match="version"):
-        guard()({"tool_version": "Okonkwo"})
+    for place in ("tool_version", "sex", "age_band", "public_patient_id"):
+        with pytest.raises(PrivacyError, match=place) as error:
+            guard()({place: "Adaeze Okonkwo"})
+        assert "Okonkwo" not in str(error.value)

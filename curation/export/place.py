@@ -1,0 +1,104 @@
+"""Give a staged dataset its manifest and its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from curation.config import CurationConfig
+from curation.export.plan import ExportPlan
+from curation.export.schema import SHARD_SCHEMA_VERSION
+from curation.privacy import Redactor, load_lexicon
+from gazecapture import __version__
+from gazecapture.files import sha256_of
+from gazecapture.store import Store
+
+__all__ = ["MANIFEST", "make_manifest", "manifest_of", "private_strings", "put_in_place"]
+
+MANIFEST = "dataset.json"
+_PARTS = ("readings", "hdf5", "images", "README.md")
+"""What an export puts into a dataset's folder; views add theirs here."""
+_OWN_NAMES = "names"
+"""The setting whose keys are not ours: what a source calls a region."""
+
+
+def manifest_of(out: Path) -> dict[str, Any]:
+    """Return what dataset.json says; nothing where there is none or it is damaged."""
+    try:
+        content = json.loads((out / MANIFEST).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) and isinstance(content.get("files"), list) else {}
+
+
+def make_manifest(staging: Path, plan: ExportPlan, config: CurationConfig) -> dict[str, Any]:
+    """Return dataset.json of what is staged: every file with its size and SHA-256."""
+    files = [
+        {
+            "path": path.relative_to(staging).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+        }
+        for path in sorted(p for p in staging.rglob("*") if p.is_file())
+    ]
+    return {
+        "schema_version": SHARD_SCHEMA_VERSION,
+        "tool_version": __version__,
+        "key": plan.key,
+        "config": _shareable(config.model_dump(), Redactor(lexicon=load_lexicon())),
+        "n_readings": len(plan.reading_ids),
+        "files": files,
+    }
+
+
+def _shareable(settings: Any, redactor: Redactor) -> Any:
+    """Return settings, JSON-ready, without what a lab's own files and names in them would tell."""
+    if isinstance(settings, Mapping):
+        return {
+            name: {redactor(k): _shareable(v, redactor) for k, v in value.items()}
+            if name == _OWN_NAMES
+            else _shareable(value, redactor)
+            for name, value in settings.items()
+        }
+    if isinstance(settings, list | tuple):
+        return [_shareable(value, redactor) for value in settings]
+    if isinstance(settings, Path):
+        return "(a file)"
+    return redactor(settings) if isinstance(settings, str) else settings
+
+
+def put_in_place(staging: Path, out: Path) -> None:
+    """Swap the new parts in; without its manifest, which goes first and comes last, a dataset does not count."""
+    (out / MANIFEST).unlink(missing_ok=True)
+    for part in _PARTS:
+        old, new = out / part, staging / part
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+        if new.exists():
+            new.replace(old)
+    (staging / MANIFEST).replace(out / MANIFEST)
+
+
+def private_strings(store: Store, config: CurationConfig) -> list[str]:
+    """Return what may stand nowhere in the output, apart from what the headers give."""
+    # With a separator at its end: a home folder "/root" must not be found in "apex/root".
+    return [
+        f"{store.root.resolve()}",
+        f"{Path.home()}{os.sep}",
+        store.pseudonym_key.hex(),
+        *map(str, _paths_in(config.model_dump())),
+    ]
+
+
+def _paths_in(settings: Any) -> Iterator[Path]:
+    if isinstance(settings, Path):
+        yield settings.absolute()
+    elif isinstance(settings, Mapping | list | tuple):
+        for value in settings.values() if isinstance(settings, Mapping) else settings:
+            yield from _paths_in(value)

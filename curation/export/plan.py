@@ -1,0 +1,78 @@
+"""Plan an export: which readings, in which splits and shards, and a key that tells whether it is done already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from curation.config import CurationConfig, settings_hash
+from curation.export.schema import SHARD_SCHEMA_VERSION
+from curation.export.splits import SPLITS, Candidate, assign_splits
+from gazecapture import __version__
+from gazecapture.files import sha256_of
+from gazecapture.store import Store
+from keyframes.errors import DataError
+
+__all__ = ["ExportPlan", "make_plan", "shards_of"]
+
+EXPORT_CODE_VERSION = "3"
+"""Raised by hand whenever the written bytes change for unchanged input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPlan:
+    """What is to be written."""
+
+    reading_ids: tuple[str, ...]
+    split_of: Mapping[str, str]
+    key: str
+
+
+def make_plan(
+    store: Store, reading_ids: Sequence[str], config: CurationConfig, damaged: dict[str, DataError]
+) -> ExportPlan:
+    """Deal the readings out to splits; those that cannot be read go into ``damaged``."""
+    candidates, hashes = [], []
+    for reading_id in sorted(reading_ids):
+        try:
+            reading = store.load(reading_id)
+        except DataError as error:
+            damaged[reading_id] = error
+            continue
+        labels = reading.table("truth" if reading.table("truth").num_rows else "findings")
+        present = labels.filter(pc.equal(labels["present"], True)).column("label").to_pylist()
+        candidates.append(
+            Candidate(
+                reading_id=reading_id,
+                patient_key=reading.meta.patient_key,
+                stratum=f"{reading.meta.source_format}/{min(present, default='')}",
+            )
+        )
+        stages = sorted((store.folder(reading_id) / "stages").glob("*/stage.json"))
+        hashes.append([reading_id, store.source_hash(reading_id), *(sha256_of(path) for path in stages)])
+    export = config.export
+    shares = {
+        "train": export.split_train,
+        "validate": export.split_validate,
+        "test": 1.0 - export.split_train - export.split_validate,
+    }
+    split_of = assign_splits(candidates, shares, seed=export.seed)
+    key = settings_hash(
+        {
+            "readings": hashes,
+            "config": config.model_dump(mode="json"),
+            "versions": [EXPORT_CODE_VERSION, SHARD_SCHEMA_VERSION, __version__],
+        }
+    )
+    return ExportPlan(reading_ids=tuple(split_of), split_of=split_of, key=key)
+
+
+def shards_of(plan: ExportPlan, readings_per_shard: int) -> Iterator[tuple[str, int, int, list[str]]]:
+    """Give (split, number, of how many, reading ids) of every shard."""
+    for split in SPLITS:
+        ids = sorted(i for i in plan.reading_ids if plan.split_of[i] == split)
+        pieces = [ids[a : a + readings_per_shard] for a in range(0, len(ids), readings_per_shard)]
+        for number, piece in enumerate(pieces):
+            yield split, number, len(pieces), piece

@@ -1,0 +1,176 @@
+"""Write what is planned into a staging folder: shards, originals and the card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.config import CurationConfig, config_hash
+from curation.decisions import read_decisions
+from curation.export.card import CardFacts, dataset_card
+from curation.export.originals import write_original
+from curation.export.pictures import Box, masked
+from curation.export.plan import ExportPlan, shards_of
+from curation.export.rows import RowOptions, build_row
+from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter
+from curation.privacy import Identifiers, Redactor, RowGuard
+from gazecapture.files import make_private_folder, write_bytes_atomically
+from gazecapture.radiograph.decode import Radiograph, load_radiograph
+from gazecapture.store import Store
+from keyframes.errors import DataError, ImageError
+from keyframes.reading import Reading
+
+__all__ = ["LeftBehind", "write_all"]
+
+
+@dataclass(slots=True, kw_only=True)
+class LeftBehind:
+    """What stayed behind, for `scan_output`."""
+
+    identifiers: dict[str, Identifiers] = field(default_factory=dict)
+    codes: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+
+
+def write_all(
+    store: Store,
+    staging: Path,
+    plan: ExportPlan,
+    config: CurationConfig,
+    progress: Callable[[int, int], None] | None,
+    damaged: dict[str, DataError],
+) -> LeftBehind:
+    """Write everything but the manifest into ``staging``; return what the scan must look for.
+
+    A reading that cannot be read goes into ``damaged``, and what was written is of no use then.
+    """
+    removed = LeftBehind()
+    lexicon = config.privacy.lexicon()
+    metas, n_keyframes, n_fixations, done = [], 0, 0, 0
+    profiles: set[str] = set()
+    schemes: set[str] = set()
+    for split, number, total, ids in shards_of(plan, config.export.readings_per_shard):
+        stem = f"{split}-{number:05d}-of-{total:05d}"
+        with _writers(staging, stem, config) as writers:
+            for reading_id in ids:
+                try:
+                    reading = store.load(reading_id)
+                    radiographs = _radiographs(store, reading)
+                    identifiers = Identifiers.of(radiographs.values())
+                    guard = RowGuard(
+                        redactor=Redactor(identifiers=identifiers, lexicon=lexicon),
+                        keyed_hash=store.keyed_hash,
+                    )
+                    masks = _masks(store, reading)
+                    row = build_row(reading, _greys(radiographs, masks), _row_options(split, config, guard))
+                    for writer in writers:
+                        writer.add(row)
+                    if config.privacy.images == "include" and config.privacy.originals:
+                        _write_originals(store, reading, staging, masks, patient=row["patient_key"])
+                except DataError as error:
+                    damaged[reading_id] = error
+                    continue
+                removed.identifiers[reading_id] = identifiers
+                removed.codes |= guard.replaced_codes | {store.source_hash(reading_id)}
+                removed.codes |= set(reading.table("images").column("sha256").to_pylist())
+                removed.words |= guard.unknown_words
+                metas.append(reading.meta)
+                n_keyframes += len(row["keyframes"])
+                profiles |= {frame["profile"] for frame in row["keyframes"]}
+                schemes |= {row["region_scheme"]} - {None}
+                n_fixations += len(row["fixations"])
+                done += 1
+                if progress is not None:
+                    progress(done, len(plan.reading_ids))
+    facts = CardFacts(
+        metas=metas,
+        splits=plan.split_of,
+        n_keyframes=n_keyframes,
+        n_fixations=n_fixations,
+        keyframe_profiles=profiles,
+        region_schemes=schemes,
+        config_hash=config_hash(config),
+    )
+    write_bytes_atomically(staging / "README.md", dataset_card(facts).encode())
+    return removed
+
+
+@contextmanager
+def _writers(staging: Path, stem: str, config: CurationConfig) -> Iterator[list[ShardWriter]]:
+    export = config.export
+    writers: list[ShardWriter] = []
+    with ExitStack() as stack:
+        if "parquet" in export.formats:
+            path = make_private_folder(staging / "readings") / f"{stem}.parquet"
+            writers.append(
+                ParquetShardWriter(
+                    path, row_group_bytes=export.row_group_mib << 20, row_group_rows=export.row_group_rows
+                )
+            )
+        if "hdf5" in export.formats:
+            writers.append(Hdf5ShardWriter(make_private_folder(staging / "hdf5") / f"{stem}.h5"))
+        for writer in writers:
+            stack.callback(writer.close)
+        yield writers
+
+
+def _row_options(split: str, config: CurationConfig, guard: RowGuard) -> RowOptions:
+    return RowOptions(
+        split=split,
+        config_hash=config_hash(config),
+        with_images=config.privacy.images == "include",
+        with_keyframe_pictures=config.export.keyframe_pictures,
+        picture_max_side_px=config.export.picture_max_side_px,
+        keyframe_max_side_px=config.export.keyframe_max_side_px,
+        guard=guard,
+    )
+
+
+def _radiographs(store: Store, reading: Reading) -> dict[int, Radiograph]:
+    paths = {}
+    for row in reading.table("images").select(["image_index", "file"]).to_pylist():
+        index = int(row["image_index"])
+        paths[index] = store.image_path(reading.meta.reading_id, index)
+        if paths[index] is None and row["file"] is not None:
+            raise ImageError(
+                f"picture {index} of the reading is missing from the store",
+                hint="Ingest the reading again.",
+                record=reading.meta.reading_id,
+            )
+    return {index: load_radiograph(path) for index, path in paths.items() if path is not None}
+
+
+def _masks(store: Store, reading: Reading) -> dict[int, Sequence[Box]]:
+    """Return, by picture, the boxes that a reviewer wants masked."""
+    decisions = read_decisions(store.folder(reading.meta.reading_id))
+    indexes = reading.table("images").column("image_index").to_pylist()
+    return {index: decisions.burned_in(index) or () for index in indexes}
+
+
+def _greys(
+    radiographs: Mapping[int, Radiograph], masks: Mapping[int, Sequence[Box]]
+) -> dict[int, NDArray[np.uint8]]:
+    return {
+        index: masked(radiograph.grey8(), masks[index], fill=0) for index, radiograph in radiographs.items()
+    }
+
+
+def _write_originals(
+    store: Store, reading: Reading, staging: Path, masks: Mapping[int, Sequence[Box]], *, patient: str
+) -> None:
+    folder = make_private_folder(staging / "images")
+    for index in reading.table("images").column("image_index").to_pylist():
+        source = store.image_path(reading.meta.reading_id, index)
+        if source is not None:
+            write_original(
+                source,
+                folder / f"{reading.meta.reading_id}_{index}",
+                patient=patient,
+                pseudonym=store.keyed_hash,
+                masks=masks[index],
+            )
