@@ -127,7 +127,8 @@ GAZE = _schema(
 )  # fmt: skip
 """One row per device sample. ``x/y_screen_px`` as measured; ``px_per_deg_*`` is image px per degree at that
 moment, zoom included (NaN off every image). combined_by: mean_of_valid, left, right, device. pupil_unit: mm,
-diameter_au, area_au, normalised, none. source: live, backfill, mouse, simulated, imported."""
+px (of the eye camera), diameter_au, area_au, normalised, none. source: live, backfill, mouse, simulated, imported.
+Gaze of a scene camera has its place there in further columns ``x/y_scene_px``."""
 
 DISPLAY = _schema(
     {"t_ns": _I64, "viewport_id": _I16, "inverted": _BOOL, "panels": pa.list_(_PANEL)},

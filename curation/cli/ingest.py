@@ -9,7 +9,7 @@ import click
 from curation.cli.options import as_json, hold_store, list_lines, progress_shown, store_folder
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.into_store import ingest as put_into_store
-from curation.ingest.protocol import TakesImages
+from curation.ingest.protocol import TakesImages, TakesProfiles
 from curation.ingest.session import SessionIngester
 from curation.sessions import remember_sessions
 from gazecapture.console import echo_result
@@ -30,6 +30,14 @@ __all__ = ["ingest"]
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the pictures, where SOURCE has none.",
 )
+@click.option(
+    "--profile",
+    "profile_files",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    metavar="FILE",
+    help="Your own stream profile, read before those that SOURCE brings with it; may be repeated.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first reading that fails.")
 @as_json
 def ingest(
@@ -38,6 +46,7 @@ def ingest(
     source_format: str,
     store_root: Path,
     images: Path | None,
+    profile_files: tuple[Path, ...],
     fail_fast: bool,
     as_json: bool,
 ) -> ExitCode:
@@ -53,6 +62,10 @@ def ingest(
                 f"--images does not go with --format {source_format}: its pictures are in SOURCE"
             )
         ingester = ingester.with_images(images)
+    if profile_files:
+        if not isinstance(ingester, TakesProfiles):
+            raise UsageError(f"--profile does not go with --format {source_format}: it has no raw streams")
+        ingester = ingester.with_profiles(profile_files)
     units = ingester.find(source)
     store = Store.create(store_root)
     with hold_store(store), progress_shown("ingest", as_json=as_json) as progress:

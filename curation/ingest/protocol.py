@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from gazecapture.session.consent import ConsentRecord
 from keyframes.errors import GazeToolError
 from keyframes.reading import Reading
 
-__all__ = ["Ingested", "Ingester", "TakesImages"]
+__all__ = ["Ingested", "Ingester", "TakesImages", "TakesProfiles"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,4 +58,13 @@ class TakesImages(Protocol):
 
     def with_images(self, folder: Path) -> Ingester:
         """Return the ingester that looks for pictures in ``folder``. Raises UsageError where it is none."""
+        ...
+
+
+@runtime_checkable
+class TakesProfiles(Protocol):
+    """An ingester whose source holds raw streams."""
+
+    def with_profiles(self, paths: Sequence[Path]) -> Ingester:
+        """Return the ingester that reads streams by these profile files first. Raises ConfigError for a broken one."""
         ...

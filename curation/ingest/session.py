@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from curation.ingest.protocol import Ingested
 from gazecapture.session.consent import read_consent
+from gazecapture.profiles import Profile
+from gazecapture.session.profiles import load_own_profiles
 from gazecapture.session.to_readings import to_readings
 from keyframes.errors import GazeToolError, UsageError
 
@@ -18,9 +20,19 @@ _JOURNALS = ("display", "streams", "images")
 
 
 class SessionIngester:
-    """One session folder, or a folder of them, at most two levels deep."""
+    """One session folder, or a folder of them, at most two levels deep.
+
+    own_profiles : a user's stream profiles, which come before those that a session brings with it.
+    """
 
     name = "session"
+
+    def __init__(self, own_profiles: Sequence[Profile] = ()) -> None:
+        self._own_profiles = tuple(own_profiles)
+
+    def with_profiles(self, paths: Sequence[Path]) -> SessionIngester:
+        """See `curation.ingest.protocol.TakesProfiles.with_profiles`."""
+        return SessionIngester(load_own_profiles(paths))
 
     def find(self, source: Path) -> list[Path]:
         """See `curation.ingest.protocol.Ingester.find`."""
@@ -49,7 +61,7 @@ class SessionIngester:
         """See `curation.ingest.protocol.Ingester.readings`."""
         try:
             consent = read_consent(unit)
-            for item in to_readings(unit, key=key):
+            for item in to_readings(unit, key=key, own_profiles=self._own_profiles):
                 yield Ingested(
                     label=f"{unit.name} reading {item.reading_number}",
                     reading=item.reading,

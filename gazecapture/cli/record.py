@@ -8,7 +8,10 @@ from pathlib import Path
 
 import click
 
+from gazecapture.cli.profile_option import own_profiles_option
 from gazecapture.console import FiniteRange, echo_result
+from gazecapture.files import claim_output_folder
+from gazecapture.session.profiles import keep_profiles, session_profiles
 from gazecapture.session.recorder import record_session
 from gazecapture.session.status import RecorderStatus
 from gazecapture.sources.lsl import LslSource
@@ -30,13 +33,22 @@ __all__ = ["record_command", "status_lines"]
     help="Name or source id of a stream to record; may be repeated. Without it: the gaze stream. "
     "The words stream of the same host comes too.",
 )
+@own_profiles_option
 @click.option(
     "--wait-s", type=FiniteRange(min=0), default=10.0, show_default=True, help="How long to look, s."
 )
 @click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="End after this time, s.")
+@click.option("--without-gaze", is_flag=True, help="Record words alone, if anybody sends some.")
 @click.option("--json", "as_json", is_flag=True, help="Print the final state as JSON.")
 def record_command(
-    *, out: Path, streams: tuple[str, ...], wait_s: float, seconds: float | None, as_json: bool
+    *,
+    out: Path,
+    streams: tuple[str, ...],
+    profile_files: tuple[Path, ...],
+    without_gaze: bool,
+    wait_s: float,
+    seconds: float | None,
+    as_json: bool,
 ) -> None:
     """Record streams into a session folder until Ctrl-C.
 
@@ -44,10 +56,18 @@ def record_command(
     """
     if len(set(streams)) < len(streams):
         raise UsageError("a stream is named twice")
+    if without_gaze and streams:
+        raise UsageError("--without-gaze and --stream exclude each other", hint="Give one of them.")
+    claim_output_folder(out, kind="session")
+    keep_profiles(out, profile_files)
+    own_profiles = session_profiles(out)
     sources: list[LslSource] = []
 
     def connect() -> Sequence[LslSource]:
-        sources.extend(choose_sources(streams, wait_s=wait_s))
+        if without_gaze:
+            late_words(sources)
+        else:
+            sources.extend(choose_sources(streams, wait_s=wait_s, own_profiles=own_profiles))
         return sources
 
     final = record_session(

@@ -16,7 +16,16 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from gazecapture.session.schema import StreamChannel, StreamInfo
 from keyframes.errors import ConfigError
 
-__all__ = ["ChannelRule", "MatchRule", "Missing", "Profile", "load_profile", "load_profiles", "match"]
+__all__ = [
+    "ChannelRule",
+    "MatchRule",
+    "Missing",
+    "Profile",
+    "SceneCamera",
+    "load_profile",
+    "load_profiles",
+    "match",
+]
 
 _CHECKED = ConfigDict(extra="forbid")
 
@@ -37,10 +46,13 @@ class MatchRule:
 class ChannelRule:
     """Channels that hold ``field``; every list that is given must have a member that fits, in any case."""
 
-    field: Literal["x", "y", "pupil", "confidence", "frame_number", "device_time"]
+    field: Literal["x", "y", "valid", "pupil", "pupil_valid", "confidence", "frame_number", "device_time"]
     kind: tuple[str, ...] = ()
     """The channel's type or metatype."""
     label: tuple[str, ...] = ()
+    coordinate_system: tuple[str, ...] = ()
+    undescribed: bool = False
+    """The one channel that the sender sends and does not describe; nothing where there are several."""
     eye: Literal["", "left", "right", "both"] = ""
     """Empty: as the channel says, both where it says nothing."""
     unit: str = ""
@@ -63,13 +75,27 @@ class Missing:
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
+class SceneCamera:
+    """Size of the scene camera's picture, where a sender gives shares of it."""
+
+    width_px: int = Field(gt=0)
+    height_px: int = Field(gt=0)
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class Profile:
     """How to read one kind of sender."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     title: str
     priority: int = 0
     """Of several profiles that fit, the greatest wins."""
+    frame: Literal["screen", "scene"] = "screen"
+    """Where x and y are: on the screen, or in the picture of a scene camera, which is not on the screen until a
+    mapper has put it there."""
+    scene: SceneCamera | None = None
+    source: Literal["live", "mouse"] = "live"
+    """What every gaze row says it comes from."""
     match: MatchRule
     channel: tuple[ChannelRule, ...] = Field(min_length=1)
     missing: Missing = Missing()
@@ -80,22 +106,37 @@ class Profile:
         for rule in self.channel:
             if rule.field != field:
                 continue
-            for channel in info.channels:
-                if _among(channel.kind, rule.kind) and _among(channel.label, rule.label):
-                    eye = rule.eye or _eye(channel.eye)
-                    found.setdefault(eye, (eye, channel, rule))
+            for channel in self._held_by(info, rule):
+                eye = rule.eye or _eye(channel.eye)
+                found.setdefault(eye, (eye, channel, rule))
         return list(found.values())
+
+    def may_fit(self, *, name: str, kind: str) -> bool:
+        """Say whether a stream of which only name and type are known can be of this kind."""
+        return _among(kind, self.match.type) and _matches(name, self.match.name)
 
     def fits(self, info: StreamInfo) -> bool:
         """Say whether the stream is of this kind and has at least one pair of x and y."""
-        rule = self.match
-        if not _among(info.kind, rule.type) or not _matches(info.name, rule.name):
+        if not self.may_fit(name=info.name, kind=info.kind):
             return False
-        if not _matches(info.tracker.manufacturer, rule.manufacturer):
+        if not _matches(info.tracker.manufacturer, self.match.manufacturer):
             return False
         x_eyes = {eye for eye, _, _ in self.channels(info, "x")}
         y_eyes = {eye for eye, _, _ in self.channels(info, "y")}
         return bool(x_eyes & y_eyes)
+
+    @staticmethod
+    def _held_by(info: StreamInfo, rule: ChannelRule) -> list[StreamChannel]:
+        if rule.undescribed:
+            bare = [channel for channel in info.channels if not (channel.label or channel.kind)]
+            return bare if len(bare) == 1 else []
+        return [
+            channel
+            for channel in info.channels
+            if _among(channel.kind, rule.kind)
+            and _among(channel.label, rule.label)
+            and _among(channel.coordinate_system, rule.coordinate_system)
+        ]
 
 
 def load_profile(path: Path) -> Profile:
@@ -122,7 +163,8 @@ def load_profiles() -> tuple[Profile, ...]:
 def match(info: StreamInfo, *, extra: Iterable[Profile] = ()) -> Profile | None:
     """Return the profile that reads the stream, or None. ``extra`` are a user's own, which come first.
 
-    A stream that names its profile (it did when it was recorded) keeps that one where it still fits.
+    A stream that names its profile (it did when it was recorded) keeps that one where it still fits: first a user's
+    own of that name, then the built-in one.
     """
     own = sorted(extra, key=lambda p: -p.priority)
     fitting = [profile for profile in (*own, *load_profiles()) if profile.fits(info)]

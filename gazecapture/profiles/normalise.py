@@ -23,8 +23,10 @@ _PIXELS = {"", "px", "pixel", "pixels"}
 _NORMALISED = {"normalized", "normalised", "norm", "screencoords", "adcs"}
 _SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "milliseconds": 1e-3,
             "us": 1e-6, "microseconds": 1e-6, "ns": 1e-9, "nanoseconds": 1e-9}  # fmt: skip
-_PUPIL_UNITS = {"mm": "mm", "millimeters": "mm", "millimetres": "mm", "m": "mm", "area": "area_au",
-                "normalized": "normalised", "normalised": "normalised"}  # fmt: skip
+_PUPIL_UNITS = {"mm": "mm", "millimeters": "mm", "millimetres": "mm", "m": "mm", "area": "area_au", "px": "px",
+                "pixel": "px", "pixels": "px", "normalized": "normalised", "normalised": "normalised"}  # fmt: skip
+_TRUE = 0.5
+"""A flag above this is set; senders write 0 and 1."""
 _MM_PER_M = 1000.0
 
 
@@ -41,17 +43,22 @@ class NormalisedGaze:
     right_pupil: FloatArray
     right_valid: BoolArray
     x_screen_px: FloatArray
+    """NaN throughout for gaze of a scene camera, which nobody has mapped to the screen yet; so are both eyes then."""
     y_screen_px: FloatArray
     pupil: FloatArray
     """Mean of the pupils seen."""
     valid: BoolArray
+    """There is a place on the screen."""
     combined_by: str
     """mean_of_valid (of two eyes), left or right (the only one), device (the sender's own point)."""
     pupil_unit: str
-    """mm, diameter_au, area_au, normalised, none."""
+    """mm, px (of the eye camera), diameter_au, area_au, normalised, none."""
     frame_number: NDArray[np.int64] | None
     """The device's count; -1 where a sample has none. None where the sender does not count."""
     device_time_s: FloatArray | None
+    x_scene_px: FloatArray | None = None
+    """In the picture of the scene camera, lost gaze NaN; None for a sender that gives places on the screen."""
+    y_scene_px: FloatArray | None = None
 
 
 def normalise(profile: Profile, info: StreamInfo, table: pa.Table, display: Display | None) -> NormalisedGaze:
@@ -62,7 +69,8 @@ def normalise(profile: Profile, info: StreamInfo, table: pa.Table, display: Disp
     table   : the stream's journal, with a column for each of the stream's channels.
     display : needed where the sender gives shares of the display instead of px.
 
-    Raises GeometryError where that is absent, SchemaError where a channel has a unit or column unknown here.
+    Raises GeometryError where that, or the size of a scene camera, is absent, SchemaError where a channel has a unit
+    or column unknown here.
     """
     reader = _Reader(profile, info, table, display)
     left, right, both = reader.eye("left"), reader.eye("right"), reader.eye("both")
@@ -79,6 +87,11 @@ def normalise(profile: Profile, info: StreamInfo, table: pa.Table, display: Disp
         x, y, valid, rule = only.x, only.y, only.valid, "right" if left is None else "left"
     empty = _Eye(x=_nan(n), y=_nan(n), valid=np.zeros(n, np.bool_))
     left, right = left or empty, right or empty
+    x_scene = y_scene = None
+    if profile.frame == "scene":
+        x_scene, y_scene = x, y
+        left = right = empty
+        x, y, valid = empty.x, empty.y, empty.valid
     pupils = {eye: reader.pupil(eye) for eye in ("left", "right", "both")}
     known = [p for p in pupils.values() if p is not None]
     seen = known if pupils["both"] is None else [pupils["both"]]
@@ -103,6 +116,8 @@ def normalise(profile: Profile, info: StreamInfo, table: pa.Table, display: Disp
         if frame is None
         else np.where(np.isfinite(frame), np.nan_to_num(frame), -1).astype(np.int64),
         device_time_s=device_time,
+        x_scene_px=x_scene,
+        y_scene_px=y_scene,
     )
 
 
@@ -135,6 +150,9 @@ class _Reader:
         confidence = self._find("confidence", eye) or self._find("confidence", "both")
         if limit is not None and confidence is not None:
             valid &= self._values(*confidence) > limit
+        flag = self._find("valid", eye)
+        if flag is not None:
+            valid &= self._values(*flag) > _TRUE
         x, y = self._pixels(raw_x, *found_x, axis="x"), self._pixels(raw_y, *found_y, axis="y")
         return _Eye(x=np.where(valid, x, np.nan), y=np.where(valid, y, np.nan), valid=valid)
 
@@ -146,7 +164,11 @@ class _Reader:
         values = self._values(*found)
         if found[0].unit.strip().casefold() == "m":
             values = values * _MM_PER_M
-        return np.where(np.isin(values, self._profile.missing.pupil), np.nan, values)
+        lost = np.isin(values, self._profile.missing.pupil)
+        flag = self._find("pupil_valid", eye)
+        if flag is not None:
+            lost |= ~(self._values(*flag) > _TRUE)
+        return np.where(lost, np.nan, values)
 
     def pupil_unit(self) -> str:
         """Return the unit of the pupil columns; what is not named is a diameter in arbitrary units."""
@@ -198,6 +220,15 @@ class _Reader:
         )
 
     def _size(self, axis: str, channel: StreamChannel) -> int:
+        if self._profile.frame == "scene":
+            scene = self._profile.scene
+            if scene is None:
+                raise GeometryError(
+                    f"channel {channel.label!r} is relative to a scene camera whose size is unknown",
+                    hint="Give [scene] width_px and height_px in a profile file.",
+                    code="GT-NO-SCENE-SIZE",
+                )
+            return scene.width_px if axis == "x" else scene.height_px
         if self._display is None:
             raise GeometryError(
                 f"channel {channel.label!r} is relative to a display whose size is unknown",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gazecapture import profiles
+from gazecapture.profiles import Profile
 from gazecapture.session.clock_fit import ClockFit, fit_clock
 from gazecapture.session.journal import read_journal
+from gazecapture.session.profiles import profile_of
 from gazecapture.session.schema import OFFSETS, StreamInfo, read_stream_info
 from keyframes.errors import DataError
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
 
-__all__ = ["GazeStream", "load_gaze"]
+__all__ = ["NO_TRACKER", "GazeStream", "load_gaze"]
+
+NO_TRACKER = "none"
+"""Name in place of a profile's, in a session that has no gaze stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +40,8 @@ class GazeStream:
     tracker: Tracker
     simulated: bool
     clock: ClockFit
+    source: str = "live"
+    """What every row says: live, mouse or simulated."""
 
     @property
     def n_expected(self) -> int | None:
@@ -58,27 +66,29 @@ class GazeStream:
         )
 
 
-def load_gaze(session: Path, display: Display | None) -> GazeStream:
-    """Load the session's gaze stream. A session without one gives no samples.
+def load_gaze(session: Path, display: Display | None, *, override: Sequence[Profile] = ()) -> GazeStream:
+    """Load the session's gaze stream.
 
-    Where a session has several, the one with most samples counts. Raises DataError where no profile fits it.
+    override : profiles that come before those of the session and the built-in ones, where they fit.
+
+    A session without a gaze stream gives no samples and a tracker of profile ``none``. Where a session has several,
+    the one with most samples counts. Raises DataError where no profile fits it.
     """
     candidates = []
     for folder in sorted((session / "streams").glob("*/stream.json")):
         info = read_stream_info(folder.parent)
-        if info.role == "gaze":
+        if info.role == "gaze" or any(profile.fits(info) for profile in override):
             candidates.append((read_journal(folder.parent).table, info))
-    candidates = [(table, info) for table, info in candidates if table.num_rows]
     if not candidates:
         return _nothing()
     table, info = max(candidates, key=lambda pair: pair[0].num_rows)
-    return _on_session_clock(session, table, info, display)
+    return _on_session_clock(session, table, info, display, override)
 
 
 def _on_session_clock(
-    session: Path, table: pa.Table, info: StreamInfo, display: Display | None
+    session: Path, table: pa.Table, info: StreamInfo, display: Display | None, override: Sequence[Profile]
 ) -> GazeStream:
-    profile = profiles.match(info)
+    profile = profile_of(session, info, override=override)
     if profile is None:
         raise DataError(
             f"no stream profile fits stream {info.name!r} of type {info.kind!r}",
@@ -104,7 +114,10 @@ def _on_session_clock(
         "pupil": normal.pupil,
         "valid": normal.valid,
     }
+    if normal.x_scene_px is not None and normal.y_scene_px is not None:
+        columns |= {"x_scene_px": normal.x_scene_px, "y_scene_px": normal.y_scene_px}
     n = len(t_ns)
+    simulated = info.tracker.manufacturer == "synthetic"
     text = {"combined_by": normal.combined_by, "pupil_unit": normal.pupil_unit}
     return GazeStream(
         t_ns=t_ns[keep],
@@ -114,8 +127,9 @@ def _on_session_clock(
         if normal.frame_number is None
         else np.asarray(normal.frame_number)[keep].astype(np.int64),
         tracker=replace(info.tracker, profile=profile.name, nominal_rate_hz=info.nominal_rate_hz or None),
-        simulated=info.tracker.manufacturer == "synthetic",
+        simulated=simulated,
         clock=clock,
+        source="simulated" if simulated else profile.source,
     )
 
 
@@ -146,7 +160,7 @@ def _nothing() -> GazeStream:
         t_ns=np.empty(0, np.int64),
         gaze=empty,
         frame_number=None,
-        tracker=Tracker(),
+        tracker=Tracker(profile=NO_TRACKER),
         simulated=False,
         clock=ClockFit(offset_s=0.0, drift=0.0, t_reference_s=0.0, n_points=0, residual_s=0.0),
     )

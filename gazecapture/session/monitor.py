@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gazecapture import profiles
+from gazecapture.profiles import Profile
 from gazecapture.session.schema import StreamInfo
 from gazecapture.sources.protocol import SourceBatch, SourceMark
 
@@ -25,9 +27,9 @@ PAUSE_S = 0.1
 RATE_WINDOW_S = 2.0
 
 
-def frame_column(info: StreamInfo) -> str | None:
+def frame_column(info: StreamInfo, own_profiles: Sequence[Profile] = ()) -> str | None:
     """Return the column with the device's own count, or None."""
-    profile = profiles.match(info)
+    profile = profiles.match(info, extra=own_profiles)
     if profile is None:
         return None
     return next((channel.column for _, channel, _ in profile.channels(info, "frame_number")), None)
@@ -36,9 +38,9 @@ def frame_column(info: StreamInfo) -> str | None:
 class StreamMonitor:
     """Counts one stream. `take` is called by one thread; the figures may be read by another."""
 
-    def __init__(self, info: StreamInfo) -> None:
+    def __init__(self, info: StreamInfo, own_profiles: Sequence[Profile] = ()) -> None:
         self._stream_id = info.stream_id
-        self._frame_column = frame_column(info)
+        self._frame_column = frame_column(info, own_profiles)
         self._is_regular = info.channel_format != "string"
         self._guard = threading.Lock()
         self._steps: deque[float] = deque(maxlen=WINDOW_STEPS)

@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from gazecapture.clock import session_now_ns
 from gazecapture.files import make_private_folder
+from gazecapture.profiles import Profile
 from gazecapture.session.journal import JournalWriter, read_last_row
 from gazecapture.session.monitor import StreamMonitor, frame_column
+from gazecapture.session.profiles import session_profiles
 from gazecapture.session.schema import (
     OFFSETS,
     STREAM_PREFIX,
@@ -58,12 +60,17 @@ class RecordedStream:
     """Journals of one stream; made by `begin`."""
 
     def __init__(
-        self, info: StreamInfo, journal: JournalWriter, offsets: JournalWriter, sequence: int
+        self,
+        info: StreamInfo,
+        journal: JournalWriter,
+        offsets: JournalWriter,
+        sequence: int,
+        own_profiles: Sequence[Profile] = (),
     ) -> None:
         self.info = info
         self.journal = journal
         self.offsets = offsets
-        self.monitor = StreamMonitor(info)
+        self.monitor = StreamMonitor(info, own_profiles)
         self.n_restarts = 0
         self.arrived_at = -math.inf
         """Monotonic s of the newest batch's arrival, written or not."""
@@ -90,9 +97,10 @@ class RecordedStream:
         except BaseException:
             journal.close()
             raise
-        stream = cls(info, journal, offsets, 0 if last is None else last["sequence"] + 1)
+        own_profiles = session_profiles(session)
+        stream = cls(info, journal, offsets, 0 if last is None else last["sequence"] + 1, own_profiles)
         if last is not None:
-            column = frame_column(info)
+            column = frame_column(info, own_profiles)
             stream.monitor.resume(last["t_remote_s"], None if column is None else float(last[column]))
         return stream
 

@@ -10,6 +10,7 @@ from gazecapture.files import free_bytes
 from gazecapture.session.journal import JournalContent, read_journal
 from gazecapture.session.lock import same_process
 from gazecapture.session.monitor import StreamMonitor, frame_column
+from gazecapture.session.profiles import session_profiles
 from gazecapture.session.schema import OFFSETS, StreamInfo, read_stream_info
 from gazecapture.session.status import RecorderStatus, StreamStatus, read_status, write_status
 from gazecapture.sources.protocol import SourceBatch
@@ -121,10 +122,11 @@ def _report(name: str, content: JournalContent | None, damage: tuple[str, ...]) 
 
 def _stream_status(session: Path, info: StreamInfo, content: JournalContent) -> StreamStatus:
     """Count a stream as its recorder would have."""
-    monitor = StreamMonitor(info)
+    own_profiles = session_profiles(session)
+    monitor = StreamMonitor(info, own_profiles)
     table = content.table
     if table.num_rows:
-        wanted = [name for name in (frame_column(info),) if name is not None]
+        wanted = [name for name in (frame_column(info, own_profiles),) if name is not None]
         monitor.take(
             SourceBatch(
                 stream_id=info.stream_id,

@@ -4,6 +4,7 @@
 
     SESSION/session.json            SessionInfo; written first, atomically
     SESSION/consent.json            what the reader agreed to (`gazecapture.session.consent`)
+    SESSION/profiles/{name}.toml    a user's own stream profiles, where the session was recorded with some
     SESSION/images/{sha256}{ext}    a copy of every radiograph shown, so that the folder is complete in itself
     SESSION/streams/{stream_id}/    stream.json (StreamInfo) + journal segments: one row per sample received
     SESSION/offsets/{stream_id}/    OFFSETS: clock offset measurements of that stream
@@ -248,6 +249,8 @@ class StreamChannel:
     kind: str = ""
     eye: str = ""
     unit: str = ""
+    coordinate_system: str = ""
+    """world, camera-space and the like: then x and y are not on the screen."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from gazecapture import __version__
 from gazecapture.files import sha256_of
 from gazecapture.session.consent import SIMULATED_READER
+from gazecapture.profiles import Profile
 from gazecapture.session.gaze_stream import GazeStream, load_gaze
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import (
@@ -59,10 +60,13 @@ class _Span:
     given up came between."""
 
 
-def to_readings(session: Path, *, key: bytes) -> Iterator[SessionReading]:
+def to_readings(
+    session: Path, *, key: bytes, own_profiles: Sequence[Profile] = ()
+) -> Iterator[SessionReading]:
     """Give every study of a session that was opened, in the order of the sitting.
 
-    key : the store's pseudonym key; ids are hashed with it.
+    key          : the store's pseudonym key; ids are hashed with it.
+    own_profiles : a user's stream profiles, which come before those that the session brings with it.
 
     A study that was not finished, or whose picture is missing or altered, comes with its error in place of a
     Reading; the others are not touched by that. Of a study that was opened twice (the window was killed and the
@@ -73,7 +77,7 @@ def to_readings(session: Path, *, key: bytes) -> Iterator[SessionReading]:
     info = read_session_info(session)
     journal = read_journal(session / "display", schema=DISPLAY_JOURNAL).table
     spans = _spans(journal)
-    gaze = load_gaze(session, info.display)
+    gaze = load_gaze(session, info.display, override=own_profiles)
     validations = SittingValidations.load(session)
     opened = set(journal.column("reading_number").to_pylist())
     for study in info.studies:
@@ -263,7 +267,7 @@ def _gaze(
         "viewport_id": pa.array(mapped.viewport_id, mask=mapped.viewport_id < 0),
         "image_index": pa.array(mapped.image_index, mask=mapped.image_index < 0),
         "on_panel": mapped.on_panel,
-        "source": pa.repeat("simulated" if part.simulated else "live", n),
+        "source": pa.repeat(part.source, n),
     }
     return pa.table(columns)
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gazecapture.clock import import_pylsl, session_now_ns
+from gazecapture.profiles import Profile
 from gazecapture.session.schema import StreamInfo
 from gazecapture.sources.lsl_xml import WORDS_KIND, stream_info_from_xml
 from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
@@ -87,11 +88,15 @@ class LslSource:
     ----------
     found     : from `discover` or `wait_for_streams`.
     stream_id : folder name in the session; made of the stream's name where empty.
+    own_profiles : a user's stream profiles, which come before the built-in ones.
     """
 
-    def __init__(self, found: FoundStream, *, stream_id: str = "") -> None:
+    def __init__(
+        self, found: FoundStream, *, stream_id: str = "", own_profiles: Sequence[Profile] = ()
+    ) -> None:
         self._found = found
         self._stream_id = stream_id
+        self._own_profiles = tuple(own_profiles)
         self._inlet: Any = None
         self._info: StreamInfo | None = None
         self._offsets: deque[ClockOffset] = deque()
@@ -122,7 +127,7 @@ class LslSource:
         try:
             self._inlet.open_stream(timeout=CONNECT_S)
             xml = self._inlet.info(timeout=CONNECT_S).as_xml()
-            self._info = stream_info_from_xml(xml, stream_id=self._stream_id)
+            self._info = stream_info_from_xml(xml, stream_id=self._stream_id, own_profiles=self._own_profiles)
             self._measure_offset(CONNECT_S)
         except (pylsl.util.TimeoutError, pylsl.util.LostError) as error:
             self.close()

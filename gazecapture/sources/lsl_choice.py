@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from gazecapture.profiles import Profile
 from gazecapture.sources.lsl import FoundStream, LslSource, wait_for_streams
 from gazecapture.sources.lsl_xml import GAZE_KINDS, WORDS_KIND
 from keyframes.errors import DeviceUnavailableError, DeviceUnavailableReason, UsageError
@@ -18,10 +20,13 @@ SETTLE_S = 0.5
 """s for the other streams to answer once the gaze is found: liblsl asks again after half a second."""
 
 
-def choose_sources(names: Sequence[str], *, wait_s: float) -> list[LslSource]:
+def choose_sources(
+    names: Sequence[str], *, wait_s: float, own_profiles: Sequence[Profile] = ()
+) -> list[LslSource]:
     """Find the streams that are named (by name or source id), or else the gaze stream and the words stream.
 
-    Where no words stream is named, the one of the same host comes too.
+    Where no words stream is named, the one of the same host comes too. A stream counts as gaze by its type, or where
+    one of ``own_profiles`` is for its name and type.
 
     Raises DeviceUnavailableError where one does not appear within ``wait_s``, UsageError where a choice among
     several is left to nobody.
@@ -33,17 +38,22 @@ def choose_sources(names: Sequence[str], *, wait_s: float) -> list[LslSource]:
             present = {text for stream in seen for text in (stream.name, stream.source_id)}
             missing = [name for name in names if name not in present]
             raise _not_found(f"no stream named {', '.join(map(repr, missing))}", wait_s)
-        return [LslSource(stream) for stream in (*chosen, *_words_beside(chosen, seen))]
-    if wait_for_streams(lambda found: _any_gaze(found, seen), wait_s=wait_s) is None:
-        raise _not_found("no gaze stream", wait_s)
-    gaze = _only([stream for stream in _with_words(seen) if _is_gaze(stream)])
-    words = [stream for stream in seen if _is_words(stream)]
-    return [LslSource(stream) for stream in (gaze, *([_only(words)] if words else []))]
+        streams = [*chosen, *_words_beside(chosen, seen)]
+    else:
+        is_gaze = functools.partial(_is_gaze, own_profiles=own_profiles)
+        if wait_for_streams(lambda found: _any(is_gaze, found, seen), wait_s=wait_s) is None:
+            raise _not_found("no gaze stream", wait_s)
+        gaze = _only([stream for stream in _with_words(seen) if is_gaze(stream)])
+        words = [stream for stream in seen if _is_words(stream)]
+        streams = [gaze, *([_only(words)] if words else [])]
+    return [LslSource(stream, own_profiles=own_profiles) for stream in streams]
 
 
-def _any_gaze(found: list[FoundStream], seen: list[FoundStream]) -> bool | None:
+def _any(
+    wanted: Callable[[FoundStream], bool], found: list[FoundStream], seen: list[FoundStream]
+) -> bool | None:
     seen[:] = found
-    return any(_is_gaze(stream) for stream in found) or None
+    return any(wanted(stream) for stream in found) or None
 
 
 def _with_words(seen: list[FoundStream]) -> list[FoundStream]:
@@ -105,8 +115,13 @@ def _only(streams: Sequence[FoundStream]) -> FoundStream:
     return max(streams, key=lambda stream: stream.created_at)
 
 
-def _is_gaze(stream: FoundStream) -> bool:
-    return stream.kind.casefold() in GAZE_KINDS
+def _is_gaze(stream: FoundStream, *, own_profiles: Sequence[Profile] = ()) -> bool:
+    if stream.kind.casefold() in GAZE_KINDS:
+        return True
+    return any(
+        (profile.match.name or profile.match.type) and profile.may_fit(name=stream.name, kind=stream.kind)
+        for profile in own_profiles
+    )
 
 
 def _is_words(stream: FoundStream) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 from gazecapture import profiles
+from gazecapture.profiles import Profile
 from gazecapture.session.schema import STREAM_PREFIX, StreamChannel, StreamInfo
 from keyframes.errors import SourceError
 from keyframes.geometry import Display
@@ -20,10 +21,13 @@ GAZE_KINDS = {"gaze", "eyetracker", "eyetracking"}
 WORDS_KIND = "words"
 
 
-def stream_info_from_xml(xml: str, *, stream_id: str = "") -> StreamInfo:
+def stream_info_from_xml(
+    xml: str, *, stream_id: str = "", own_profiles: Iterable[Profile] = ()
+) -> StreamInfo:
     """Read a header as `pylsl.StreamInfo.as_xml` gives it.
 
-    stream_id : folder name of the stream; made of its name where empty.
+    stream_id    : folder name of the stream; made of its name where empty.
+    own_profiles : a user's profiles, which come before the built-in ones.
 
     What a sender leaves out stays empty. Raises SourceError where the text is no stream header.
     """
@@ -48,6 +52,7 @@ def stream_info_from_xml(xml: str, *, stream_id: str = "") -> StreamInfo:
             kind=_text(described[place], "type") or _text(described[place], "metatype"),
             eye=_text(described[place], "eye").lower(),
             unit=_text(described[place], "unit"),
+            coordinate_system=_text(described[place], "coordinate_system"),
         )
         if place < len(described)
         else StreamChannel(column=columns[place], label="")
@@ -72,7 +77,7 @@ def stream_info_from_xml(xml: str, *, stream_id: str = "") -> StreamInfo:
     )
     if kind.casefold() == WORDS_KIND and info.channel_format == "string":
         return replace(info, role="words")
-    profile = profiles.match(info)
+    profile = profiles.match(info, extra=own_profiles)
     if profile is not None or kind.casefold() in GAZE_KINDS:
         return replace(info, role="gaze", profile="" if profile is None else profile.name)
     return info

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from keyframes.geometry import Display
 
 __all__ = ["SessionRecorder"]
 
+_LOOKING = "looking for the gaze stream"
 START_S = 20.0
 """s for the recorder's process to start and to connect, on top of the time to look for its stream."""
 
@@ -25,13 +26,25 @@ class SessionRecorder:
     Parameters
     ----------
     session : folder of the session, with its session.json.
-    stream  : name of the gaze stream, where there are several.
-    wait_s  : s that a started recorder looks for it.
+    stream  : name or source id of the gaze stream, where there are several.
+    without_gaze  : there is no gaze to record.
+    profile_files : a user's own stream profiles.
+    wait_s  : s that a started recorder looks for the gaze stream.
     """
 
-    def __init__(self, session: Path, *, stream: str | None = None, wait_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        session: Path,
+        *,
+        stream: str | None = None,
+        without_gaze: bool = False,
+        profile_files: Sequence[Path] = (),
+        wait_s: float = 10.0,
+    ) -> None:
         self._session = session
         self._stream = stream
+        self._without_gaze = without_gaze
+        self._profile_files = tuple(profile_files)
         self._wait_s = wait_s
         self._handle: RecorderHandle | None = None
         self._guard = threading.Lock()
@@ -45,13 +58,13 @@ class SessionRecorder:
         if handle is not None:
             say("a recorder is running for this session; it goes on")
         else:
-            say("starting the recorder; looking for the gaze stream")
+            say(f"starting the recorder; {'no gaze is recorded' if self._without_gaze else _LOOKING}")
             handle = self._started()
         with self._guard:
             self._handle = handle
         status = handle.wait_until_recording(START_S + self._wait_s)
         names = ", ".join(f"{s.name} ({s.nominal_rate_hz:g} Hz)" for s in status.streams)
-        say(f"recording {names}")
+        say(f"recording {names or 'no stream yet'}")
 
     def revive(self) -> bool:
         """Start the recorder anew if its process died; say whether it had to be. Blocks meanwhile.
@@ -66,7 +79,10 @@ class SessionRecorder:
             return True
 
     def _started(self) -> RecorderHandle:
-        extra = () if self._stream is None else ("--stream", self._stream)
+        extra = [] if self._stream is None else ["--stream", self._stream]
+        extra += ["--without-gaze"] if self._without_gaze else []
+        for path in self._profile_files:
+            extra += ["--profile", str(path.absolute())]
         return start_recorder(self._session, wait_s=self._wait_s, extra_args=extra)
 
     def stop(self) -> None:
