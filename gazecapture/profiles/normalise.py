@@ -142,7 +142,7 @@ class _Reader:
         found_x, found_y = self._find("x", eye), self._find("y", eye)
         if found_x is None or found_y is None:
             return None
-        raw_x, raw_y = self._values(*found_x), self._values(*found_y)
+        raw_x, raw_y = self._sent(*found_x), self._sent(*found_y)
         valid = np.isfinite(raw_x) & np.isfinite(raw_y)
         for marker in self._profile.missing.position:
             valid &= ~((raw_x == marker) & (raw_y == marker))
@@ -153,7 +153,10 @@ class _Reader:
         flag = self._find("valid", eye)
         if flag is not None:
             valid &= self._values(*flag) > _TRUE
-        x, y = self._pixels(raw_x, *found_x, axis="x"), self._pixels(raw_y, *found_y, axis="y")
+        x, y = (
+            self._pixels(self._values(*found), *found, axis=axis)
+            for found, axis in ((found_x, "x"), (found_y, "y"))
+        )
         return _Eye(x=np.where(valid, x, np.nan), y=np.where(valid, y, np.nan), valid=valid)
 
     def pupil(self, eye: str) -> FloatArray | None:
@@ -164,7 +167,7 @@ class _Reader:
         values = self._values(*found)
         if found[0].unit.strip().casefold() == "m":
             values = values * _MM_PER_M
-        lost = np.isin(values, self._profile.missing.pupil)
+        lost = np.isin(self._sent(*found), self._profile.missing.pupil)
         flag = self._find("pupil_valid", eye)
         if flag is not None:
             lost |= ~(self._values(*flag) > _TRUE)
@@ -201,10 +204,13 @@ class _Reader:
         return None
 
     def _values(self, channel: StreamChannel, rule: ChannelRule) -> FloatArray:
+        return self._sent(channel, rule) * rule.scale
+
+    def _sent(self, channel: StreamChannel, _rule: ChannelRule) -> FloatArray:
         if channel.column not in self._table.column_names:
             raise SchemaError(f"the journal of stream {self._info.name!r} lacks column {channel.column!r}")
         values = self._table.column(channel.column).cast(pa.float64(), safe=False)
-        return np.asarray(values.to_numpy(), np.float64) * rule.scale
+        return np.asarray(values.to_numpy(), np.float64)
 
     def _pixels(self, raw: FloatArray, channel: StreamChannel, rule: ChannelRule, *, axis: str) -> FloatArray:
         unit = (rule.unit or channel.unit).strip().casefold()

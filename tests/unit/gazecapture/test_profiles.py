@@ -109,9 +109,9 @@ def test_one_eye_or_the_senders_own_point(eye: str, rule: str) -> None:
 
 def test_shares_of_the_display_need_the_display() -> None:
     info = stream(("x", "ScreenX", "both", "normalized"), ("y", "ScreenY", "both", "normalized"))
-    gaze = normalised(info, DISPLAY, x=[0.0, 0.5, 1.0], y=[0.0, 0.5, 1.0])
+    gaze = normalised(info, DISPLAY, x=[0.0, 0.5, 1.0], y=[0.25, 0.5, 1.0])
     assert gaze.x_screen_px.tolist() == [0.0, 1000.0, 2000.0]
-    assert gaze.y_screen_px.tolist() == [0.0, 500.0, 1000.0]
+    assert gaze.y_screen_px.tolist() == [250.0, 500.0, 1000.0]
     with pytest.raises(GeometryError, match="display"):
         normalised(info, None, x=[0.0], y=[0.0])
 
@@ -129,7 +129,7 @@ def test_radius_becomes_diameter_confidence_zero_is_lost_and_milliseconds_are_kn
     )
     np.testing.assert_array_equal(gaze.x_screen_px, [NAN, 2.0])
     assert gaze.pupil.tolist() == [20.0, 22.0]
-    assert gaze.pupil_unit == "diameter_au"
+    assert gaze.pupil_unit == "px"
     assert gaze.device_time_s is not None
     assert gaze.device_time_s.tolist() == [1.5, 1.502]
 
@@ -139,6 +139,43 @@ def test_integer_and_float32_channels_are_read_too() -> None:
     gaze = normalised(info, x=pa.array([1, 2], pa.int16()), y=pa.array([0.5, 1.5], pa.float32()))
     assert gaze.x_screen_px.tolist() == [1.0, 2.0]
     assert gaze.y_screen_px.tolist() == [0.5, 1.5]
+
+
+def test_lost_is_nan_whatever_the_sender_writes_and_however_it_is_scaled() -> None:
+    info = stream(
+        ("x", "ScreenX", "left", "pixels"), ("y", "ScreenY", "left", "pixels"), ("r", "Radius", "left", "mm")
+    )
+    gaze = normalised(info, x=[0.0, -1.0, 0.0, 5.0], y=[0.0, -1.0, 3.0, 0.0], r=[0.0, -1.0, 1.5, NAN])
+    np.testing.assert_array_equal(gaze.left_x_screen_px, [NAN, NAN, 0.0, 5.0])
+    np.testing.assert_array_equal(gaze.left_pupil, [NAN, NAN, 3.0, NAN])
+
+
+def test_gaze_of_a_scene_camera_is_not_on_the_screen() -> None:
+    info = stream(("x", "ScreenX", "both", "pixels"), ("y", "ScreenY", "both", "pixels"))
+    info = replace(info, channels=tuple(replace(c, coordinate_system="world") for c in info.channels))
+    gaze = normalised(info, DISPLAY, x=[800.0, NAN], y=[600.0, 1.0])
+    assert not gaze.valid.any()
+    assert np.isnan([gaze.x_screen_px, gaze.left_x_screen_px, gaze.right_x_screen_px]).all()
+    assert gaze.x_scene_px is not None
+    np.testing.assert_array_equal(gaze.x_scene_px, [800.0, NAN])
+
+
+def test_shares_of_a_scene_camera_need_its_size() -> None:
+    info = stream(("x", "ScreenX", "both", "normalized"), ("y", "ScreenY", "both", "normalized"))
+    info = replace(info, channels=tuple(replace(c, coordinate_system="camera-space") for c in info.channels))
+    with pytest.raises(GeometryError, match="scene camera"):
+        normalised(info, DISPLAY, x=[0.5], y=[0.5])
+
+
+def test_two_undescribed_channels_are_nobodys() -> None:
+    described = [(f"{a}.position_on_display_area.gaze_point.left_eye", "", "left", "") for a in "xy"]
+    one = replace(stream(*described, ("", "", "", "")), name="Tobii_gaze")
+    two = replace(stream(*described, ("", "", "", ""), ("", "", "", "")), name="Tobii_gaze")
+    profile = profiles.match(one)
+    assert profile is not None
+    assert profile.name == "titta-lsl"
+    assert len(profile.channels(one, "device_time")) == 1
+    assert profile.channels(two, "device_time") == []
 
 
 def test_what_cannot_be_read_is_refused() -> None:
