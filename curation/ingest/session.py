@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from curation.ingest.protocol import Ingested
-from gazecapture.session.consent import read_consent
 from gazecapture.profiles import Profile
+from gazecapture.session.consent import read_consent
 from gazecapture.session.profiles import load_own_profiles
 from gazecapture.session.to_readings import to_readings
 from keyframes.errors import GazeToolError, UsageError

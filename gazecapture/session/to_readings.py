@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from gazecapture import __version__
 from gazecapture.files import sha256_of
-from gazecapture.session.consent import SIMULATED_READER
 from gazecapture.profiles import Profile
+from gazecapture.session.consent import SIMULATED_READER
 from gazecapture.session.gaze_stream import GazeStream, load_gaze
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import (
