@@ -19,6 +19,7 @@ from curation.issues import ISSUE_SEVERITY, Severity
 from curation.privacy.gaze_tier import GazeTier
 from curation.privacy.lexicon import Lexicon, load_lexicon
 from curation.region_settings import RegionsConfig
+from curation.view_settings import ViewsConfig
 from gazecapture.files import write_json_atomically
 from keyframes import frames
 from keyframes.access import AccessTier
@@ -40,6 +41,7 @@ __all__ = [
     "RegionsConfig",
     "RetentionConfig",
     "TrajectoryConfig",
+    "ViewsConfig",
     "config_hash",
     "load_config",
     "remember_config",
@@ -236,6 +238,7 @@ class CurationConfig(_Section):
     privacy: PrivacyConfig = PrivacyConfig()
     export: ExportConfig = ExportConfig()
     retention: RetentionConfig = RetentionConfig()
+    views: ViewsConfig = ViewsConfig()
 
 
 def load_config(path: Path | None) -> CurationConfig:
@@ -261,7 +264,7 @@ def config_hash(config: CurationConfig) -> str:
 
     Raises ConfigError where such a file is gone.
     """
-    settings = config.model_dump(mode="json", exclude={"retention"})  # changes no result
+    settings = config.model_dump(mode="json", exclude={"retention", "views"})  # change no row
     return settings_hash({**settings, "regions": config.regions.inputs()})
 
 

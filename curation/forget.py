@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from curation.access_log import log_access, read_access_log
 from curation.export.dataset import MANIFEST, export_dataset
+from curation.export.dataset_views import VIEWS_FOLDER
 from curation.exports import dataset_manifest
 from curation.forget_plan import ForgetIntent, HeldDataset
 from curation.lead import READERS_FOLDER
@@ -39,7 +40,7 @@ _LOGGER = logging.getLogger(__name__)
 _LINES_OF_READINGS = (MANIFEST_NAME, "consent.jsonl")
 """Files of the store with lines that name a reading or a reader."""
 _REPORT = "report.html"
-_SHARD_FOLDERS = ("readings", "hdf5", "images")
+_SHARD_FOLDERS = ("readings", "hdf5", "images", VIEWS_FOLDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

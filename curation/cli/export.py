@@ -21,6 +21,7 @@ from curation.export.dataset import export_dataset
 from curation.exports import logged_export
 from curation.manifest import Failure
 from curation.run import plan_store
+from curation.view_settings import ViewsConfig
 from gazecapture.console import echo_result
 from gazecapture.store import Store
 from keyframes.errors import ExitCode, UsageError
@@ -31,6 +32,13 @@ __all__ = ["export"]
 @click.command()
 @store_folder
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The dataset's folder.")
+@click.option(
+    "--view",
+    "views",
+    multiple=True,
+    type=click.Choice(ViewsConfig.known_views()),
+    help="Also write this view, to OUT/views/VIEW; may be given several times.",
+)
 @click.option("--without-images", is_flag=True, help="Gaze and text only; no picture leaves the store.")
 @click.option(
     "--exclude-list",
@@ -43,6 +51,7 @@ def export(
     *,
     store_root: Path,
     out: Path,
+    views: tuple[str, ...],
     without_images: bool,
     exclude_list: Path | None,
     config_path: Path | None,
@@ -89,6 +98,7 @@ def export(
                 out,
                 reading_ids=ready,
                 config=config,
+                views=views,
                 progress=lambda done, total: progress(done, total, 0),
             )
     if not as_json:

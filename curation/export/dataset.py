@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from curation.config import CurationConfig
+from curation.export.dataset_views import ViewRequest, add_views, requested_views, write_views
 from curation.export.place import MANIFEST, make_manifest, manifest_of, private_strings, put_in_place
 from curation.export.plan import ExportPlan, make_plan
 from curation.export.scan import scan_output
 from curation.export.splits import SPLITS
-from curation.export.write import write_all
+from curation.export.write import LeftBehind, left_behind, write_all
 from curation.manifest import Failure
 from gazecapture.files import claim_output_folder, make_private_folder, write_json_atomically
 from gazecapture.store import Store
@@ -52,9 +53,13 @@ def export_dataset(
     *,
     reading_ids: Sequence[str],
     config: CurationConfig,
+    views: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportSummary:
     """Write the given readings, whose stages are done, to dataset folder ``out``.
+
+    views : names of views to write beside those that the settings name and those that the dataset has. Where only
+            views are missing, the shards stay as they are.
 
     Nothing changes in ``out`` before all is written beside it and scanned; a second call with the same input
     writes nothing. Memory does not grow with the dataset.
@@ -74,9 +79,11 @@ def export_dataset(
         if not plan.reading_ids and damaged:
             return _summary(plan, {"files": []}, damaged, up_to_date=False)
         manifest = manifest_of(out)
+        requests = requested_views(config.views, views, manifest)
         if manifest.get("key") == plan.key and all((out / f["path"]).is_file() for f in manifest["files"]):
-            return _summary(plan, manifest, damaged, up_to_date=True)
-        summary = _export(store, out, plan, config, progress, damaged)
+            whole = _with_views(store, out, plan, config, manifest, requests)
+            return _summary(plan, whole, damaged, up_to_date=whole is manifest)
+        summary = _export(store, out, plan, config, requests, progress, damaged)
         if summary is not None:
             return summary
 
@@ -86,6 +93,7 @@ def _export(
     out: Path,
     plan: ExportPlan,
     config: CurationConfig,
+    requests: Sequence[ViewRequest],
     progress: Callable[[int, int], None] | None,
     damaged: dict[str, DataError],
 ) -> ExportSummary | None:
@@ -99,26 +107,54 @@ def _export(
         removed = write_all(store, staging, plan, config, progress, damaged)
         if len(damaged) > n_damaged:
             return None
-        manifest = make_manifest(staging, plan, config)
+        views_of = write_views(staging, staging, requests, plan.key)
+        manifest = make_manifest(staging, plan, config, views_of)
         write_json_atomically(staging / MANIFEST, manifest)
-        hits = scan_output(
-            staging,
-            removed.identifiers,
-            private_strings(store, config),
-            # A picture that leaves as it was stored has told its hash by itself.
-            codes=removed.codes - {file["sha256"] for file in manifest["files"]},
-            words=removed.words,
-        )
-        if hits:
-            raise PrivacyError(
-                f"the finished output holds what must stay in the store: {'; '.join(hits[:3])}",
-                hint="No dataset was written. Look at the readings' texts, then run again.",
-                record=f"{len(hits)} files",
-            )
+        _check_output(store, staging, config, removed, manifest["files"])
         put_in_place(staging, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return _summary(plan, manifest, damaged, up_to_date=False)
+
+
+def _with_views(
+    store: Store,
+    out: Path,
+    plan: ExportPlan,
+    config: CurationConfig,
+    manifest: dict[str, Any],
+    requests: Sequence[ViewRequest],
+) -> dict[str, Any]:
+    """Write the views that a finished dataset lacks; return its manifest, the same one if it lacks none."""
+
+    def check(staging: Path) -> None:
+        _check_output(store, staging, config, left_behind(store, plan, config), manifest["files"])
+
+    return add_views(out, manifest, requests, manifest_name=MANIFEST, check=check)
+
+
+def _check_output(
+    store: Store,
+    staging: Path,
+    config: CurationConfig,
+    removed: LeftBehind,
+    files: Sequence[Mapping[str, Any]],
+) -> None:
+    """Scan what was written. Raises PrivacyError where it holds what must stay in the store."""
+    hits = scan_output(
+        staging,
+        removed.identifiers,
+        private_strings(store, config),
+        # A picture that leaves as it was stored has told its hash by itself.
+        codes=removed.codes - {file["sha256"] for file in files},
+        words=removed.words,
+    )
+    if hits:
+        raise PrivacyError(
+            f"the finished output holds what must stay in the store: {'; '.join(hits[:3])}",
+            hint="Nothing was written. Look at the readings' texts, then run again.",
+            record=f"{len(hits)} files",
+        )
 
 
 def _summary(

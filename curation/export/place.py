@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from curation.config import CurationConfig
+from curation.export.dataset_views import VIEWS_FOLDER, listed_files
 from curation.export.plan import ExportPlan
 from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.privacy import Redactor, load_lexicon
 from gazecapture import __version__
-from gazecapture.files import sha256_of
 from gazecapture.store import Store
 
 __all__ = ["MANIFEST", "make_manifest", "manifest_of", "private_strings", "put_in_place"]
 
 MANIFEST = "dataset.json"
-_PARTS = ("readings", "hdf5", "images", "README.md")
-"""What an export puts into a dataset's folder; views add theirs here."""
+_PARTS = ("readings", "hdf5", "images", VIEWS_FOLDER, "README.md")
+"""What an export puts into a dataset's folder."""
 _OWN_NAMES = "names"
 """The setting whose keys are not ours: what a source calls a region."""
 
@@ -35,23 +35,18 @@ def manifest_of(out: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) and isinstance(content.get("files"), list) else {}
 
 
-def make_manifest(staging: Path, plan: ExportPlan, config: CurationConfig) -> dict[str, Any]:
-    """Return dataset.json of what is staged: every file with its size and SHA-256."""
-    files = [
-        {
-            "path": path.relative_to(staging).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": sha256_of(path),
-        }
-        for path in sorted(p for p in staging.rglob("*") if p.is_file())
-    ]
+def make_manifest(
+    staging: Path, plan: ExportPlan, config: CurationConfig, views: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return dataset.json of what is staged: every file with its size and SHA-256, and what each view has."""
     return {
         "schema_version": SHARD_SCHEMA_VERSION,
         "tool_version": __version__,
         "key": plan.key,
-        "config": _shareable(config.model_dump(), Redactor(lexicon=load_lexicon())),
+        "config": _shareable(config.model_dump(exclude={"views"}), Redactor(lexicon=load_lexicon())),
         "n_readings": len(plan.reading_ids),
-        "files": files,
+        "files": listed_files(staging),
+        VIEWS_FOLDER: dict(views),
     }
 
 

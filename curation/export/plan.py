@@ -62,7 +62,7 @@ def make_plan(
     key = settings_hash(
         {
             "readings": hashes,
-            "config": config.model_dump(mode="json"),
+            "config": config.model_dump(mode="json", exclude={"views"}),
             "versions": [EXPORT_CODE_VERSION, SHARD_SCHEMA_VERSION, __version__],
         }
     )

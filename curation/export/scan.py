@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import pyarrow.parquet as pq
 import pydicom
 
-from curation.export.shards import read_parquet
 from curation.privacy import Identifiers, Redactor, load_lexicon
 
 __all__ = ["scan_output"]
@@ -33,6 +33,7 @@ MIN_WORD_LETTERS = 6
 """Shorter redacted words are too often part of a code or file name."""
 BARE_PNG = frozenset({b"IHDR", b"IDAT", b"IEND"})
 """Chunks of a picture that says nothing but its pixels."""
+_BATCH_ROWS = 8
 _BLOCK_BYTES = 1 << 24
 _OVERLAP_BYTES = 1 << 10
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
@@ -155,16 +156,17 @@ def _content(path: Path) -> _Content:
 
 
 def _take_parquet(path: Path, content: _Content) -> None:
-    metadata: dict[bytes, bytes] = {}
-    for batch in read_parquet(path):
-        metadata = batch.schema.metadata or {}
+    """Take all cells of a shard, or of a view's table, which has some of a shard's columns or others."""
+    file = pq.ParquetFile(path)
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS):
         for row in batch.to_pylist():
             content.cells += _strings(row)
             content.pictures += _byte_strings(row)
             for column, members in SPOKEN.items():
-                cells = row[column] or ()
+                cells = row.get(column) or ()
                 spoken = _strings([cell[m] for cell in cells for m in members] if members else cells)
                 content.spoken += [(row["reading_id"], text) for text in spoken]
+    metadata = file.schema_arrow.metadata or {}
     content.texts += [*content.cells, *(part.decode() for item in metadata.items() for part in item)]
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from curation.export.contents import rows_in
 from curation.export.dataset import MANIFEST
+from curation.export.dataset_views import VIEWS_FOLDER
 from curation.lead import READERS_FOLDER
 from curation.lock import INTENT
 from curation.manifest import read_lines
@@ -142,7 +143,7 @@ def _check_file(dataset: Path, name: str, expected: str) -> None:
 
 
 def _unlisted(dataset: Path, listed: set[str]) -> Iterator[Path]:
-    for folder in ("readings", "hdf5", "images"):
+    for folder in ("readings", "hdf5", "images", VIEWS_FOLDER):
         for path in sorted((dataset / folder).rglob("*")):
             if path.is_file() and path.relative_to(dataset).as_posix() not in listed:
                 yield path

@@ -25,7 +25,7 @@ from gazecapture.store import Store
 from keyframes.errors import DataError, ImageError
 from keyframes.reading import Reading
 
-__all__ = ["LeftBehind", "write_all"]
+__all__ = ["LeftBehind", "left_behind", "write_all"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +35,14 @@ class LeftBehind:
     identifiers: dict[str, Identifiers] = field(default_factory=dict)
     codes: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
+
+    def add(self, store: Store, reading: Reading, identifiers: Identifiers, guard: RowGuard) -> None:
+        """Add what stayed behind of one reading, whose row the guard has judged."""
+        reading_id = reading.meta.reading_id
+        self.identifiers[reading_id] = identifiers
+        self.codes |= guard.replaced_codes | {store.source_hash(reading_id)}
+        self.codes |= set(reading.table("images").column("sha256").to_pylist())
+        self.words |= guard.unknown_words
 
 
 def write_all(
@@ -75,10 +83,7 @@ def write_all(
                 except DataError as error:
                     damaged[reading_id] = error
                     continue
-                removed.identifiers[reading_id] = identifiers
-                removed.codes |= guard.replaced_codes | {store.source_hash(reading_id)}
-                removed.codes |= set(reading.table("images").column("sha256").to_pylist())
-                removed.words |= guard.unknown_words
+                removed.add(store, reading, identifiers, guard)
                 metas.append(reading.meta)
                 n_keyframes += len(row["keyframes"])
                 profiles |= {frame["profile"] for frame in row["keyframes"]}
@@ -97,6 +102,20 @@ def write_all(
         config_hash=config_hash(config),
     )
     write_bytes_atomically(staging / "README.md", dataset_card(facts).encode())
+    return removed
+
+
+def left_behind(store: Store, plan: ExportPlan, config: CurationConfig) -> LeftBehind:
+    """Return what stayed behind when the shards of this plan were written, without making their pictures again."""
+    removed = LeftBehind()
+    lexicon = config.privacy.lexicon()
+    for reading_id in plan.reading_ids:
+        reading = store.load(reading_id)
+        identifiers = Identifiers.of(_radiographs(store, reading).values())
+        redactor = Redactor(identifiers=identifiers, lexicon=lexicon)
+        guard = RowGuard(redactor=redactor, keyed_hash=store.keyed_hash)
+        build_row(reading, {}, _row_options(plan.split_of[reading_id], config, guard))
+        removed.add(store, reading, identifiers, guard)
     return removed
 
 

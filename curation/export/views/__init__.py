@@ -1,0 +1,17 @@
+"""The views, one file each; `curation.view_settings` has their options under the same names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curation.export.views.huggingface import HuggingfaceView
+from curation.export.views.protocol import View, ViewResult
+
+__all__ = ["VIEWS", "View", "ViewResult", "view_named"]
+
+VIEWS: tuple[View[Any], ...] = (HuggingfaceView(),)
+
+
+def view_named(name: str) -> View[Any]:
+    """Return a view by its name. Raises KeyError where there is none."""
+    return {view.name: view for view in VIEWS}[name]

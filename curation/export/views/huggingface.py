@@ -1,0 +1,122 @@
+"""View ``huggingface``: plain Parquet that `datasets` opens by the folder's name, with a card and named configurations.
+
+``readings`` has one row per reading, ``keyframes`` one per key frame that has a picture.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from curation.export.read import ShardReader
+from curation.export.schema import PICTURE, SHARD
+from curation.export.views.protocol import ViewResult
+from curation.export.views.tables import TableWriter
+from curation.view_settings import HuggingfaceOptions
+from gazecapture.files import write_bytes_atomically
+
+__all__ = ["HuggingfaceView"]
+
+_READINGS = pa.schema([field for field in SHARD if field.name not in {"keyframes", "words"}])
+_KEYFRAMES = pa.schema(
+    [
+        ("reading_id", pa.string()),
+        ("picture", PICTURE),
+        ("keyframe_index", pa.int32()),
+        ("order", pa.int32()),
+        ("kind", pa.string()),
+        ("image_index", pa.int16()),
+        ("sentence_id", pa.string()),
+        ("sentence", pa.string()),
+        ("box", pa.list_(pa.float64())),
+        ("centroid", pa.list_(pa.float64())),
+        ("region", pa.string()),
+        ("letter", pa.string()),
+        ("dwell_s", pa.float64()),
+    ]
+)
+_SPLIT_NAMES: Final = {"train": "train", "validate": "validation", "test": "test"}
+"""As Hugging Face calls them."""
+
+
+class HuggingfaceView:
+    """See the module."""
+
+    name = "huggingface"
+    version = "1"
+
+    def write(self, reader: ShardReader, folder: Path, options: HuggingfaceOptions) -> ViewResult:
+        """See `View.write`."""
+        n_readings = n_records = 0
+        counts: dict[str, dict[str, int]] = {"readings": {}, "keyframes": {}}
+        for split in reader.splits:
+            stem = _SPLIT_NAMES[split]
+            with (
+                TableWriter(
+                    folder / "readings", stem, _READINGS, rows_per_file=options.rows_per_file
+                ) as readings,
+                TableWriter(
+                    folder / "keyframes", stem, _KEYFRAMES, rows_per_file=options.rows_per_file
+                ) as keyframes,
+            ):
+                for row in reader.rows(split=split):
+                    readings.add({name: row[name] for name in _READINGS.names})
+                    for frame in _frames(row):
+                        keyframes.add(frame)
+            counts["readings"][stem], counts["keyframes"][stem] = readings.n_rows, keyframes.n_rows
+            n_readings += readings.n_rows
+            n_records += readings.n_rows + keyframes.n_rows
+        write_bytes_atomically(folder / "README.md", _card(counts).encode())
+        return ViewResult(n_readings=n_readings, n_records=n_records)
+
+
+def _frames(row: dict[str, Any]) -> list[dict[str, Any]]:
+    sentences = {sentence["sentence_id"]: sentence["text"] for sentence in row["sentences"]}
+    return [
+        {
+            **{name: frame.get(name) for name in _KEYFRAMES.names},
+            "reading_id": row["reading_id"],
+            "sentence": sentences.get(frame["sentence_id"]),
+        }
+        for frame in row["keyframes"]
+        if frame["picture"]
+    ]
+
+
+def _card(counts: dict[str, dict[str, int]]) -> str:
+    configs = ""
+    for name, by_split in counts.items():
+        files = "".join(
+            f"  - split: {split}\n    path: {name}/{split}-*.parquet\n" for split, n in by_split.items() if n
+        )
+        if files:
+            configs += f"- config_name: {name}\n  data_files:\n{files}"
+    rows = "\n".join(
+        f"| `{name}` | {split} | {n} |" for name, by_split in counts.items() for split, n in by_split.items()
+    )
+    return f"""---
+license: other
+task_categories:
+- image-to-text
+- visual-question-answering
+tags:
+- eye-tracking
+- radiology
+configs:
+{configs}---
+
+# Readings with gaze and key frames
+
+Research use only, not for diagnosis. Gaze identifies people: treat every row as personal data of its reader.
+
+    datasets.load_dataset("PATH OF THIS FOLDER", "readings")
+
+| configuration | split | rows |
+|---|---|---|
+{rows}
+
+Boxes are half-open `[x0, y0, x1, y1]` in px of the stored matrix (`image_info.matrix_width_px`), whatever size the
+pictures have; times are ns since image on.
+"""
