@@ -96,9 +96,11 @@ def _on_session_clock(
             path=session / "streams" / info.stream_id,
             code="GT-NO-PROFILE",
         )
-    clock = fit_clock(read_journal(session / "offsets" / info.stream_id, schema=OFFSETS).table)
+    clock = fit_clock(read_journal(session / "offsets" / info.stream_id, schema=OFFSETS).table, table)
     normal = profiles.normalise(profile, info, table, display)
-    t_ns = clock.to_session_ns(table.column("t_remote_s").to_numpy())
+    t_ns = clock.to_session_ns(
+        table.column("t_remote_s").to_numpy(), table.column("sequence").to_numpy()
+    )
     keep = _first_of_each(normal.frame_number, normal.device_time_s, t_ns)
     columns = {
         "x_screen_px": normal.x_screen_px,
@@ -162,5 +164,5 @@ def _nothing() -> GazeStream:
         frame_number=None,
         tracker=Tracker(profile=NO_TRACKER),
         simulated=False,
-        clock=ClockFit(offset_s=0.0, drift=0.0, t_reference_s=0.0, n_points=0, residual_s=0.0),
+        clock=fit_clock(OFFSETS.empty_table()),
     )

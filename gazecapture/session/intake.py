@@ -25,12 +25,14 @@ __all__ = ["Intake", "Note"]
 
 logger = logging.getLogger(__name__)
 
-COALESCE_S = 0.03
-"""s; leaves 20 ms of the 50 ms within which a batch must be written for the write and for a busy machine."""
+COALESCE_S = 0.04
+"""s; leaves 10 ms of the 50 ms within which a batch must be written for the write, which takes 1 ms."""
 READ_S = 0.2
 QUEUE_BATCHES = 60_000
 """A minute of a 1000 Hz stream that comes one sample at a time."""
 DISK_FULL_PAUSE_S = 0.5
+HELD_BACK_PAUSE_S = 0.01
+"""s between two looks of a receiving thread that waits for room in the queue."""
 
 Note = Callable[[SourceMark], None]
 
@@ -55,7 +57,7 @@ class Intake:
         self._note = note
         self._disk_trouble = ""
         self._patience_s = patience_s
-        self._queue: queue.Queue[tuple[RecordedStream, SourceBatch] | None] = queue.Queue(QUEUE_BATCHES)
+        self._queue: queue.SimpleQueue[tuple[RecordedStream, SourceBatch] | None] = queue.SimpleQueue()
         self._end = threading.Event()
         self._receivers: list[threading.Thread] = []
         self._writer = threading.Thread(target=self._write, name="write", daemon=True)
@@ -98,16 +100,15 @@ class Intake:
             self.failure = RecordingError(f"a source failed: {type(error).__name__}", code="GT-INTERNAL")
 
     def _put(self, stream: RecordedStream, batch: SourceBatch) -> None:
-        try:
-            self._queue.put_nowait((stream, batch))
-        except queue.Full:
+        if self._queue.qsize() >= QUEUE_BATCHES:
             began = time.monotonic()
-            self._queue.put((stream, batch))
+            while self._queue.qsize() >= QUEUE_BATCHES:
+                time.sleep(HELD_BACK_PAUSE_S)
             held_s = time.monotonic() - began
             self._mark(
                 "overflow", stream.info.stream_id, duration_s=held_s, detail="held back, nothing dropped"
             )
-        self.high_water = max(self.high_water, self._queue.qsize())
+        self._queue.put((stream, batch))
 
     def _write(self) -> None:
         """Body of the writing thread, which sleeps while a batch grows: a wake-up per sample would cost most."""
@@ -119,6 +120,8 @@ class Intake:
                     waited_s = (session_now_ns() - int(item[1].t_received_ns[0])) / 1e9
                     self._end.wait(max(0.0, COALESCE_S - waited_s))
                 with contextlib.suppress(queue.Empty):
+                    # This one is no longer in the queue.
+                    self.high_water = max(self.high_water, self._queue.qsize() + 1)
                     while item is not None:
                         stream, batch = item
                         pending.setdefault(stream, []).append(batch)
@@ -138,19 +141,19 @@ class Intake:
         while pending:
             stream, batches = pending.popitem()
             batch = merged(batches)
-            table, words = stream.rows(batch), stream.words(batch)
-            self._append(stream.journal, table)
+            rows, words = stream.rows(batch), stream.words(batch)
+            self._append(stream.journal, rows)
             if words and self.words is not None:
                 self._append(self.words, self.words.table(words))
             for mark in stream.written(batch):
                 self._note(mark)
 
-    def _append(self, journal: JournalWriter, table: pa.Table) -> None:
+    def _append(self, journal: JournalWriter, rows: pa.Table | pa.RecordBatch) -> None:
         """Append; on a full disk wait for somebody to make room."""
         began = time.monotonic()
         while True:
             try:
-                journal.append(table)
+                journal.append(rows)
                 break
             except DiskFullError as error:
                 if not self._disk_trouble:

@@ -168,20 +168,20 @@ class JournalWriter:
         return _Segment(self.folder / f"{number:05d}.arrows", self._stored_schema)
 
     def _batch(self, rows: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
-        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-        if not table.schema.equals(self.schema, check_metadata=False):
+        """Return ``rows`` as one batch of the schema; a batch that is one already costs nothing."""
+        if not rows.schema.equals(self.schema, check_metadata=False):
             try:
-                table = table.select(self.schema.names).cast(self.schema)
+                rows = rows.select(self.schema.names).cast(self.schema)
             except (pa.ArrowException, KeyError, ValueError) as error:
                 raise SchemaError(
                     f"rows do not fit the journal: {error}",
                     hint=f"Expected {self.schema.names}.",
                     path=self.folder,
                 ) from error
-        for expected, column in zip(self.schema, table.columns, strict=True):
+        for expected, column in zip(self.schema, rows.columns, strict=True):
             if not expected.nullable and column.null_count:
                 raise SchemaError(f"column {expected.name!r} may not be empty", path=self.folder)
-        return table.combine_chunks().to_batches()[0]
+        return rows if isinstance(rows, pa.RecordBatch) else rows.combine_chunks().to_batches()[0]
 
 
 class _Segment:

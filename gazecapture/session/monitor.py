@@ -25,6 +25,8 @@ WINDOW_STEPS = 2000
 PAUSE_S = 0.1
 """s; where the device counts its samples and the count goes on, a longer step is a pause, a shorter one jitter."""
 RATE_WINDOW_S = 2.0
+REFRESH_STEPS = 100
+"""Steps after which the usual one is determined anew: a twentieth of the window, so that it can hardly have moved."""
 
 
 def frame_column(info: StreamInfo, own_profiles: Sequence[Profile] = ()) -> str | None:
@@ -43,7 +45,9 @@ class StreamMonitor:
         self._frame_column = frame_column(info, own_profiles)
         self._is_regular = info.channel_format != "string"
         self._guard = threading.Lock()
-        self._steps: deque[float] = deque(maxlen=WINDOW_STEPS)
+        self._steps = np.empty(0)
+        self._usual_s = 0.0
+        self._n_since_usual = 0
         self._recent: deque[tuple[float, int]] = deque()
         self._early: list[tuple[NDArray[np.float64], NDArray[np.float64] | None]] = []
         self._last_t_s: float | None = None
@@ -89,19 +93,28 @@ class StreamMonitor:
         with self._guard:
             self.n_samples += t_s.size
             self.last_received_ns = int(batch.t_received_ns[-1])
-            self._steps.extend(steps[steps > 0].tolist())
             self._recent.append((float(t_s[-1]), self.n_samples))
             while len(self._recent) > 2 and not 0 <= t_s[-1] - self._recent[0][0] <= RATE_WINDOW_S:
                 self._recent.popleft()
         if not self._is_regular or not steps.size:
             return []
         self._early.append((known_t, known_frames))
-        if len(self._steps) < MIN_STEPS:
+        usual_s = self._usual_step_s(steps[steps > 0])
+        if usual_s is None:
             return []
-        usual_s = float(np.median(np.fromiter(self._steps, np.float64)))
         marks = [mark for t, f in self._early for mark in self._gaps(t, f, usual_s)]
         self._early.clear()
         return marks
+
+    def _usual_step_s(self, steps: NDArray[np.float64]) -> float | None:
+        """Return the median of the last steps, ``steps`` among them; None while there are too few."""
+        self._steps = np.concatenate((self._steps, steps))[-WINDOW_STEPS:]
+        if self._steps.size < MIN_STEPS:
+            return None
+        self._n_since_usual += steps.size
+        if not self._usual_s or self._n_since_usual >= REFRESH_STEPS or self._steps.size < REFRESH_STEPS:
+            self._usual_s, self._n_since_usual = float(np.median(self._steps)), 0
+        return self._usual_s
 
     def _gaps(
         self, t_s: NDArray[np.float64], frames: NDArray[np.float64] | None, usual_s: float

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from gazecapture.clock import session_now_ns
 from gazecapture.files import make_private_folder
@@ -27,7 +28,7 @@ from gazecapture.session.schema import (
     write_stream_info,
 )
 from gazecapture.session.status import StreamStatus
-from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
+from gazecapture.sources.protocol import ClockOffset, Rows, SourceBatch, SourceMark
 from keyframes.errors import SchemaError
 
 __all__ = ["RecordedStream", "merged", "stream_schema"]
@@ -74,8 +75,7 @@ class RecordedStream:
         self.n_restarts = 0
         self.arrived_at = -math.inf
         """Monotonic s of the newest batch's arrival, written or not."""
-        self.last_taken_ns: int | None = None
-        """Session ns of the newest sample that arrived."""
+        self._newest: SourceBatch | None = None
         self._sequence = sequence
         self._late_noted = False
 
@@ -112,7 +112,13 @@ class RecordedStream:
     def note_arrival(self, batch: SourceBatch, at_s: float) -> None:
         """Remember that samples are here, before anything is done with them."""
         self.arrived_at = at_s
-        self.last_taken_ns = round((float(batch.t_remote_s[-1]) + self.offset_s) * 1e9)
+        self._newest = batch
+
+    @property
+    def last_taken_ns(self) -> int | None:
+        """Session ns at which the newest sample that arrived was taken."""
+        batch = self._newest
+        return None if batch is None else round((float(batch.t_remote_s[-1]) + self.offset_s) * 1e9)
 
     def add_offset(self, offset: ClockOffset) -> None:
         """Journal a clock offset and use it from now on."""
@@ -120,8 +126,8 @@ class RecordedStream:
         row = {"t_ns": offset.t_ns, "offset_s": offset.offset_s, "uncertainty_s": offset.uncertainty_s}
         self.offsets.append_rows([row])
 
-    def rows(self, batch: SourceBatch) -> pa.Table:
-        """Return a batch as a table of the journal's schema; sequence numbers count on with `written`."""
+    def rows(self, batch: SourceBatch) -> pa.RecordBatch:
+        """Return a batch in the journal's schema; sequence numbers count on with `written`."""
         n = batch.t_remote_s.size
         columns: dict[str, Any] = {
             "sequence": np.arange(self._sequence, self._sequence + n, dtype=np.int64),
@@ -129,9 +135,9 @@ class RecordedStream:
             "t_received_ns": batch.t_received_ns,
             **batch.columns,
         }
-        return pa.table(
-            {name: columns[name] for name in self.journal.schema.names}, schema=self.journal.schema
-        )
+        schema = self.journal.schema
+        arrays = [_arrow(columns[field.name], field.type) for field in schema]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def written(self, batch: SourceBatch) -> list[SourceMark]:
         """Count a batch that is in the journal; return the gaps that it shows."""
@@ -196,14 +202,24 @@ def merged(batches: Sequence[SourceBatch]) -> SourceBatch:
     """Return batches of one stream, at least one, as one."""
     if len(batches) == 1:
         return batches[0]
+    parts = [batch.columns for batch in batches]
+    rows = [part for part in parts if isinstance(part, Rows)]
     return SourceBatch(
         stream_id=batches[0].stream_id,
         t_remote_s=np.concatenate([batch.t_remote_s for batch in batches]),
         t_received_ns=np.concatenate([batch.t_received_ns for batch in batches]),
-        columns={
-            name: np.concatenate([batch.columns[name] for batch in batches]) for name in batches[0].columns
-        },
+        columns=Rows.joined(rows)
+        if len(rows) == len(parts)
+        else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
     )
+
+
+def _arrow(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Return a column; numbers without a copy, and without pandas, which `pyarrow.array` would load for them."""
+    if pa.types.is_string(kind):
+        return pa.array(values.tolist(), kind)
+    numbers = np.ascontiguousarray(values, kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, numbers.size, [None, pa.py_buffer(numbers)])
 
 
 def _is_same(folder: Path, info: StreamInfo) -> bool:

@@ -6,6 +6,7 @@ import logging
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -44,6 +45,8 @@ DRAIN_IDLE_S = 0.5
 DRAIN_LIMIT_S = 5.0
 LOW_DISK_BYTES = 2 * 2**30
 """A day of binocular 1000 Hz gaze is about 7 GB: room is left to finish what runs."""
+SWITCH_S = 0.0005
+"""s after which a thread that computes gives way to one that has received a sample; Python's own 5 ms is five samples."""
 DISK_FULL_PATIENCE_S = 30.0
 """s in which somebody may make room; batches wait in memory meanwhile."""
 
@@ -73,7 +76,7 @@ def record_session(
     here, DiskFullError where there was no room for longer than ``disk_full_patience_s``.
     """
     claim_output_folder(session, kind="session")
-    with ExitStack() as stack, _signals() as stop:
+    with ExitStack() as stack, _signals() as stop, _prompt_threads():
         recorder = _Recorder(session, stack, stop, disk_full_patience_s)
         return recorder.run(connect, late, seconds, on_start)
 
@@ -350,6 +353,17 @@ def _signals() -> Iterator[threading.Event]:
     finally:
         for name, handler in before.items():
             signal.signal(getattr(signal, name), handler)
+
+
+@contextmanager
+def _prompt_threads() -> Iterator[None]:
+    """Let a receiving thread have the interpreter within `SWITCH_S`; what was set before is set again afterwards."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _quietly(close: Callable[[], None]) -> None:

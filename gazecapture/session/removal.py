@@ -81,7 +81,8 @@ def remove_reading(session: Path, reading_number: int) -> None:
 
     for stream in sorted((session / "streams").glob("*/stream.json")):
         folder = stream.parent
-        clock = fit_clock(read_journal(session / "offsets" / folder.name, schema=OFFSETS).table)
+        offsets = read_journal(session / "offsets" / folder.name, schema=OFFSETS).table
+        clock = fit_clock(offsets, read_journal(folder).table)
         _rewrite(folder, functools.partial(_stream_rows_outside, clock, outside))
     _rewrite(session / "words", lambda rows: outside(rows["t_start_ns"].to_numpy()))
     _rewrite(session / "annotations", of_others)
@@ -92,7 +93,7 @@ def remove_reading(session: Path, reading_number: int) -> None:
 
 
 def _stream_rows_outside(clock: ClockFit, outside: _Outside, rows: pa.Table) -> NDArray[np.bool_]:
-    return outside(clock.to_session_ns(rows["t_remote_s"].to_numpy()))
+    return outside(clock.to_session_ns(rows["t_remote_s"].to_numpy(), rows["sequence"].to_numpy()))
 
 
 def _stretches(display: pa.Table, reading_number: int) -> list[tuple[int, int]]:

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from gazecapture.clock import import_pylsl, session_now_ns
 from gazecapture.profiles import Profile
 from gazecapture.session.schema import StreamInfo
+from gazecapture.sources.lsl_pull import CHUNK, NumericPull
 from gazecapture.sources.lsl_xml import WORDS_KIND, stream_info_from_xml
-from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
+from gazecapture.sources.protocol import ClockOffset, Rows, SourceBatch, SourceMark
 from keyframes.errors import DeviceUnavailableError, DeviceUnavailableReason, StreamLostError
 
 __all__ = ["FoundStream", "LslSource", "discover", "wait_for_streams"]
@@ -40,8 +41,6 @@ OFFSET_INTERVAL_S = 5.0
 OFFSET_TIMEOUT_S = 2.0
 SILENCE_S = 0.5
 """s without samples, in arrival or in time stamps, after which the sender may be another one."""
-CHUNK = 4096
-"""Samples per pull at most: 2 s at 2000 Hz."""
 _POLL_S = 0.05
 _T = TypeVar("_T")
 
@@ -99,6 +98,8 @@ class LslSource:
         self._own_profiles = tuple(own_profiles)
         self._inlet: Any = None
         self._info: StreamInfo | None = None
+        self._columns: tuple[str, ...] = ()
+        self._numeric: NumericPull | None = None
         self._offsets: deque[ClockOffset] = deque()
         self._marks: deque[SourceMark] = deque()
         self._uid = found.uid
@@ -128,6 +129,9 @@ class LslSource:
             self._inlet.open_stream(timeout=CONNECT_S)
             xml = self._inlet.info(timeout=CONNECT_S).as_xml()
             self._info = stream_info_from_xml(xml, stream_id=self._stream_id, own_profiles=self._own_profiles)
+            self._columns = tuple(channel.column for channel in self._info.channels)
+            if self._info.channel_format != "string":
+                self._numeric = NumericPull(self._inlet, len(self._info.channels))
             self._measure_offset(CONNECT_S)
         except (pylsl.util.TimeoutError, pylsl.util.LostError) as error:
             self.close()
@@ -150,25 +154,21 @@ class LslSource:
         info, inlet = self._info, self._inlet
         if info is None or inlet is None:
             raise StreamLostError("the stream is not open")
-        text = info.channel_format == "string"
         try:
-            samples, stamps = inlet.pull_chunk(
-                timeout=timeout_s, max_samples=CHUNK, min_samples=1, as_numpy=not text
-            )
+            pulled = _pull_text(inlet, timeout_s) if self._numeric is None else self._numeric.pull(timeout_s)
         except import_pylsl().util.LostError as error:
             raise StreamLostError(f"stream {info.name!r} is gone", hint="Start its sender again.") from error
-        t_remote_s = np.asarray(stamps, np.float64)
-        if not t_remote_s.size:
+        if pulled is None:
             if time.monotonic() - self._last_arrival > SILENCE_S:
                 self._ask_who_sends = True
             return None
+        values, t_remote_s, t_received_ns = pulled
         self._notice_silence(t_remote_s)
-        values: NDArray[Any] = np.array(samples, dtype=object) if text else samples
         return SourceBatch(
             stream_id=info.stream_id,
             t_remote_s=t_remote_s,
-            t_received_ns=np.full(t_remote_s.size, session_now_ns(), np.int64),
-            columns={channel.column: values[:, place] for place, channel in enumerate(info.channels)},
+            t_received_ns=t_received_ns,
+            columns=Rows(self._columns, values),
         )
 
     def offsets(self) -> list[ClockOffset]:
@@ -261,6 +261,17 @@ class LslSource:
                 uncertainty_s=float(uncertainty.value),
             )
         )
+
+
+def _pull_text(
+    inlet: Any, timeout_s: float
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]] | None:
+    """Wait for the first text sample and return all that are there, as `NumericPull.pull` does."""
+    samples, stamps = inlet.pull_chunk(timeout=timeout_s, max_samples=CHUNK, min_samples=1)
+    if not stamps:
+        return None
+    received = np.full(len(stamps), session_now_ns(), np.int64)
+    return np.array(samples, dtype=object), np.asarray(stamps, np.float64), received
 
 
 def _distinct(handles: Sequence[Any]) -> list[FoundStream]:

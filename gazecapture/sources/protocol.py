@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,7 +11,37 @@ from numpy.typing import NDArray
 
 from gazecapture.session.schema import StreamInfo
 
-__all__ = ["ClockOffset", "Source", "SourceBatch", "SourceMark"]
+__all__ = ["ClockOffset", "Rows", "Source", "SourceBatch", "SourceMark"]
+
+
+class Rows(Mapping[str, NDArray[Any]]):
+    """The columns of one (n, channels) array by name, cut out only when somebody asks for one.
+
+    A source that gives a sample at a time gives a thousand of these a second.
+    """
+
+    __slots__ = ("_names", "values_2d")
+
+    def __init__(self, names: tuple[str, ...], values_2d: NDArray[Any]) -> None:
+        self._names = names
+        self.values_2d = values_2d
+
+    @classmethod
+    def joined(cls, parts: list[Rows]) -> Rows:
+        """Return parts of one stream, at least one, below each other."""
+        return cls(parts[0]._names, np.concatenate([part.values_2d for part in parts]))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        try:
+            return self.values_2d[:, self._names.index(name)]
+        except ValueError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
