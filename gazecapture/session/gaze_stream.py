@@ -98,9 +98,7 @@ def _on_session_clock(
         )
     clock = fit_clock(read_journal(session / "offsets" / info.stream_id, schema=OFFSETS).table, table)
     normal = profiles.normalise(profile, info, table, display)
-    t_ns = clock.to_session_ns(
-        table.column("t_remote_s").to_numpy(), table.column("sequence").to_numpy()
-    )
+    t_ns = clock.to_session_ns(table.column("t_remote_s").to_numpy(), table.column("sequence").to_numpy())
     keep = _first_of_each(normal.frame_number, normal.device_time_s, t_ns)
     columns = {
         "x_screen_px": normal.x_screen_px,
