@@ -6,6 +6,7 @@ therefore made piece by piece; nothing is resampled, and no piece reaches over s
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ STEP_UNCERTAINTIES = 5.0
 STEP_DRIFT = 5e-4
 """A slewed clock runs at most 500 ppm fast or slow (NTP)."""
 SURE_RUN = 3
-"""Measurements that agree with each other are a clock; one or two that stand alone need the samples to bear them out."""
+"""Measurements that agree with each other are a clock; one or two alone need the samples to bear them out."""
 BORNE_OUT_SHARE = 0.25
 """Of the samples around a measurement; where the clock stepped just before it, half of them are younger than that."""
 LATENCY_S = 0.05
@@ -111,8 +112,8 @@ def fit_clock(offsets: pa.Table, rows: pa.Table | None = None) -> ClockFit:
         one piece.
 
     A long piece gets a robust line (Theil-Sen), a short one too where its measurements lie on one, else their median;
-    a few bad measurements move nothing. Without any measurement the stream is taken to be on the session clock already, as outlets of
-    the same host are.
+    a few bad measurements move nothing. Without any measurement the stream is taken to be on the session clock
+    already, as outlets of the same host are.
     """
     points = _Points.of(offsets)
     if not points.t_s.size:
@@ -128,7 +129,7 @@ def fit_clock(offsets: pa.Table, rows: pa.Table | None = None) -> ClockFit:
         return ClockFit(pieces=(_fitted(points, 0),))
     runs = _steady_runs(points, samples)
     starts = [0]
-    for before, after in zip(runs, runs[1:], strict=False):
+    for before, after in itertools.pairwise(runs):
         starts.append(samples.first_after_step(before, after))
     return ClockFit(
         pieces=tuple(_fitted(run, start) for run, start in zip(runs, starts, strict=True)),
@@ -178,9 +179,7 @@ class _Points:
 
 @dataclass(frozen=True, slots=True)
 class _Samples:
-    """What the samples themselves tell: each arrives as much later than it was stamped as the clocks differ, and a
-    little more.
-    """
+    """What samples tell themselves: each arrives later than it was stamped by the clocks' offset and its time of travel."""
 
     sequence: NDArray[np.int64]
     received_s: NDArray[np.float64]

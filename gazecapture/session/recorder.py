@@ -46,7 +46,7 @@ DRAIN_LIMIT_S = 5.0
 LOW_DISK_BYTES = 2 * 2**30
 """A day of binocular 1000 Hz gaze is about 7 GB: room is left to finish what runs."""
 SWITCH_S = 0.0005
-"""s after which a thread that computes gives way to one that has received a sample; Python's own 5 ms is five samples."""
+"""s after which a thread that computes gives way to one that has a sample; Python's own 5 ms is five of them."""
 DISK_FULL_PATIENCE_S = 30.0
 """s in which somebody may make room; batches wait in memory meanwhile."""
 
