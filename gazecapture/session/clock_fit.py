@@ -179,7 +179,7 @@ class _Points:
 
 @dataclass(frozen=True, slots=True)
 class _Samples:
-    """What samples tell themselves: each arrives later than it was stamped by the clocks' offset and its time of travel."""
+    """What samples tell themselves: each arrives later than its stamp by the clocks' offset and its travel."""
 
     sequence: NDArray[np.int64]
     received_s: NDArray[np.float64]

@@ -52,6 +52,7 @@ class NumericPull:
         self._row_bytes = self._dtype.itemsize * n_channels
         self._error = ctypes.c_int()
         self._error_at = ctypes.addressof(self._error)
+        self._n_filled = 0
         self._begin_block()
 
     def pull(self, timeout_s: float) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]] | None:
