@@ -209,6 +209,10 @@ class ExportConfig(_Section):
     """The rest is test."""
     seed: int = 0
     """Of the split by patient."""
+    allow_mouse_gaze: bool = False
+    """Let readings out whose gaze is the mouse cursor (`gazecapture read --gaze mouse`)."""
+    allow_no_gaze: bool = False
+    """Let readings out that were recorded without an eye tracker (`gazecapture read --gaze none`)."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

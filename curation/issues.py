@@ -18,6 +18,8 @@ ISSUE_SEVERITY: Mapping[str, Severity] = MappingProxyType(
     {
         "GQ-DISCARDED": "error",
         "GQ-NO-GAZE": "error",
+        "GQ-NO-TRACKER": "warning",
+        "GQ-MOUSE-GAZE": "warning",
         "GQ-TOO-SHORT": "error",
         "GQ-TIME-ORDER": "error",
         "GQ-LOSS-SHARE": "error",

@@ -60,6 +60,8 @@ _METRICS: Mapping[str, tuple[str, str]] = MappingProxyType(
 _ISSUES: Mapping[str, str] = MappingProxyType(
     {
         "GQ-NO-GAZE": "Check that the tracker sees the eyes; record again.",
+        "GQ-NO-TRACKER": "Read for trying the tool; export holds it back unless asked.",
+        "GQ-MOUSE-GAZE": "No eye was measured; export holds it back unless asked.",
         "GQ-TOO-SHORT": "Too short to hold a sentence and the gaze before it.",
         "GQ-TIME-ORDER": "The device's clock jumped; look at the recording's marks.",
         "GQ-LOSS-SHARE": "Too much gaze lost: glasses, head position or calibration.",

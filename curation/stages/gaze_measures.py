@@ -10,11 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curation.stages.frame import GazeFrame, best_frame
+from gazecapture.profiles import NO_TRACKER
 from keyframes.geometry import map_gaze
 from keyframes.quality import rms_s2s_deg, sd_deg
-from keyframes.reading import Reading
+from keyframes.reading import Reading, ReadingMeta
 
-__all__ = ["GazeMeasures", "measure_gaze"]
+__all__ = ["GazeMeasures", "measure_gaze", "was_read_without_tracker"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -25,6 +26,14 @@ WINDOW_SPAN_DEG = 1.0
 """A window whose samples spread further along an axis holds a saccade, not a fixation."""
 MIN_WINDOW_SAMPLES = 3
 """Fewer samples have no precision."""
+
+
+def was_read_without_tracker(meta: ReadingMeta) -> bool:
+    """Say whether the reader sat at our own viewer without an eye tracker.
+
+    Published corpora without gaze are another thing: nobody could take them for recorded readings.
+    """
+    return meta.source_format == "session" and meta.tracker.profile == NO_TRACKER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

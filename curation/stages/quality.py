@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.issues import GAZE_DISCARDED, ISSUE_SEVERITY
-from curation.stages.gaze_measures import GazeMeasures, measure_gaze
+from curation.stages.gaze_measures import GazeMeasures, measure_gaze, was_read_without_tracker
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.reading import ISSUES, QUALITY, Reading
 from keyframes.sentences import split_sentences
@@ -28,7 +28,7 @@ class QualityStage:
 
     name = "quality"
     tables = ("quality", "issues")
-    code_version = "2"
+    code_version = "3"
     depends_on: tuple[str, ...] = ()
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
@@ -134,6 +134,11 @@ def _judge(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
     if reading.meta.provenance.get(GAZE_DISCARDED) == "true":
         report.issue("GQ-DISCARDED", "the source's authors discarded the gaze")
         return
+    if was_read_without_tracker(reading.meta):
+        report.issue("GQ-NO-TRACKER", "the session was read without an eye tracker")
+        return
+    if "mouse" in pc.unique(reading.table("gaze").column("source")).to_pylist():
+        report.issue("GQ-MOUSE-GAZE", "the mouse cursor stands for the gaze")
     if not gaze.n_valid:
         report.issue("GQ-NO-GAZE", f"{gaze.n_samples} samples, none of them valid")
         return

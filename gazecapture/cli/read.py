@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from gazecapture.cli.profile_option import own_profiles_option
 from gazecapture.console import FiniteRange, echo_result
 from gazecapture.worklist import load_worklist, order_for_reader
 from keyframes.errors import ExitCode, UsageError
@@ -65,7 +67,16 @@ def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     help="Order of the studies; shuffled depends on seed and reader.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="For --order shuffled.")
+@click.option(
+    "--gaze",
+    type=click.Choice(["stream", "mouse", "none"]),
+    default="stream",
+    show_default=True,
+    help="What stands for the eyes: a tracker's stream; the mouse cursor or nothing, for trying the tool: export "
+    "refuses both unless it is told otherwise.",
+)
 @click.option("--stream", help="Name of the gaze stream, where there are several.")
+@own_profiles_option
 @click.option(
     "--wait-s",
     type=FiniteRange(min=0.1),
@@ -109,7 +120,9 @@ def read_command(
     distance_mm: float | None,
     order: str,
     seed: int,
+    gaze: Literal["stream", "mouse", "none"],
     stream: str | None,
+    profile_files: tuple[Path, ...],
     wait_s: float,
     fullscreen: bool,
     size_px: tuple[int, int] | None,
@@ -125,6 +138,11 @@ def read_command(
     """
     if fullscreen and size_px is not None:
         raise UsageError("--fullscreen and --size exclude each other", hint="Give one of them.")
+    if gaze != "stream" and (stream is not None or driver is not None):
+        raise UsageError(
+            f"--gaze {gaze} excludes --stream and --driver",
+            hint="They bring a gaze stream; leave --gaze out.",
+        )
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", reader_code):
         raise UsageError(
             "the reader code must be 1 to 32 letters, digits, - or _",
@@ -160,7 +178,9 @@ def read_command(
         screenshots=screenshots,
         size_px=size_px,
         screen_index=screen_index,
+        gaze=gaze,
         stream=stream,
+        profile_files=profile_files,
         wait_s=wait_s,
         seed=seed if order == "shuffled" else None,
     )

@@ -15,7 +15,11 @@ from gazecapture.profiles.model import (
 )
 from gazecapture.profiles.normalise import NormalisedGaze, normalise
 
+NO_TRACKER = "none"
+"""Name in place of a profile's, in a reading that was recorded without an eye tracker."""
+
 __all__ = [
+    "NO_TRACKER",
     "ChannelRule",
     "MatchRule",
     "Missing",

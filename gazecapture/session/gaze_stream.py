@@ -21,10 +21,7 @@ from keyframes.errors import DataError
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
 
-__all__ = ["NO_TRACKER", "GazeStream", "load_gaze"]
-
-NO_TRACKER = "none"
-"""Name in place of a profile's, in a session that has no gaze stream."""
+__all__ = ["GazeStream", "load_gaze"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +68,8 @@ def load_gaze(session: Path, display: Display | None, *, override: Sequence[Prof
 
     override : profiles that come before those of the session and the built-in ones, where they fit.
 
-    A session without a gaze stream gives no samples and a tracker of profile ``none``. Where a session has several,
-    the one with most samples counts. Raises DataError where no profile fits it.
+    A session without a gaze stream gives no samples. Where it has several, the one with most samples counts. Raises
+    DataError where no profile fits it.
     """
     candidates = []
     for folder in sorted((session / "streams").glob("*/stream.json")):
@@ -160,7 +157,7 @@ def _nothing() -> GazeStream:
         t_ns=np.empty(0, np.int64),
         gaze=empty,
         frame_number=None,
-        tracker=Tracker(profile=NO_TRACKER),
+        tracker=Tracker(),
         simulated=False,
         clock=fit_clock(OFFSETS.empty_table()),
     )

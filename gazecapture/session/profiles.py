@@ -22,7 +22,7 @@ def load_own_profiles(paths: Iterable[Path]) -> tuple[Profile, ...]:
     Raises ConfigError where one is broken, or has the name of another one or of a built-in profile.
     """
     found: dict[str, Profile] = {}
-    taken = {profile.name for profile in profiles.load_profiles()} | {"none"}
+    taken = {profile.name for profile in profiles.load_profiles()} | {profiles.NO_TRACKER}
     for path in paths:
         profile = profiles.load_profile(path)
         if profile.name in found or profile.name in taken:

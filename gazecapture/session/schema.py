@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pyarrow as pa
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -238,6 +238,8 @@ class SessionInfo:
     seed: int | None = None
     synthetic: bool = False
     """The reader is simulated."""
+    gaze: Literal["stream", "mouse", "none"] = "stream"
+    """What stands for the eyes: a tracker's stream, the mouse cursor, or nothing at all."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from gazecapture import __version__
 from gazecapture.files import sha256_of
-from gazecapture.profiles import Profile
+from gazecapture.profiles import NO_TRACKER, Profile
 from gazecapture.session.consent import SIMULATED_READER
 from gazecapture.session.gaze_stream import GazeStream, load_gaze
 from gazecapture.session.journal import read_journal
@@ -30,7 +30,7 @@ from gazecapture.store import KeyedHash
 from keyframes.access import strictest
 from keyframes.errors import DataError, GazeToolError, ImageError
 from keyframes.geometry import map_gaze
-from keyframes.reading import SCHEMAS, Reading, ReadingMeta
+from keyframes.reading import SCHEMAS, Reading, ReadingMeta, Tracker
 
 __all__ = ["SessionReading", "session_reading_id", "to_readings"]
 
@@ -190,7 +190,7 @@ def _meta(
         duration_ns=span.off_ns - span.on_ns,
         study_arm=study.arm,
         indication=study.indication,
-        tracker=gaze.tracker,
+        tracker=Tracker(profile=NO_TRACKER) if info.gaze == "none" else gaze.tracker,
         display=info.display,
         display_lag_ms=info.display_lag_ms,
         source_licence=study.licence or "own recording",

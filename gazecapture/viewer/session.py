@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from gazecapture import __version__
 from gazecapture.files import (
@@ -60,6 +61,7 @@ class SessionSetup:
     seed: int | None = None
     synthetic: bool = False
     """The reader is simulated."""
+    gaze: Literal["stream", "mouse", "none"] = "stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,7 @@ class ReadingSession:
             device_pixel_ratio=setup.device_pixel_ratio,
             seed=setup.seed,
             synthetic=setup.synthetic,
+            gaze=setup.gaze,
             studies=tuple(
                 StudyInfo(
                     reading_number=number,
@@ -291,6 +294,8 @@ def _check_same(folder: Path, info: SessionInfo, found_fingerprint: str, setup: 
         different = "the worklist, or its order, is not the one that this session began with"
     elif info.reader_code != setup.reader_code:
         different = f"the session belongs to reader {info.reader_code}, not {setup.reader_code}"
+    elif info.gaze != setup.gaze:
+        different = f"the session began with --gaze {info.gaze}, not {setup.gaze}"
     elif begun is not None and (begun.width_px, begun.height_px) != (
         setup.display.width_px,
         setup.display.height_px,

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from PyQt6.QtCore import QTimer
 from PyQt6.QtGui import QScreen
 from PyQt6.QtWidgets import QApplication
 
+from gazecapture.viewer.cursor_outlet import CursorOutlet
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.model import ViewerModel
 from gazecapture.viewer.qt.controller import SessionController
+from gazecapture.viewer.qt.cursor import CursorWatch
 from gazecapture.viewer.qt.driver import DriverClient
 from gazecapture.viewer.qt.platform import make_application
 from gazecapture.viewer.qt.screens import display_of
@@ -49,7 +51,11 @@ class ReadOptions:
     size_px: tuple[int, int] | None = None
     """Of the window; None: the whole screen."""
     screen_index: int = 0
+    gaze: Literal["stream", "mouse", "none"] = "stream"
+    """What stands for the eyes."""
     stream: str | None = None
+    profile_files: tuple[Path, ...] = ()
+    """A user's own stream profiles."""
     wait_s: float = 10.0
     """s to look for the gaze stream."""
     seed: int | None = None
@@ -97,6 +103,7 @@ def read_worklist(
         device_pixel_ratio=screen.devicePixelRatio(),
         seed=options.seed,
         synthetic=options.driver is not None,
+        gaze=options.gaze,
     )
     session = ReadingSession.open(options.out, studies, setup)
     n_before = session.n_read
@@ -104,7 +111,16 @@ def read_worklist(
         say(f"{n_before} of {session.n_studies} studies are read already")
     if not session.unread():
         return ReadSummary(session=options.out, n_studies=session.n_studies, n_read=n_before, n_read_now=0)
-    recorder = SessionRecorder(options.out, stream=options.stream, wait_s=options.wait_s)
+    cursor = (
+        CursorOutlet(setup.display, session_id=session.info.session_id) if options.gaze == "mouse" else None
+    )
+    recorder = SessionRecorder(
+        options.out,
+        stream=options.stream if cursor is None else cursor.source_id,
+        without_gaze=options.gaze == "none",
+        profile_files=options.profile_files,
+        wait_s=options.wait_s,
+    )
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
     driver = None if options.driver is None else DriverClient(*options.driver)
     controller = SessionController(
@@ -125,8 +141,13 @@ def read_worklist(
     controller.finished.connect(lambda: application.exit(0))
     _show(window, screen, options.size_px)
     QTimer.singleShot(0, controller.start)
+    watch = None if cursor is None else CursorWatch(screen, cursor)
     with _ending_on_signals(controller):
         application.exec()
+    if watch is not None:
+        watch.stop()
+    if cursor is not None:
+        cursor.close()
     if driver is not None:
         driver.close()
     window.hide()
