@@ -69,7 +69,9 @@ def held(store: Store, config: CurationConfig) -> dict[int, str]:
 def test_export_refuses_what_no_eye_saw_unless_asked(
     store: Store, tmp_path: Path, export: dict[str, bool], codes: dict[int, str]
 ) -> None:
-    config = CurationConfig(export=ExportConfig(**export, formats=("parquet",), keyframe_pictures=False))
+    config = CurationConfig(
+        export=ExportConfig.model_validate({**export, "formats": ["parquet"], "keyframe_pictures": False})
+    )
     found = held(store, config)
     assert set(found) == set(codes)
     assert all(codes[number] in found[number] for number in codes)
