@@ -40,7 +40,7 @@ _LOGGER = logging.getLogger(__name__)
 _LINES_OF_READINGS = (MANIFEST_NAME, "consent.jsonl")
 """Files of the store with lines that name a reading or a reader."""
 _REPORT = "report.html"
-_SHARD_FOLDERS = ("readings", "hdf5", "images", VIEWS_FOLDER)
+_SHARD_FOLDERS = ("readings", "hdf5", "images", "samples", "events", "tables", VIEWS_FOLDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from gazecapture.store import Store
 __all__ = ["MANIFEST", "make_manifest", "manifest_of", "private_strings", "put_in_place"]
 
 MANIFEST = "dataset.json"
-_PARTS = ("readings", "hdf5", "images", VIEWS_FOLDER, "README.md")
+_PARTS = ("readings", "hdf5", "images", "samples", "events", "tables", VIEWS_FOLDER, "README.md")
 """What an export puts into a dataset's folder."""
 _OWN_NAMES = "names"
 """The setting whose keys are not ours: what a source calls a region."""

@@ -18,20 +18,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gazecapture.files import as_tool_error
+from curation.consent import Permission
+from curation.privacy.gaze_tier import GazeTier, samples_for_tier
+from gazecapture.files import as_tool_error, make_private_folder
 from keyframes.reading import EVENT_KINDS, Reading
 
 __all__ = [
+    "EVENTS_FOLDER",
     "EVENT_ROWS",
     "SAMPLES",
+    "SAMPLES_FOLDER",
     "SAMPLES_SCHEMA_VERSION",
     "SamplesWriter",
     "events_table",
+    "export_gaze",
     "samples_table",
     "write_events",
     "write_samples",
 ]
 
+SAMPLES_FOLDER, EVENTS_FOLDER = "samples", "events"
 SAMPLES_SCHEMA_VERSION = "1.0"
 """A reader refuses a greater MAJOR; MINOR adds columns."""
 
@@ -110,6 +116,19 @@ EVENT_ROWS = pa.schema(
     ]
 )  # fmt: skip
 """One row per event of any kind, half-open in time. Positions are means over the event."""
+
+
+def export_gaze(dataset: Path, reading: Reading, tier: GazeTier, permission: Permission | None) -> None:
+    """Write ``samples/`` and ``events/`` of one reading where the gaze tier and the reader's consent let them out."""
+    if permission is None or not permission.gaze:
+        return
+    gaze = samples_for_tier(reading.table("gaze"), tier, with_pupil=permission.pupil)
+    if gaze is None or not gaze.num_rows:
+        return
+    facts = {"gaze_tier": tier, "time_origin": reading.meta.time_origin}
+    name = f"{reading.meta.reading_id}.parquet"
+    write_samples(make_private_folder(dataset / SAMPLES_FOLDER) / name, reading, gaze, facts=facts)
+    write_events(make_private_folder(dataset / EVENTS_FOLDER) / name, reading, facts=facts)
 
 
 def samples_table(reading: Reading, gaze: pa.Table | None = None) -> pa.Table:

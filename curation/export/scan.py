@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import itertools
 import json
 import re
 import warnings
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
 
@@ -35,6 +39,9 @@ BARE_PNG = frozenset({b"IHDR", b"IDAT", b"IEND"})
 """Chunks of a picture that says nothing but its pixels."""
 _BATCH_ROWS = 8
 _BLOCK_BYTES = 1 << 24
+_BLOCK_ROWS = 1 << 16
+_DECIMAL = re.compile(r"-?\d+\.\d+|-?\d{1,5}|n/a|")
+"""A cell that a table may hold unseen: a number with a decimal point, or one too short for an id."""
 _OVERLAP_BYTES = 1 << 10
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _TOKEN = re.compile(r"\d+(?:\.\d+){3,}|[^\W_]+")
@@ -74,19 +81,21 @@ def scan_output(
         if anywhere.finds(shown):
             shown = f"a {path.suffix} file"
             hits.append(f"{shown}: an identifier in its name")
-        content = _content(path)
-        if any(map(anywhere.finds, content.texts)):
-            hits.append(f"{shown}: an identifier")
-        if _holds(path, [p.encode() for p in literals]) or any(
-            p in text for text in content.texts for p in literals
-        ):
-            hits.append(f"{shown}: a path or key of this computer")
-        if any(map(in_cells.finds, content.cells)):
-            hits.append(f"{shown}: a redacted word")
-        if not all(map(_is_bare, content.pictures)):
-            hits.append(f"{shown}: a picture with metadata")
-        if any(names[i].count_in(text) for i, text in content.spoken if i in names):
-            hits.append(f"{shown}: part of a name in a text")
+        kinds: dict[str, None] = {}
+        if _holds(path, [p.encode() for p in literals]):
+            kinds["a path or key of this computer"] = None
+        for content in _contents(path):
+            if any(map(anywhere.finds, content.texts)):
+                kinds["an identifier"] = None
+            if any(p in text for text in content.texts for p in literals):
+                kinds["a path or key of this computer"] = None
+            if any(map(in_cells.finds, content.cells)):
+                kinds["a redacted word"] = None
+            if not all(map(_is_bare, content.pictures)):
+                kinds["a picture with metadata"] = None
+            if any(names[i].count_in(text) for i, text in content.spoken if i in names):
+                kinds["part of a name in a text"] = None
+        hits += [f"{shown}: {kind}" for kind in kinds]
     return hits
 
 
@@ -134,9 +143,32 @@ class _Content:
     pictures: list[bytes] = field(default_factory=list)
 
 
+def _contents(path: Path) -> Iterator[_Content]:
+    """Give what a file holds: a table that may be as long as the dataset in blocks, any other file at once."""
+    if path.suffix in {".csv", ".tsv"} or path.name.endswith(".tsv.gz"):
+        yield from _table_blocks(path)
+    else:
+        yield _content(path)
+
+
+def _table_blocks(path: Path) -> Iterator[_Content]:
+    """Give the cells of a table of text that are no decimal numbers; those are measured, and no id looks like one."""
+    delimiter = "," if path.suffix == ".csv" else "\t"
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", errors="replace", newline="") as handle:
+        rows = csv.reader(handle, delimiter=delimiter)
+        # A file of numbers alone has no header; its first row is looked at like the others.
+        yield _Content(texts=list(next(rows, [])))
+        while block := list(itertools.islice(rows, _BLOCK_ROWS)):
+            cells = sorted({cell for row in block for cell in row if not _DECIMAL.fullmatch(cell)})
+            yield _Content(texts=cells, cells=cells)
+
+
 def _content(path: Path) -> _Content:
     content = _Content()
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" and _is_flat(path):
+        _take_flat_parquet(path, content)
+    elif path.suffix == ".parquet":
         _take_parquet(path, content)
     elif path.suffix == ".h5":
         _take_hdf5(path, content)
@@ -153,6 +185,25 @@ def _content(path: Path) -> _Content:
     else:
         content.texts.append(path.read_text(encoding="utf-8", errors="replace"))
     return content
+
+
+def _is_flat(path: Path) -> bool:
+    """Say whether a Parquet file is a table of measured values with labels from short lists: ``samples/, events/``."""
+    return all(pa.types.is_dictionary(f.type) or pa.types.is_primitive(f.type) for f in pq.read_schema(path))
+
+
+def _take_flat_parquet(path: Path, content: _Content) -> None:
+    """Take names, footer and each distinct label; a table of samples has millions of rows and a handful of labels."""
+    file = pq.ParquetFile(path)
+    schema = file.schema_arrow
+    labels = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    cells: set[str] = set()
+    for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=labels):
+        for column in batch.columns:
+            cells |= set(column.unique().drop_null().to_pylist())
+    content.cells += sorted(cells)
+    content.texts += [*content.cells, *schema.names]
+    content.texts += [part.decode() for item in (schema.metadata or {}).items() for part in item]
 
 
 def _take_parquet(path: Path, content: _Content) -> None:

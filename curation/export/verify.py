@@ -92,8 +92,8 @@ def verify_absence(store: Store, dataset: Path) -> int:
     for row in sorted(rows_in(dataset)):
         if tombstones.names(reading_id=row.reading_id, reader_code=row.reader_code):
             _found("a row", dataset)
-    pictures = (path for path in (dataset / "images").rglob("*") if path.is_file())
-    in_dataset = ((path.name.split("_")[0], path) for path in pictures)
+    named = (path for part in ("images", "samples", "events") for path in (dataset / part).rglob("*"))
+    in_dataset = ((path.stem.split("_")[0], path) for path in named if path.is_file())
     in_store = ((path.name.strip(".").split(".")[0], path) for path in store.root.iterdir())
     in_manifest = ((line.reading_id, store.root) for line in read_lines(store.root))
     for reading_id, path in (*in_dataset, *in_store, *in_manifest):
@@ -143,7 +143,7 @@ def _check_file(dataset: Path, name: str, expected: str) -> None:
 
 
 def _unlisted(dataset: Path, listed: set[str]) -> Iterator[Path]:
-    for folder in ("readings", "hdf5", "images", VIEWS_FOLDER):
+    for folder in ("readings", "hdf5", "images", "samples", "events", "tables", VIEWS_FOLDER):
         for path in sorted((dataset / folder).rglob("*")):
             if path.is_file() and path.relative_to(dataset).as_posix() not in listed:
                 yield path

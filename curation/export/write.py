@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.config import CurationConfig, config_hash
+from curation.consent import Consents
 from curation.decisions import read_decisions
 from curation.export.card import CardFacts, dataset_card
 from curation.export.originals import write_original
 from curation.export.pictures import Box, masked
 from curation.export.plan import ExportPlan, shards_of
 from curation.export.rows import RowOptions, build_row
+from curation.export.samples import export_gaze
 from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter
+from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard
 from gazecapture.files import make_private_folder, write_bytes_atomically
 from gazecapture.radiograph.decode import Radiograph, load_radiograph
@@ -58,6 +61,7 @@ def write_all(
     A reading that cannot be read goes into ``damaged``, and what was written is of no use then.
     """
     removed = LeftBehind()
+    consents = Consents.of(store)
     lexicon = config.privacy.lexicon()
     metas, n_keyframes, n_fixations, done = [], 0, 0, 0
     profiles: set[str] = set()
@@ -78,6 +82,8 @@ def write_all(
                     row = build_row(reading, _greys(radiographs, masks), _row_options(split, config, guard))
                     for writer in writers:
                         writer.add(row)
+                    allowed = consents.permission(reading.meta)
+                    export_gaze(staging, reading, config.privacy.gaze_tier, allowed)
                     if config.privacy.images == "include" and config.privacy.originals:
                         _write_originals(store, reading, staging, masks, patient=row["patient_key"])
                 except DataError as error:
@@ -92,6 +98,8 @@ def write_all(
                 done += 1
                 if progress is not None:
                     progress(done, len(plan.reading_ids))
+    if 0 < done == len(plan.reading_ids):
+        write_tables(staging)
     facts = CardFacts(
         metas=metas,
         splits=plan.split_of,
