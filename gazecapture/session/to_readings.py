@@ -34,6 +34,7 @@ from keyframes.reading import SCHEMAS, Reading, ReadingMeta, Tracker
 
 __all__ = ["SessionReading", "session_reading_id", "to_readings"]
 
+NS_PER_MINUTE = 60_000_000_000
 LEAD_IN_NS = 500_000_000
 """Gaze kept before image on, where no other reading was open: a saccade under way then keeps its onset."""
 
@@ -171,11 +172,16 @@ def _cut(
         "truth": _truth(study),
         "validations": _table("validations", validations.of_reading(span.on_ns, span.off_ns)),
     }
-    return Reading.build(_meta(info, study, span, part, KeyedHash(key)), tables)
+    return Reading.build(_meta(info, study, span, spans, part, KeyedHash(key)), tables)
 
 
 def _meta(
-    info: SessionInfo, study: StudyInfo, span: _Span, gaze: GazeStream, pseudonym: KeyedHash
+    info: SessionInfo,
+    study: StudyInfo,
+    span: _Span,
+    spans: list[_Span],
+    gaze: GazeStream,
+    pseudonym: KeyedHash,
 ) -> ReadingMeta:
     first = study.images[0]
     study_id = first.source_study_uid or first.sha256
@@ -187,6 +193,7 @@ def _meta(
         patient_key=pseudonym("patient", first.source_patient_id or study_id),
         session_id=pseudonym("sitting", info.session_id),
         reading_number=span.reading_number,
+        minutes_into_session=(span.on_ns - min(s.on_ns for s in spans)) / NS_PER_MINUTE,
         duration_ns=span.off_ns - span.on_ns,
         study_arm=study.arm,
         indication=study.indication,

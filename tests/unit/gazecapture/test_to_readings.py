@@ -271,6 +271,12 @@ def test_ids_are_keyed_and_shared_by_study_and_patient(tmp_path: Path) -> None:
     assert "PAT" not in repr(first.meta)
 
 
+def test_a_reading_knows_how_far_into_the_sitting_it_began(tmp_path: Path) -> None:
+    first, second = good(cut(make_session(tmp_path / "s")))
+    assert first.meta.minutes_into_session == 0.0
+    assert second.meta.minutes_into_session == pytest.approx(4 / 60)  # image on at 10 s and 14 s
+
+
 def test_an_unfinished_study_is_an_error_and_the_other_is_not_touched(tmp_path: Path) -> None:
     rows = [display_row(1, "on", ON_NS[1], 0)]
     rows += [display_row(2, "on", ON_NS[2], 0), display_row(2, "off", OFF_NS[2], 0)]
