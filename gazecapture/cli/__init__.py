@@ -60,6 +60,11 @@ _COMMANDS = {
         attribute="simulate_command",
         help="Simulate a reader, live or offline.",
     ),
+    "simulate-neon": _Entry(
+        module="gazecapture.cli.simulate_neon",
+        attribute="simulate_neon_command",
+        help="Simulate a Pupil Labs Neon.",
+    ),
     "streams": _Entry(
         module="gazecapture.cli.streams", attribute="streams_command", help="List the streams on the network."
     ),

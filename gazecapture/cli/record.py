@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
+from gazecapture.cli.neon_option import neon_choice, neon_options
 from gazecapture.cli.profile_option import own_profiles_option
 from gazecapture.console import FiniteRange, echo_result
 from gazecapture.files import claim_output_folder
@@ -16,6 +18,8 @@ from gazecapture.session.recorder import record_session
 from gazecapture.session.status import RecorderStatus
 from gazecapture.sources.lsl import LslSource
 from gazecapture.sources.lsl_choice import choose_sources, late_words
+from gazecapture.sources.neon import NeonSource
+from gazecapture.sources.protocol import Source
 from keyframes.errors import UsageError
 
 __all__ = ["record_command", "status_lines"]
@@ -33,6 +37,7 @@ __all__ = ["record_command", "status_lines"]
     help="Name or source id of a stream to record; may be repeated. Without it: the gaze stream. "
     "The words stream of the same host comes too.",
 )
+@neon_options
 @own_profiles_option
 @click.option(
     "--wait-s", type=FiniteRange(min=0), default=10.0, show_default=True, help="How long to look, s."
@@ -49,6 +54,7 @@ def record_command(
     wait_s: float,
     seconds: float | None,
     as_json: bool,
+    **neon: Any,
 ) -> None:
     """Record streams into a session folder until Ctrl-C.
 
@@ -58,17 +64,22 @@ def record_command(
         raise UsageError("a stream is named twice")
     if without_gaze and streams:
         raise UsageError("--without-gaze and --stream exclude each other", hint="Give one of them.")
+    phone = neon_choice(**neon)
+    if without_gaze and phone is not None:
+        raise UsageError("--without-gaze and --neon exclude each other", hint="Give one of them.")
     claim_output_folder(out, kind="session")
     keep_profiles(out, profile_files)
     own_profiles = session_profiles(out)
     sources: list[LslSource] = []
 
-    def connect() -> Sequence[LslSource]:
-        if without_gaze:
+    def connect() -> Sequence[Source]:
+        if without_gaze or (phone is not None and not streams):
             late_words(sources)
         else:
             sources.extend(choose_sources(streams, wait_s=wait_s, own_profiles=own_profiles))
-        return sources
+        if phone is None:
+            return sources
+        return [NeonSource(phone.host, phone.port, session=out, options=phone.options), *sources]
 
     final = record_session(
         out,

@@ -93,7 +93,8 @@ MARKS = pa.schema(
         pa.field("detail", _STR),
     ]
 )
-"""kind: start, stop, gap, restart, overflow, clock_step, late_start, disk_low."""
+"""kind: start, stop, gap, restart, overflow, clock_step, late_start, disk_low, backup (the tracker's own recording and
+its id)."""
 
 CLOCK = pa.schema(
     [

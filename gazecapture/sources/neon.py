@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,15 +29,18 @@ from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import MARKS, StreamInfo
 from gazecapture.sources import neon_streams as streams
 from gazecapture.sources.neon_echo import EchoClient, OffsetEstimate
+from gazecapture.sources.neon_options import DEFAULT_PORT, NeonOptions
 from gazecapture.sources.neon_payload import (
+    EYE_EVENT_FIELDS,
     GAZE_LAYOUTS,
+    IMU_FIELDS,
     GazeLayout,
     gaze_layout,
     parse_eye_event,
     parse_gaze,
     parse_imu,
 )
-from gazecapture.sources.neon_phone import DEFAULT_PORT, NeonPhone, PhoneState, import_neon
+from gazecapture.sources.neon_phone import NeonPhone, PhoneState, import_neon
 from gazecapture.sources.neon_rtp import OrderedPacket, RtpCounts, RtpPacket, SenderReport
 from gazecapture.sources.neon_rtsp import MediaDescription, RtspListener, play
 from gazecapture.sources.neon_scene import SceneRecorder, SceneRow
@@ -75,20 +78,6 @@ SENSORS = {"gaze": streams.GAZE, "world": streams.SCENE, "eye_events": streams.E
 """The phone's names of what it senses."""
 SENSOR_NUMBERS = {name: number for number, name in enumerate(("gaze", "world", "eye_events", "imu"))}
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeonOptions:
-    """What to take from the phone, and how."""
-
-    video: bool = True
-    """The scene camera; needs a session folder."""
-    eye_events: bool = True
-    imu: bool = False
-    backup: bool = True
-    """The phone records too, from open to close."""
-    tcp: bool = False
-    """Streams over TCP: nothing is lost in the network, but some versions of the app break such streams."""
 
 
 class NeonSource:
@@ -154,13 +143,7 @@ class NeonSource:
             state = self._call(self._connect())
             self._measure_first(state)
             self._begin(state)
-            if not self._first_gaze.wait(FIRST_GAZE_S):
-                raise DeviceUnavailableError(
-                    f"the Neon at {self._host}:{self._port} sends no gaze",
-                    reason=DeviceUnavailableReason.NOT_FOUND,
-                    hint="Are the glasses worn and plugged in? A firewall must let UDP from the phone in.",
-                    code="GT-NEON-NO-GAZE",
-                )
+            self._wait_for_gaze()
             if self._options.backup:
                 self._start_backup(state)
         except BaseException:
@@ -214,6 +197,15 @@ class NeonSource:
             self._scene.close()
         if self._echo is not None:
             self._echo.close()
+
+    def _wait_for_gaze(self) -> None:
+        if not self._first_gaze.wait(FIRST_GAZE_S):
+            raise DeviceUnavailableError(
+                f"the Neon at {self._host}:{self._port} sends no gaze",
+                reason=DeviceUnavailableReason.NOT_FOUND,
+                hint="Are the glasses plugged in? A firewall must let UDP from the phone in.",
+                code="GT-NEON-NO-GAZE",
+            )
 
     # The event loop's side.
 
@@ -403,14 +395,14 @@ class NeonSource:
         if fields is None:
             self._keep_raw("eye_events", ordered.packet, "unknown payload")
         elif fields:
-            self._put(streams.EYE_EVENTS, ordered, t_s, streams.EYE_EVENT_FIELDS, fields)
+            self._put(streams.EYE_EVENTS, ordered, t_s, EYE_EVENT_FIELDS, fields)
 
     def _take_imu(self, ordered: OrderedPacket, t_s: float) -> None:
         fields = parse_imu(ordered.packet.payload, import_neon().ImuPacket)
         if fields is None:
             self._keep_raw("imu", ordered.packet, "unknown payload")
         else:
-            self._put(streams.IMU, ordered, t_s, streams.IMU_FIELDS, fields)
+            self._put(streams.IMU, ordered, t_s, IMU_FIELDS, fields)
 
     def _take_video(self, ordered: OrderedPacket, t_s: float) -> None:
         if self._scene is not None:

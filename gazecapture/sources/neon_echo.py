@@ -1,9 +1,9 @@
 """How far a Neon's wall clock is from the session clock, by its time echo.
 
-The phone answers with its time in whole milliseconds, so that one echo is good to a millisecond at best. But each
-one also proves bounds: the phone's clock was read between sending and receiving, and it stood between the answer and the
-answer plus one millisecond. Echoes sent at different phases of that millisecond narrow the bounds to little more than
-the shortest way there and back. Protocol: pupil-labs-realtime-api, time_echo.
+The phone answers with its time in whole milliseconds, so that one echo is good to a millisecond at best. But each one
+also proves bounds: the phone's clock was read between sending and receiving, and it stood between the answer and the
+answer plus one millisecond. Echoes sent at different phases of that millisecond narrow the bounds to little more
+than the shortest way there and back. Protocol: pupil-labs-realtime-api, time_echo.
 """
 
 from __future__ import annotations

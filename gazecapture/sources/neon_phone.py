@@ -12,9 +12,8 @@ from typing import Any
 
 from keyframes.errors import DeviceUnavailableError, DeviceUnavailableReason
 
-__all__ = ["DEFAULT_PORT", "NeonPhone", "PhoneState", "SensorUrl", "import_neon", "parse_address"]
+__all__ = ["NeonPhone", "PhoneState", "SensorUrl", "import_neon"]
 
-DEFAULT_PORT = 8080
 ANSWER_S = 5.0
 """s for the phone to answer a request; one that sleeps takes a second or two."""
 
@@ -46,16 +45,6 @@ def import_neon() -> Any:
             hint='pip install "gazecapture[neon]"',
             code="GT-EXTRA-MISSING",
         ) from error
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of ``HOST[:PORT]``. Raises ValueError where it is none."""
-    host, colon, port = text.strip().rpartition(":")
-    if not colon:
-        host, port = port, str(DEFAULT_PORT)
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not of the form HOST or HOST:PORT")
-    return host, int(port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,6 +231,7 @@ class RtpOrder:
             return []
         if sender.expected is not None and place < sender.expected:
             self.counts.n_lost -= place >= sender.first
+            sender.seen.append(place)
             self._too_late(packet)
             return []
         self.counts.n_reordered += place < sender.top

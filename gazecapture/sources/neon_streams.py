@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gazecapture.session.schema import StreamChannel, StreamInfo
 from gazecapture.sources.neon_payload import EYE_EVENT_FIELDS, IMU_FIELDS, GazeLayout
 from keyframes.reading import Tracker
@@ -105,12 +107,6 @@ def describe_packets(serial: str, tracker: Tracker) -> StreamInfo:
     """Describe the journal of raw packets: JSON with sensor, reason and the packet; bytes in base64."""
     channels = (StreamChannel(column="packet", label="packet", kind="RtpPacket"),)
     info = _info(PACKETS, "other", "Neon Raw Packets", "RtpPackets", 0.0, channels, serial, tracker)
-    return _as_text(info)
-
-
-def _as_text(info: StreamInfo) -> StreamInfo:
-    from dataclasses import replace
-
     return replace(info, channel_format="string")
 
 
@@ -156,7 +152,8 @@ def _gaze_channel(field: str) -> StreamChannel:
         kind, unit = f"Direction{axis}", ""
     else:
         kind, unit = kinds[bare]
-    return StreamChannel(column=field, label=field, kind=kind, eye=eye, unit=unit)
+    system = "camera-space" if kind in ("ScreenX", "ScreenY") else ""
+    return StreamChannel(column=field, label=field, kind=kind, eye=eye, unit=unit, coordinate_system=system)
 
 
 def _rtp_channels() -> tuple[StreamChannel, ...]:

@@ -29,6 +29,7 @@ class SessionRecorder:
     stream  : name or source id of the gaze stream, where there are several.
     without_gaze  : there is no gaze to record.
     profile_files : a user's own stream profiles.
+    neon    : arguments of `gazecapture record` that name a Neon.
     wait_s  : s that a started recorder looks for the gaze stream.
     """
 
@@ -39,12 +40,14 @@ class SessionRecorder:
         stream: str | None = None,
         without_gaze: bool = False,
         profile_files: Sequence[Path] = (),
+        neon: Sequence[str] = (),
         wait_s: float = 10.0,
     ) -> None:
         self._session = session
         self._stream = stream
         self._without_gaze = without_gaze
         self._profile_files = tuple(profile_files)
+        self._neon = tuple(neon)
         self._wait_s = wait_s
         self._handle: RecorderHandle | None = None
         self._guard = threading.Lock()
@@ -83,6 +86,7 @@ class SessionRecorder:
         extra += ["--without-gaze"] if self._without_gaze else []
         for path in self._profile_files:
             extra += ["--profile", str(path.absolute())]
+        extra += self._neon
         return start_recorder(self._session, wait_s=self._wait_s, extra_args=extra)
 
     def stop(self) -> None:

@@ -87,7 +87,7 @@ class SceneCamera:
         seen = cv2.remap(
             self._screen,
             places,
-            None,
+            np.empty(0),  # both coordinates are in the first map
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=WALL_GREY,

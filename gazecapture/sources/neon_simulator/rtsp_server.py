@@ -1,4 +1,4 @@
-"""One sensor's RTSP server: describes the stream, and sends it to whoever plays it, with the faults that were asked for."""
+"""One sensor's RTSP server: describes the stream and sends it to whoever plays it, with the faults asked for."""
 
 from __future__ import annotations
 

@@ -1,0 +1,79 @@
+"""The options ``--neon ...`` of every command that records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from gazecapture.sources.neon_options import NeonOptions, parse_address
+from keyframes.errors import UsageError
+
+__all__ = ["NeonChoice", "neon_choice", "neon_options"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeonChoice:
+    """Which Neon, and what of it."""
+
+    host: str
+    port: int
+    options: NeonOptions
+
+    def arguments(self) -> list[str]:
+        """Return the same choice as arguments of another command."""
+        chosen = self.options
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        arguments = ["--neon", f"{host}:{self.port}"]
+        arguments += [] if chosen.video else ["--neon-no-video"]
+        arguments += ["--neon-imu"] if chosen.imu else []
+        arguments += [] if chosen.backup else ["--neon-no-backup"]
+        return arguments + (["--neon-tcp"] if chosen.tcp else [])
+
+
+def neon_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the arguments that `neon_choice` takes."""
+    for option in (
+        click.option(
+            "--neon-tcp", is_flag=True, help="With --neon: streams over TCP, for networks that lose UDP."
+        ),
+        click.option("--neon-no-backup", is_flag=True, help="With --neon: the phone itself records nothing."),
+        click.option("--neon-imu", is_flag=True, help="With --neon: the head's motion too."),
+        click.option("--neon-no-video", is_flag=True, help="With --neon: without the scene camera."),
+        click.option(
+            "--neon",
+            metavar="HOST[:PORT]",
+            callback=_address,
+            help="A Pupil Labs Neon, read from its phone; the app shows the address under Streaming.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def neon_choice(
+    *,
+    neon: tuple[str, int] | None,
+    neon_no_video: bool,
+    neon_imu: bool,
+    neon_no_backup: bool,
+    neon_tcp: bool,
+) -> NeonChoice | None:
+    """Return the choice; None where no Neon is wanted. Raises UsageError where only its options are given."""
+    if neon is None:
+        if neon_no_video or neon_imu or neon_no_backup or neon_tcp:
+            raise UsageError("--neon-... goes with --neon HOST")
+        return None
+    options = NeonOptions(video=not neon_no_video, imu=neon_imu, backup=not neon_no_backup, tcp=neon_tcp)
+    return NeonChoice(host=neon[0], port=neon[1], options=options)
+
+
+def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    try:
+        return parse_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
