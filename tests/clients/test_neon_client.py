@@ -38,7 +38,7 @@ def phone() -> Iterator[SimulatedNeon]:
         yield served
 
 
-def with_device(phone: SimulatedNeon, work: Callable[[Device], Awaitable[Any]]) -> Any:
+def with_device(phone: SimulatedNeon, work: Callable[[Any], Awaitable[Any]]) -> Any:
     async def run() -> Any:
         async with Device(phone.host, phone.port) as device:
             return await asyncio.wait_for(work(device), 30)
@@ -56,7 +56,7 @@ async def some(stream: AsyncIterator[Any], n: int) -> list[Any]:
 
 
 def test_status_recording_events_and_templates(phone: SimulatedNeon) -> None:
-    async def work(device: Device) -> None:
+    async def work(device: Any) -> None:
         status = await device.get_status()
         assert status.phone.battery_state == "OK"
         assert status.hardware.module_serial == "SIM001"
@@ -87,20 +87,20 @@ def test_status_recording_events_and_templates(phone: SimulatedNeon) -> None:
 
 
 def test_calibration_and_time_echo(phone: SimulatedNeon) -> None:
-    async def work(device: Device) -> None:
+    async def work(device: Any) -> None:
         calibration = await device.get_calibration()
         assert calibration.serial == "SIM001"
         assert calibration.scene_camera_matrix.reshape(3, 3)[0, 0] == pytest.approx(890 * 0.25)
         assert np.count_nonzero(calibration.scene_distortion_coefficients) == 8
         port = (await device.get_status()).phone.time_echo_port
-        estimate = await TimeOffsetEstimator(phone.host, port).estimate(30)
+        estimate: Any = await TimeOffsetEstimator(phone.host, port).estimate(30)
         assert estimate.time_offset_ms.median == pytest.approx(-1000 * OFFSET_S, abs=5)
 
     with_device(phone, work)
 
 
 def test_scene_video_events_and_motion_are_decoded(phone: SimulatedNeon) -> None:
-    async def work(device: Device) -> None:
+    async def work(device: Any) -> None:
         status = await device.get_status()
         frames, events, motion = await asyncio.gather(
             some(receive_video_frames(status.direct_world_sensor().url), 3),
@@ -133,7 +133,7 @@ def test_scene_video_events_and_motion_are_decoded(phone: SimulatedNeon) -> None
 def test_gaze_of_every_kind_has_the_clients_class(payload: str, kind: type, tcp: bool) -> None:
     options = SimulatorOptions(payload=payload, video=False, eye_events=False, imu=False, tcp=tcp)
 
-    async def work(device: Device) -> None:
+    async def work(device: Any) -> None:
         url = (await device.get_status()).direct_gaze_sensor().url
         assert url.startswith("rtspt://" if tcp else "rtsp://")
         gaze = await some(receive_gaze_data(url), 30)
@@ -148,7 +148,7 @@ def test_gaze_of_every_kind_has_the_clients_class(payload: str, kind: type, tcp:
 
 
 def test_the_simple_client_works_too(phone: SimulatedNeon) -> None:
-    device = SimpleDevice(phone.host, phone.port)
+    device: Any = SimpleDevice(phone.host, phone.port)
     try:
         gaze = device.receive_gaze_datum(timeout_seconds=10)
         assert gaze is not None
