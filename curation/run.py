@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,6 +72,11 @@ class BatchSummary:
         self.failed = sorted([*self.failed, *failures], key=lambda failure: failure.reading_id)
         failed = {failure.reading_id for failure in self.failed}
         self.kept = [reading_id for reading_id in self.kept if reading_id not in failed]
+
+    def book_held_back(self, held_back: Mapping[str, str]) -> None:
+        """Count readings as held back that had passed every stage: their readers did not agree to an export."""
+        self.held_back = dict(sorted({**self.held_back, **held_back}.items()))
+        self.kept = [reading_id for reading_id in self.kept if reading_id not in held_back]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-ready values."""

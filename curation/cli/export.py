@@ -15,6 +15,8 @@ from curation.cli.options import (
     list_lines,
     progress_shown,
     store_folder,
+    tier_option,
+    with_tier,
 )
 from curation.config import load_config, remembered_config
 from curation.export.dataset import export_dataset
@@ -24,6 +26,7 @@ from curation.run import plan_store
 from curation.view_settings import ViewsConfig
 from gazecapture.console import echo_result
 from gazecapture.store import Store
+from keyframes.access import AccessTier
 from keyframes.errors import ExitCode, UsageError
 
 __all__ = ["export"]
@@ -46,6 +49,7 @@ __all__ = ["export"]
     help="A text file with one reading id per line to leave out; # starts a comment.",
 )
 @config_file
+@tier_option
 @as_json
 def export(
     *,
@@ -55,11 +59,12 @@ def export(
     without_images: bool,
     exclude_list: Path | None,
     config_path: Path | None,
+    tier: AccessTier | None,
     as_json: bool,
 ) -> ExitCode:
     """Write the dataset from the readings that are curated by the settings of the last run, or of -c."""
     store = Store.open(store_root)
-    config = load_config(config_path) if config_path else remembered_config(store_root)
+    config = with_tier(load_config(config_path) if config_path else remembered_config(store_root), tier)
     check_dataset_folder(out, store)
     excluded = _read_ids(exclude_list, store) if exclude_list else set()
     with hold_store(store), progress_shown("export", as_json=as_json) as progress:
@@ -103,15 +108,17 @@ def export(
             )
     if not as_json:
         list_lines(f"failed: {failure.one_line()}" for failure in summary.failed)
+        list_lines(f"held back: {name} {reason}" for name, reason in summary.held_back.items())
     if not summary.n_readings:
         click.echo("no reading is left, so no dataset was written", err=True)
         return ExitCode.NOTHING_LEFT
     counts["failed"] = len(summary.failed)
+    counts["held_back"] += len(summary.held_back)
     left_out = _listed(counts)
     exported = summary.to_dict()
     text = f"dataset {out}: {summary.n_readings} readings in {summary.n_files} files; left out: {left_out}"
     echo_result({"dataset": str(out), "export": exported, "left_out": counts}, as_json=as_json, text=text)
-    return ExitCode.SOME_FAILED if n_unfinished or n_held_back or summary.failed else ExitCode.OK
+    return ExitCode.SOME_FAILED if n_unfinished or counts["held_back"] or summary.failed else ExitCode.OK
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -16,11 +16,13 @@ from typing import NoReturn
 
 import click
 
+from curation.config import CurationConfig
 from curation.lock import store_lock
 from curation.run import sweep_scratch
 from gazecapture.console import progress_bar
 from gazecapture.files import as_tool_error, claim_output_folder
 from gazecapture.store import Store
+from keyframes.access import ACCESS_TIERS, AccessTier
 from keyframes.errors import UsageError
 
 __all__ = [
@@ -33,6 +35,8 @@ __all__ = [
     "list_lines",
     "progress_shown",
     "store_folder",
+    "tier_option",
+    "with_tier",
 ]
 
 DATASET_KIND = "dataset"
@@ -57,6 +61,11 @@ config_file = click.option(
     help="Settings, a TOML file.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Result as JSON on stdout.")
+tier_option = click.option(
+    "--tier",
+    type=click.Choice(ACCESS_TIERS),
+    help="To whom the dataset may go; exit code 5 where a reading may not.  [default: its strictest reading's]",
+)
 jobs_option = click.option(
     "-j",
     "--jobs",
@@ -102,6 +111,13 @@ def check_dataset_folder(out: Path, store: Store) -> None:
         raise UsageError(f"{place} is a file, a folder is needed", path=place, code="GT-NOT-A-FOLDER")
     if not os.access(place, os.W_OK | os.X_OK):
         raise as_tool_error(PermissionError(), out, "making the folder")
+
+
+def with_tier(config: CurationConfig, tier: AccessTier | None) -> CurationConfig:
+    """Return the settings with the tier that the command line asks for, if it does."""
+    if tier is None:
+        return config
+    return config.model_copy(update={"export": config.export.model_copy(update={"tier": tier})})
 
 
 def list_lines(lines: Iterable[str]) -> None:

@@ -17,6 +17,8 @@ from curation.cli.options import (
     list_lines,
     progress_shown,
     store_folder,
+    tier_option,
+    with_tier,
 )
 from curation.config import CurationConfig, load_config, remember_config
 from curation.engines.processes import default_jobs
@@ -28,6 +30,7 @@ from curation.retention import delete_old_audio
 from curation.run import BatchSummary, curate, plan_store
 from gazecapture.console import echo_result
 from gazecapture.store import Store
+from keyframes.access import AccessTier
 from keyframes.errors import ExitCode
 
 __all__ = ["run"]
@@ -37,6 +40,7 @@ __all__ = ["run"]
 @store_folder
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The dataset's folder.")
 @config_file
+@tier_option
 @jobs_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, and why.")
 @click.option("--restart", is_flag=True, help="Do everything again, not only what is missing.")
@@ -47,6 +51,7 @@ def run(
     store_root: Path,
     out: Path,
     config_path: Path | None,
+    tier: AccessTier | None,
     jobs: int | None,
     dry_run: bool,
     restart: bool,
@@ -54,7 +59,7 @@ def run(
     as_json: bool,
 ) -> ExitCode:
     """Curate every reading of the store and write the dataset; goes on where it stopped."""
-    config = load_config(config_path)
+    config = with_tier(load_config(config_path), tier)
     store = Store.open(store_root)
     check_dataset_folder(out, store)
     if dry_run:
@@ -77,10 +82,12 @@ def run(
             _echo(summary, None, out, as_json=as_json)
             return ExitCode.SOME_FAILED
         exported = _export(store, out, summary, config, as_json=as_json) if summary.kept else None
-        if exported is not None and exported.failed:
+        if exported is not None:
             summary.book_failures(exported.failed)
+            summary.book_held_back(exported.held_back)
             if not as_json:
                 list_lines(f"failed: {failure.one_line()}" for failure in exported.failed)
+                list_lines(f"held back: {name} {reason}" for name, reason in exported.held_back.items())
     _echo(summary, exported, out, as_json=as_json)
     return summary.exit_code
 

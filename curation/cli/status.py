@@ -10,6 +10,7 @@ import click
 
 from curation.cli.options import as_json, config_file, store_folder
 from curation.config import load_config, remembered_config
+from curation.consent import Consents
 from curation.lock import lock_owner
 from curation.manifest import Failure, last_lines
 from curation.run import plan_store
@@ -29,6 +30,7 @@ def status(*, store_root: Path, config_path: Path | None, as_json: bool) -> Exit
     """Say what is done, what is left and what failed; by the settings of the last run unless -c names others."""
     store = Store.open(store_root)
     config = load_config(config_path) if config_path else remembered_config(store_root)
+    consents = Consents.of(store)
     done: Counter[str] = Counter()
     verdicts: Counter[str] = Counter()
     failed: list[Failure] = []
@@ -42,7 +44,8 @@ def status(*, store_root: Path, config_path: Path | None, as_json: bool) -> Exit
             continue
         done.update(step.stage for step in plan.stages if not step.reason)
         if not plan.todo:
-            verdicts[plan.verdict] += 1
+            allowed = plan.verdict != "ok" or consents.permission(store.meta(plan.reading_id))
+            verdicts[plan.verdict if allowed else "held_back"] += 1
             continue
         line = newest.get(plan.reading_id)
         if line is not None and line.error is not None:

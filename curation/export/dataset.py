@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class ExportSummary:
     """The dataset already held exactly this; nothing was written."""
     failed: tuple[Failure, ...] = ()
     """Readings that are damaged in the store; the dataset is without them."""
+    held_back: Mapping[str, str] = field(default_factory=dict)
+    """Reading id -> why its reader's consent does not let it out; the dataset is without them."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-ready values."""
@@ -44,6 +46,7 @@ class ExportSummary:
             **asdict(self),
             "n_by_split": dict(self.n_by_split),
             "failed": [failure.model_dump() for failure in self.failed],
+            "held_back": dict(self.held_back),
         }
 
 
@@ -64,11 +67,11 @@ def export_dataset(
     Nothing changes in ``out`` before all is written beside it and scanned; a second call with the same input
     writes nothing. Memory does not grow with the dataset.
 
-    A reading that cannot be read any more fails alone: the dataset is written without it; where none is left, no
-    dataset is written.
+    A reading that cannot be read any more fails alone, and one whose reader did not agree is held back: the dataset is
+    written without it; where none is left, no dataset is written.
 
-    Raises PrivacyError where the scan finds an identifier (no dataset is left then, not even an older one with
-    the same manifest), UsageError for a foreign folder.
+    Raises PrivacyError where the scan finds an identifier, and where a reading may not go to the tier that
+    ``[export] tier`` asks for (an older dataset stays as it was); UsageError for a foreign folder.
     """
     claim_output_folder(out, kind="dataset")
     for leftover in out.glob(".*.partial"):
@@ -76,7 +79,7 @@ def export_dataset(
     damaged: dict[str, DataError] = {}
     while True:
         plan = make_plan(store, [i for i in reading_ids if i not in damaged], config, damaged)
-        if not plan.reading_ids and damaged:
+        if not plan.reading_ids and (damaged or plan.held_back):
             return _summary(plan, {"files": []}, damaged, up_to_date=False)
         manifest = manifest_of(out)
         requests = requested_views(config.views, views, manifest)
@@ -170,4 +173,5 @@ def _summary(
         failed=tuple(
             Failure.of(error, reading_id=name, stage="export") for name, error in sorted(damaged.items())
         ),
+        held_back=plan.held_back,
     )

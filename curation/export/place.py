@@ -45,6 +45,8 @@ def make_manifest(
         "key": plan.key,
         "config": _shareable(config.model_dump(exclude={"views"}), Redactor(lexicon=load_lexicon())),
         "n_readings": len(plan.reading_ids),
+        "access_tier": plan.tier,
+        "gaze_tier": config.privacy.gaze_tier,
         "files": listed_files(staging),
         VIEWS_FOLDER: dict(views),
     }

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig, settings_hash
+from curation.consent import Permission
+from curation.export.admission import Admission, admit, dataset_tier
 from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.export.splits import SPLITS, Candidate, assign_splits
 from gazecapture import __version__
 from gazecapture.files import sha256_of
 from gazecapture.store import Store
+from keyframes.access import AccessTier
 from keyframes.errors import DataError
 
 __all__ = ["ExportPlan", "make_plan", "shards_of"]
 
-EXPORT_CODE_VERSION = "3"
+EXPORT_CODE_VERSION = "4"
 """Raised by hand whenever the written bytes change for unchanged input."""
 
 
@@ -27,15 +30,25 @@ class ExportPlan:
 
     reading_ids: tuple[str, ...]
     split_of: Mapping[str, str]
+    permissions: Mapping[str, Permission]
+    """What each reading's reader allows."""
+    held_back: Mapping[str, str]
+    """Reading id -> why its reader does not let it out."""
+    tier: AccessTier
+    """Of the dataset."""
     key: str
 
 
 def make_plan(
     store: Store, reading_ids: Sequence[str], config: CurationConfig, damaged: dict[str, DataError]
 ) -> ExportPlan:
-    """Deal the readings out to splits; those that cannot be read go into ``damaged``."""
+    """Deal the readings that may leave out to splits; those that cannot be read go into ``damaged``.
+
+    Raises PrivacyError (GT-TIER) where one may not go to the tier that the settings ask for.
+    """
     candidates, hashes = [], []
-    for reading_id in sorted(reading_ids):
+    admission = _admitted(store, reading_ids, damaged)
+    for reading_id in sorted(admission.permissions):
         try:
             reading = store.load(reading_id)
         except DataError as error:
@@ -59,14 +72,34 @@ def make_plan(
         "test": 1.0 - export.split_train - export.split_validate,
     }
     split_of = assign_splits(candidates, shares, seed=export.seed)
+    permissions = {reading_id: admission.permissions[reading_id] for reading_id in split_of}
+    tier = dataset_tier(permissions, export.tier)
     key = settings_hash(
         {
             "readings": hashes,
+            "permissions": [[i, sorted(p.scopes), p.tier] for i, p in sorted(permissions.items())],
             "config": config.model_dump(mode="json", exclude={"views"}),
             "versions": [EXPORT_CODE_VERSION, SHARD_SCHEMA_VERSION, __version__],
         }
     )
-    return ExportPlan(reading_ids=tuple(split_of), split_of=split_of, key=key)
+    return ExportPlan(
+        reading_ids=tuple(split_of),
+        split_of=split_of,
+        permissions=permissions,
+        held_back=admission.held_back,
+        tier=tier,
+        key=key,
+    )
+
+
+def _admitted(store: Store, reading_ids: Sequence[str], damaged: dict[str, DataError]) -> Admission:
+    metas = []
+    for reading_id in sorted(reading_ids):
+        try:
+            metas.append(store.meta(reading_id))
+        except DataError as error:
+            damaged[reading_id] = error
+    return admit(store, metas)
 
 
 def shards_of(plan: ExportPlan, readings_per_shard: int) -> Iterator[tuple[str, int, int, list[str]]]:

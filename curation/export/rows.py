@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from curation.export.phash import perceptual_hash
 from curation.export.pictures import encode_png, shrink
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
+from curation.privacy.gaze_tier import GazeTier
+from curation.privacy.narrowing import gaze_tier_of
 from gazecapture import __version__
+from keyframes.access import AccessTier
 from keyframes.reading import Reading
 from keyframes.render import FramePainter
 
@@ -36,6 +39,11 @@ class RowOptions:
     """What a row carries."""
 
     split: str
+    access_tier: AccessTier
+    """The laxest tier of a dataset that the reading may be in."""
+    gaze_tier: GazeTier
+    consent_scopes: tuple[str, ...] = ()
+    """What its reader, or its dataset's terms, allow."""
     config_hash: str
     with_images: bool
     with_keyframe_pictures: bool
@@ -70,11 +78,11 @@ def build_row(
         "split_official": meta.split_official or None,
         "source_format": meta.source_format,
         "source_licence": meta.source_licence or None,
-        "access_tier": meta.access_tier,
-        "gaze_tier": "fixations",
+        "access_tier": options.access_tier,
+        "gaze_tier": gaze_tier_of(reading, options.gaze_tier),
         "synthetic": meta.synthetic,
         "time_origin": meta.time_origin,
-        "consent_scopes": sorted(meta.consent_scopes),
+        "consent_scopes": list(options.consent_scopes),
         "reader_code": meta.reader_code,
         "reader_site": meta.reader_site or None,
         "patient_key": meta.patient_key,
@@ -229,7 +237,8 @@ def _fixations(
         rows.append(
             {
                 **event,
-                **{name: _median(values[part]) for name, values in measured.items()},
+                **{name: _median(measured[name][part]) for name in ("px_per_deg_x", "px_per_deg_y")},
+                "pupil": _known(measured["pupil"][part]),
                 "region": region.get("region"),
                 "letter": region.get("letter"),
                 "region_weight": region.get("weight"),
@@ -264,6 +273,12 @@ def _holds(finding: Mapping[str, Any], fixation: Mapping[str, Any]) -> bool:
     if finding["shape"] != "ellipse":
         return True
     return bool(((2 * x - x0 - x1) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 <= 1.0)
+
+
+def _known(values: NDArray[np.float64]) -> float | None:
+    """Return the median; null where nothing was measured, or the reader keeps it."""
+    median = _median(values)
+    return median if np.isfinite(median) else None
 
 
 def _median(values: NDArray[np.float64]) -> float:

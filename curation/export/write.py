@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from curation.config import CurationConfig, config_hash
 from curation.consent import Consents
 from curation.decisions import read_decisions
+from curation.export.admission import may_show_public_ids
 from curation.export.card import CardFacts, dataset_card
 from curation.export.originals import write_original
 from curation.export.pictures import Box, masked
@@ -22,8 +23,10 @@ from curation.export.samples import export_gaze
 from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter
 from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard
+from curation.privacy.narrowing import narrowed
 from gazecapture.files import make_private_folder, write_bytes_atomically
 from gazecapture.radiograph.decode import Radiograph, load_radiograph
+from gazecapture.session.consent import SCOPES
 from gazecapture.store import Store
 from keyframes.errors import DataError, ImageError
 from keyframes.reading import Reading
@@ -71,7 +74,7 @@ def write_all(
         with _writers(staging, stem, config) as writers:
             for reading_id in ids:
                 try:
-                    reading = store.load(reading_id)
+                    reading = _what_may_leave(store, reading_id, plan, config)
                     radiographs = _radiographs(store, reading)
                     identifiers = Identifiers.of(radiographs.values())
                     guard = RowGuard(
@@ -79,7 +82,8 @@ def write_all(
                         keyed_hash=store.keyed_hash,
                     )
                     masks = _masks(store, reading)
-                    row = build_row(reading, _greys(radiographs, masks), _row_options(split, config, guard))
+                    options = _row_options(reading, plan, config, guard)
+                    row = build_row(reading, _greys(radiographs, masks), options)
                     for writer in writers:
                         writer.add(row)
                     allowed = consents.permission(reading.meta)
@@ -118,11 +122,11 @@ def left_behind(store: Store, plan: ExportPlan, config: CurationConfig) -> LeftB
     removed = LeftBehind()
     lexicon = config.privacy.lexicon()
     for reading_id in plan.reading_ids:
-        reading = store.load(reading_id)
+        reading = _what_may_leave(store, reading_id, plan, config)
         identifiers = Identifiers.of(_radiographs(store, reading).values())
         redactor = Redactor(identifiers=identifiers, lexicon=lexicon)
         guard = RowGuard(redactor=redactor, keyed_hash=store.keyed_hash)
-        build_row(reading, {}, _row_options(plan.split_of[reading_id], config, guard))
+        build_row(reading, {}, _row_options(reading, plan, config, guard))
         removed.add(store, reading, identifiers, guard)
     return removed
 
@@ -146,9 +150,18 @@ def _writers(staging: Path, stem: str, config: CurationConfig) -> Iterator[list[
         yield writers
 
 
-def _row_options(split: str, config: CurationConfig, guard: RowGuard) -> RowOptions:
+def _what_may_leave(store: Store, reading_id: str, plan: ExportPlan, config: CurationConfig) -> Reading:
+    return narrowed(store.load(reading_id), plan.permissions[reading_id], config.privacy.gaze_tier)
+
+
+def _row_options(reading: Reading, plan: ExportPlan, config: CurationConfig, guard: RowGuard) -> RowOptions:
+    permission = plan.permissions[reading.meta.reading_id]
     return RowOptions(
-        split=split,
+        split=plan.split_of[reading.meta.reading_id],
+        access_tier=permission.tier,
+        gaze_tier=config.privacy.gaze_tier,
+        consent_scopes=tuple(scope for scope in SCOPES if scope in permission.scopes),
+        public_ids=may_show_public_ids(reading.meta.source_format, plan.tier),
         config_hash=config_hash(config),
         with_images=config.privacy.images == "include",
         with_keyframe_pictures=config.export.keyframe_pictures,

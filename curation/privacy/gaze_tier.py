@@ -38,12 +38,12 @@ def samples_for_tier(gaze: pa.Table, tier: GazeTier, *, with_pupil: bool) -> pa.
 def thinned(gaze: pa.Table, *, max_rate_hz: float = MAX_RATE_HZ) -> pa.Table:
     """Return the first sample of each slot of 1 / ``max_rate_hz``: never more than that in any second, rows unchanged.
 
-    gaze : column ``t_ns``, int64, not decreasing. Slots are counted from the first sample: a device that is slow enough
-    keeps nearly every one (two whose jitter brings them into one slot become one).
+    gaze : column ``t_ns``, int64, not decreasing. The first sample is in the middle of its slot, so that a device of just
+    this rate keeps every sample whose jitter is below half a slot.
     """
     t_ns = gaze["t_ns"].to_numpy()
     if not t_ns.size:
         return gaze
-    slot = ((t_ns - t_ns[0]) * max_rate_hz // 1_000_000_000).astype(np.int64)
+    slot = np.floor((t_ns - t_ns[0]) * (max_rate_hz / 1e9) + 0.5)
     _, first = np.unique(slot, return_index=True)
     return gaze.take(pa.array(first))

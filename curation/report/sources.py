@@ -146,6 +146,8 @@ def _complete(reading: Reading) -> Reading:
 def _options(*, with_images: bool) -> RowOptions:
     return RowOptions(
         split="",
+        access_tier="local-only",
+        gaze_tier="raw",
         config_hash="",
         with_images=with_images,
         with_keyframe_pictures=with_images,

@@ -12,6 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from curation.consent import Consents
+from gazecapture.session.consent import SIMULATED_READER, ConsentRecord, write_consent
 from gazecapture.session.journal import JournalWriter
 from gazecapture.session.schema import (
     DISPLAY_JOURNAL,
@@ -129,7 +131,7 @@ def make_reading(
         display_lag_ms=20.0,
         synthetic=True,
         n_samples_expected=int(t_ns.size),
-        provenance={"tool_version": "test"},
+        provenance={"tool_version": "test", **SIMULATED_READER},
     )
     tables = {
         "images": _images_table(picture_path),
@@ -143,6 +145,9 @@ def make_reading(
 def fill_store(root: Path, n_readings: int, *, duration_s: float = 6.0, rate_hz: float = 250.0) -> Store:
     """Return a store of readings with a picture each."""
     store = Store.create(root)
+    consents = Consents.of(store)
+    for number in range(1, 4):
+        consents = consents.put(ConsentRecord.of_simulated_reader(f"R{number:02d}"))
     folder = root.parent / f"{root.name}-pictures"
     folder.mkdir()
     for number in range(1, n_readings + 1):
@@ -151,7 +156,9 @@ def fill_store(root: Path, n_readings: int, *, duration_s: float = 6.0, rate_hz:
     return store
 
 
-def write_session(folder: Path, n_readings: int = 2, *, name: str = "s1", seed: int = 0) -> Path:
+def write_session(
+    folder: Path, n_readings: int = 2, *, name: str = "s1", seed: int = 0, reader_code: str = "R01"
+) -> Path:
     """Write a finished session of ``n_readings`` studies of one picture, 4 s each with 1 s between."""
     session = folder / name
     (session / "images").mkdir(parents=True)
@@ -169,10 +176,11 @@ def write_session(folder: Path, n_readings: int = 2, *, name: str = "s1", seed: 
     write_session_info(
         session,
         SessionInfo(
-            session_id=name, reader_code="R01", created_unix_ns=1, tool_version="test", display=DISPLAY,
+            session_id=name, reader_code=reader_code, created_unix_ns=1, tool_version="test", display=DISPLAY,
             display_lag_ms=20.0, studies=studies, synthetic=True,
         ),
     )  # fmt: skip
+    write_consent(session, ConsentRecord.of_simulated_reader(reader_code))
     _write_gaze(session, seed, duration_s=5.0 * n_readings + 1.0)
     shown = _display_table().to_pylist()[0]
     hidden = {**shown, "image_index": None, "affine": None, "panels": []}

@@ -79,7 +79,6 @@ def test_a_row_is_complete(small_dataset: SmallDataset) -> None:
     for row in parquet_rows(small_dataset.dataset):
         for field in (
             "fixations",
-            "saccades",
             "keyframes",
             "trajectory",
             "sentences",
@@ -89,6 +88,7 @@ def test_a_row_is_complete(small_dataset: SmallDataset) -> None:
         ):
             assert row[field], field
         assert row["synthetic"] is True
+        assert (row["gaze_tier"], row["saccades"]) == ("fixations", [])
         assert row["tracker"]["gaze_source"] == "simulated"
         assert {f["letter"] for f in row["fixations"] if f["letter"]} <= set("ABCDEF")
         assert row["text"] == " ".join(s["text"] for s in row["sentences"])

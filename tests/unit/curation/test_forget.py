@@ -57,10 +57,7 @@ class Place:
 
 
 def _session(readings: ModuleType, folder: Path, code: str, n_readings: int, seed: int) -> Path:
-    session: Path = readings.write_session(folder, n_readings, name=code, seed=seed)
-    info = read_session_info(session)
-    changed = {**{name: getattr(info, name) for name in info.__dataclass_fields__}, "reader_code": code}
-    write_session_info(session, SessionInfo(**changed))
+    session: Path = readings.write_session(folder, n_readings, name=code, seed=seed, reader_code=code)
     return session
 
 
