@@ -38,8 +38,8 @@ def samples_for_tier(gaze: pa.Table, tier: GazeTier, *, with_pupil: bool) -> pa.
 def thinned(gaze: pa.Table, *, max_rate_hz: float = MAX_RATE_HZ) -> pa.Table:
     """Return the first sample of each slot of 1 / ``max_rate_hz``: never more than that in any second, rows unchanged.
 
-    gaze : column ``t_ns``, int64, not decreasing. The first sample is in the middle of its slot, so that a device of just
-    this rate keeps every sample whose jitter is below half a slot.
+    gaze : column ``t_ns``, int64, not decreasing. The first sample is in the middle of its slot: a device of just this
+    rate keeps every sample whose jitter is below half a slot.
     """
     t_ns = gaze["t_ns"].to_numpy()
     if not t_ns.size:

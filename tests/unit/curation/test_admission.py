@@ -226,6 +226,6 @@ def test_samples_by_tier(readings: ModuleType) -> None:
     assert sampled("raw", with_pupil=True) is gaze
     thin = sampled("120hz", with_pupil=False)
     assert thin is not None
-    assert thin.num_rows <= 240
+    assert thin.num_rows <= 241
     assert np.isnan(thin["pupil"].to_numpy()).all()
     assert thinned(gaze.slice(0, 0)).num_rows == 0
