@@ -40,7 +40,7 @@ def admit(store: Store, metas: Sequence[ReadingMeta]) -> Admission:
 
 
 def may_show_public_ids(source_format: str, tier: AccessTier) -> bool:
-    """Say whether a dataset of this tier may hold ids that a published dataset gives out: at its tier or a stricter one."""
+    """Say whether a dataset may hold ids that a published one gives out: at that one's tier or a stricter."""
     terms = TERMS.get(source_format)
     return terms is not None and not is_laxer(tier, than=terms.access_tier)
 

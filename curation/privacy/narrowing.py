@@ -56,7 +56,6 @@ def narrowed(reading: Reading, permission: Permission, tier: GazeTier) -> Readin
     elif not permission.pupil:
         reading = reading.with_tables(gaze=_without_pupil(reading.table("gaze")))
     if not permission.words and not _is_typed(reading):
-        reading = replace(reading, meta=replace(reading.meta, report_sections={}))
         reading = reading.with_tables(**_without_words(reading))
     if "events" in present and tier != "raw":
         reading = reading.with_tables(events=_coarser(reading.table("events"), tier))
