@@ -10,9 +10,9 @@ from curation.ingest.terms import TERMS
 from gazecapture.store import Store
 from keyframes.access import AccessTier, is_laxer, strictest
 from keyframes.errors import PrivacyError
-from keyframes.reading import ReadingMeta
+from keyframes.reading import Reading, ReadingMeta
 
-__all__ = ["Admission", "admit", "dataset_tier", "may_show_public_ids"]
+__all__ = ["Admission", "admit", "dataset_tier", "may_show_public_ids", "public_ids_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,14 @@ def may_show_public_ids(source_format: str, tier: AccessTier) -> bool:
     """Say whether a dataset may hold ids that a published one gives out: at that one's tier or a stricter."""
     terms = TERMS.get(source_format)
     return terms is not None and not is_laxer(tier, than=terms.access_tier)
+
+
+def public_ids_of(reading: Reading) -> frozenset[str]:
+    """Return the ids that the published dataset gave this reading's patient, study and pictures."""
+    of_pictures = reading.table("images")["public_dicom_id"].to_pylist()
+    return frozenset(
+        {reading.meta.public_patient_id, reading.meta.public_study_id, *of_pictures} - {"", None}
+    )
 
 
 def dataset_tier(permissions: Mapping[str, Permission], asked: AccessTier | None) -> AccessTier:

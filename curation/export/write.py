@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from curation.config import CurationConfig, config_hash
 from curation.consent import Consents
 from curation.decisions import read_decisions
-from curation.export.admission import may_show_public_ids
+from curation.export.admission import may_show_public_ids, public_ids_of
 from curation.export.card import CardFacts, dataset_card
 from curation.export.originals import write_original
 from curation.export.pictures import Box, masked
@@ -42,10 +42,13 @@ class LeftBehind:
     codes: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
 
-    def add(self, store: Store, reading: Reading, identifiers: Identifiers, guard: RowGuard) -> None:
+    def add(
+        self, store: Store, reading: Reading, identifiers: Identifiers, guard: RowGuard, options: RowOptions
+    ) -> None:
         """Add what stayed behind of one reading, whose row the guard has judged."""
         reading_id = reading.meta.reading_id
-        self.identifiers[reading_id] = identifiers
+        shown = public_ids_of(reading) if options.public_ids else frozenset()
+        self.identifiers[reading_id] = replace(identifiers, ids=identifiers.ids - shown)
         self.codes |= guard.replaced_codes | {store.source_hash(reading_id)}
         self.codes |= set(reading.table("images").column("sha256").to_pylist())
         self.words |= guard.unknown_words
@@ -93,7 +96,7 @@ def write_all(
                 except DataError as error:
                     damaged[reading_id] = error
                     continue
-                removed.add(store, reading, identifiers, guard)
+                removed.add(store, reading, identifiers, guard, options)
                 metas.append(reading.meta)
                 n_keyframes += len(row["keyframes"])
                 profiles |= {frame["profile"] for frame in row["keyframes"]}
@@ -126,8 +129,9 @@ def left_behind(store: Store, plan: ExportPlan, config: CurationConfig) -> LeftB
         identifiers = Identifiers.of(_radiographs(store, reading).values())
         redactor = Redactor(identifiers=identifiers, lexicon=lexicon)
         guard = RowGuard(redactor=redactor, keyed_hash=store.keyed_hash)
-        build_row(reading, {}, _row_options(reading, plan, config, guard))
-        removed.add(store, reading, identifiers, guard)
+        options = _row_options(reading, plan, config, guard)
+        build_row(reading, {}, options)
+        removed.add(store, reading, identifiers, guard, options)
     return removed
 
 
