@@ -68,6 +68,11 @@ _COMMANDS = {
     "streams": _Entry(
         module="gazecapture.cli.streams", attribute="streams_command", help="List the streams on the network."
     ),
+    "validate": _Entry(
+        module="gazecapture.cli.validate",
+        attribute="validate_command",
+        help="Measure how far off the tracker is.",
+    ),
 }
 _EXTRA_OF_MODULE = {"PyQt6": "viewer", "cv2": "viewer"}
 

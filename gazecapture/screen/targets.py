@@ -6,15 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keyframes.geometry import Display
-
 __all__ = ["Target", "centre_target", "validation_targets"]
 
 GRID_SHARE = 0.8
-"""Of the screen's width and height that the 3 x 3 grid spans. Trackers calibrate at 0.8 to 0.9 as well, so that the
+"""Of the area's width and height that the 3 x 3 grid spans. Trackers calibrate at 0.8 to 0.9 as well, so that the
 points are moved off theirs by `JITTER_SHARE`: a tracker's error at its own calibration points flatters it."""
 JITTER_SHARE = 0.04
-"""Of the screen's width and height by which a point may lie beside its place on the grid, each way."""
+"""Of the area's width and height by which a point may lie beside its place on the grid, each way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +24,15 @@ class Target:
     y_screen_px: float
 
 
-def validation_targets(display: Display, *, seed: int) -> tuple[Target, ...]:
-    """Return nine fresh points in random order; the same seed gives the same points."""
+Rect = tuple[float, float, float, float]
+
+
+def validation_targets(area: Rect, *, seed: int) -> tuple[Target, ...]:
+    """Return nine fresh points in random order; the same seed gives the same points.
+
+    area : ``(x0, y0, x1, y1)`` in screen px, where the points may be: the window, which as a rule fills the screen.
+    """
+    x0, y0, x1, y1 = area
     random = np.random.default_rng(seed)
     places = (0.5 - GRID_SHARE / 2, 0.5, 0.5 + GRID_SHARE / 2)
     shares = np.array([(x, y) for y in places for x in places])
@@ -35,13 +40,14 @@ def validation_targets(display: Display, *, seed: int) -> tuple[Target, ...]:
     return tuple(
         Target(
             index=index,
-            x_screen_px=float(shares[index, 0] * display.width_px),
-            y_screen_px=float(shares[index, 1] * display.height_px),
+            x_screen_px=float(x0 + shares[index, 0] * (x1 - x0)),
+            y_screen_px=float(y0 + shares[index, 1] * (y1 - y0)),
         )
         for index in random.permutation(len(shares)).tolist()
     )
 
 
-def centre_target(display: Display) -> Target:
+def centre_target(area: Rect) -> Target:
     """Return the point of a drift check."""
-    return Target(index=0, x_screen_px=display.width_px / 2, y_screen_px=display.height_px / 2)
+    x0, y0, x1, y1 = area
+    return Target(index=0, x_screen_px=(x0 + x1) / 2, y_screen_px=(y0 + y1) / 2)

@@ -33,8 +33,8 @@ def result_rows(
         _complete(common | _of_point(point, point.target.index in result.timed_out))
         for point in result.points
     ]
-    event = "drift" if is_drift_check else "summary"
-    return rows + [_complete(common | _of_eye(eye) | {"event": event}) for eye in result.eyes]
+    of_all = {"event": "drift" if is_drift_check else "summary", "timed_out": bool(result.timed_out)}
+    return rows + [_complete(common | _of_eye(eye) | of_all) for eye in result.eyes]
 
 
 def note_row(
@@ -100,12 +100,13 @@ class SittingValidations:
     def _drift_in_force(self, on_ns: int) -> list[Row]:
         """Return the newest drift check before ``on_ns``, unless a validation or calibration came after it.
 
-        A validation measures the tracker anew; its own mean offset is not taken off, since nine points differ.
+        A validation measures the tracker anew; its own mean offset is not taken off, since nine points differ. A check
+        at which the eyes did not come to rest measured nothing.
         """
         earlier = [
             r for r in self.rows if r["t_ns"] <= on_ns and r["event"] in ("summary", "drift", "calibrated")
         ]
-        if not earlier or earlier[-1]["event"] != "drift":
+        if not earlier or earlier[-1]["event"] != "drift" or earlier[-1]["timed_out"]:
             return []
         return _same(earlier, earlier[-1:])
 

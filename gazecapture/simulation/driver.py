@@ -25,6 +25,8 @@ from gazecapture.simulation.oculomotor import TrackerModel
 from gazecapture.simulation.outlets import Outlets
 from gazecapture.simulation.performer import VIRTUAL_DISPLAY, Performer
 from gazecapture.simulation.plan import DEFAULT_DURATION_S, Mark, ReadingPlan, plan_reading
+from gazecapture.simulation.resting import looking_path
+from gazecapture.simulation.scanpath import idle_point
 from gazecapture.simulation.style import ReaderStyle
 from gazecapture.simulation.truth import TruthWriter
 from gazecapture.viewer.model import ImageView, Panel
@@ -89,6 +91,8 @@ class DriverServer:
         self._display = display
         self._open: _Open | None = None
         self._n_readings = 0
+        self._looked_at = idle_point(display)
+        self._n_looks = 0
         self._ended = False
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="truth")
         self._written: list[Future[None]] = []
@@ -187,6 +191,8 @@ class DriverServer:
                     model=self._model,
                 )
                 self._performer = Performer(feed, self._outlets)
+            case "look":
+                self._look(float(message["x_screen_px"]), float(message["y_screen_px"]))
             case "image_on":
                 self._begin(message, connection)
             case "image_off":
@@ -200,6 +206,22 @@ class DriverServer:
                 )
             case _:
                 pass  # a newer viewer may say more than this reader understands
+
+    def _look(self, x_screen_px: float, y_screen_px: float) -> None:
+        """Turn the eyes to a point that the viewer shows between readings."""
+        performer = self._performer
+        if performer is None:
+            raise ValueError("look before hello")
+        self._n_looks += 1
+        path = looking_path(
+            self._display,
+            ("look", self._style.seed, self._n_looks),
+            self._looked_at,
+            (x_screen_px, y_screen_px),
+        )
+        self._looked_at = x_screen_px, y_screen_px
+        performer.stop_reading()
+        performer.feed.follow(path, self._outlets.now_s())
 
     def _begin(self, message: Mapping[str, Any], connection: socket.socket) -> None:
         performer = self._performer

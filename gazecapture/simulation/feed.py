@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gazecapture.session.schema import StreamChannel
-from gazecapture.simulation.display import DisplayStates
-from gazecapture.simulation.oculomotor import EyePath, Fixation, TrackerModel, sample_tracker
-from gazecapture.simulation.scanpath import FOREVER_S, idle_point
+from gazecapture.simulation.oculomotor import EyePath, TrackerModel, sample_tracker
+from gazecapture.simulation.resting import idle_path
 from keyframes.errors import UsageError
 from keyframes.geometry import Display
 
@@ -79,7 +78,7 @@ class GazeFeed:
         self.n_given = 0
         self.t0_s = math.nan
         self._seed = reader_seed
-        self._idle = _idle_path(display, reader_seed)
+        self._idle = idle_path(display, reader_seed)
         self._active: _Active | None = None
         self._block: _Block | None = None
         self._guard = threading.Lock()
@@ -149,27 +148,3 @@ def check_rate(rate_hz: float) -> float:
             code="GT-RATE",
         )
     return rate_hz
-
-
-def _idle_path(display: Display, reader_seed: int) -> EyePath:
-    x, y = idle_point(display)
-    resting = Fixation(
-        t_start_s=-FOREVER_S,
-        t_end_s=FOREVER_S,
-        viewport_id=-1,
-        image_index=None,
-        x=x,
-        y=y,
-        sentence_index=None,
-    )
-    identity = np.array([[[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]]])
-    return EyePath(
-        name=("idle", reader_seed),
-        display=display,
-        states=DisplayStates(t_s=np.array([-np.inf]), to_screen=identity, to_image=identity),
-        fixations=(resting,),
-        saccades=(),
-        psos=(),
-        blinks=(),
-        losses=(),
-    )

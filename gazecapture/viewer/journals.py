@@ -1,4 +1,4 @@
-"""What the viewer process writes while a session runs: display, annotations and clock, off the GUI thread.
+"""What the viewer process writes while a session runs: display, annotations, validations and clock, off the GUI thread.
 
 The window hands rows over and goes on at once; one thread appends them in order and forces them onto the disk once
 a second. A killed window loses no row that the thread has taken, which it does within the same millisecond.
@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 from gazecapture.clock import ClockTriples, monotonic_now_ns
 from gazecapture.session.journal import JournalWriter
-from gazecapture.session.schema import ANNOTATIONS, DISPLAY_JOURNAL
+from gazecapture.session.schema import ANNOTATIONS, DISPLAY_JOURNAL, VALIDATION_JOURNAL
 
 __all__ = ["JournalName", "ViewerJournals"]
 
-JournalName = Literal["display", "annotations"]
+JournalName = Literal["display", "annotations", "validation"]
 Row = Mapping[str, Any]
 
 SYNC_PERIOD_S = 1.0
@@ -45,6 +45,7 @@ class ViewerJournals:
             self._writers: dict[JournalName, JournalWriter] = {
                 "display": opened.enter_context(JournalWriter(session / "display", DISPLAY_JOURNAL)),
                 "annotations": opened.enter_context(JournalWriter(session / "annotations", ANNOTATIONS)),
+                "validation": opened.enter_context(JournalWriter(session / "validation", VALIDATION_JOURNAL)),
             }
             self._clock = ClockTriples(session / "clock" / "viewer")
             opened.callback(self._clock.close)

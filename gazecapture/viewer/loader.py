@@ -18,13 +18,20 @@ class StudyLoader:
     session  : whose studies are read.
     on_ready : called from the loading thread with the study asked for, registered in session.json, or with the
         error that stops the session. It must only pass it on.
+    on_ahead : called from the loading thread with the mean grey (0 to 1) of a study that `read_ahead` has prepared, or
+        None where it cannot be shown. It must only pass it on.
     """
 
     def __init__(
-        self, session: ReadingSession, *, on_ready: Callable[[PreparedStudy | Exception], None]
+        self,
+        session: ReadingSession,
+        *,
+        on_ready: Callable[[PreparedStudy | Exception], None],
+        on_ahead: Callable[[float | None], None] = lambda _grey: None,
     ) -> None:
         self._session = session
         self._on_ready = on_ready
+        self._on_ahead = on_ahead
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="study-loader")
         self._ahead: PreparedStudy | None = None
 
@@ -53,6 +60,10 @@ class StudyLoader:
 
     def _read_ahead(self, reading_number: int) -> None:
         try:
-            self._ahead = self._session.prepare(reading_number)
+            if self._ahead is None or self._ahead.reading_number != reading_number:
+                self._ahead = self._session.prepare(reading_number)
+            self._on_ahead(self._ahead.mean_grey)
         except Exception:
+            # Whatever it is comes again, and is told, when the study is asked for.
             self._ahead = None
+            self._on_ahead(None)

@@ -137,6 +137,19 @@ class Picture:
         ).offset
         self.levels = build_pyramid((radiograph.stored.astype(np.int64) - self._offset).astype(np.uint16))
 
+    @property
+    def mean_grey(self) -> float:
+        """Of the picture as it is shown by default, 0 to 1; what the eye is adapted to."""
+        first = self.view.presets[0]
+        table = self.radiograph.lookup(
+            center=first.center,
+            width=first.width,
+            voi=first.voi,
+            preset_id=first.preset_id,
+            inverted=self.view.base_inverted,
+        )
+        return float(np.take(table.values, self.levels[-1], mode="clip").mean() / 255)
+
     def table(self, state: ViewportState) -> Grey:
         """Return the grey level of every value of `levels` under the state's window and polarity."""
         table: Grey = self.radiograph.lookup(

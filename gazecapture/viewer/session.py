@@ -73,6 +73,13 @@ class PreparedStudy:
     images: tuple[StudyImage, ...] = ()
     error: ImageError | None = None
 
+    @property
+    def mean_grey(self) -> float | None:
+        """Of its pictures as they are shown by default, 0 to 1; None where it cannot be shown."""
+        if not self.pictures:
+            return None
+        return sum(picture.mean_grey for picture in self.pictures) / len(self.pictures)
+
 
 class ReadingSession:
     """One session folder and the worklist that is read in it.
@@ -106,32 +113,21 @@ class ReadingSession:
             info = read_session_info(folder)
             _check_same(folder, info, mark, setup)
             return cls(folder, info, studies)
-        info = SessionInfo(
-            session_id=uuid.uuid4().hex,
-            reader_code=setup.reader_code,
-            created_unix_ns=time.time_ns(),
-            tool_version=__version__,
-            display=setup.display,
-            refresh_hz=setup.refresh_hz,
-            device_pixel_ratio=setup.device_pixel_ratio,
-            seed=setup.seed,
-            synthetic=setup.synthetic,
-            gaze=setup.gaze,
-            studies=tuple(
-                StudyInfo(
-                    reading_number=number,
-                    study_id=study.study_id,
-                    images=(),
-                    indication=study.indication,
-                    arm=study.arm,
-                    truth=study.truth,
-                    synthetic=study.synthetic,
-                    licence=study.licence,
-                    access_tier=study.access_tier,
-                )
-                for number, study in enumerate(studies, start=1)
-            ),
+        listed_studies = tuple(
+            StudyInfo(
+                reading_number=number,
+                study_id=study.study_id,
+                images=(),
+                indication=study.indication,
+                arm=study.arm,
+                truth=study.truth,
+                synthetic=study.synthetic,
+                licence=study.licence,
+                access_tier=study.access_tier,
+            )
+            for number, study in enumerate(studies, start=1)
         )
+        info = _new_info(setup, listed_studies)
         listed = [study.study_id for study in studies]
         write_json_atomically(folder / "worklist.json", {"fingerprint": mark, "studies": listed})
         write_session_info(folder, info)
@@ -139,6 +135,21 @@ class ReadingSession:
             write_consent(folder, ConsentRecord.of_simulated_reader(setup.reader_code))
         make_private_folder(folder / "images")
         return cls(folder, info, studies)
+
+    @classmethod
+    def open_without_studies(cls, folder: Path, setup: SessionSetup) -> ReadingSession:
+        """Make a session in which nothing is read, or enter any session to measure its tracker once more.
+
+        Raises UsageError where the folder is somebody else's, or the screen is not the one that the session began with.
+        """
+        claim_output_folder(folder, kind="session")
+        if (folder / "session.json").is_file():
+            info = read_session_info(folder)
+            _check_same_screen(folder, info, setup)
+        else:
+            info = _new_info(setup, ())
+            write_session_info(folder, info)
+        return cls(folder, info, ())
 
     @property
     def info(self) -> SessionInfo:
@@ -251,6 +262,22 @@ class ReadingSession:
         return ""
 
 
+def _new_info(setup: SessionSetup, studies: tuple[StudyInfo, ...]) -> SessionInfo:
+    return SessionInfo(
+        session_id=uuid.uuid4().hex,
+        reader_code=setup.reader_code,
+        created_unix_ns=time.time_ns(),
+        tool_version=__version__,
+        display=setup.display,
+        refresh_hz=setup.refresh_hz,
+        device_pixel_ratio=setup.device_pixel_ratio,
+        seed=setup.seed,
+        synthetic=setup.synthetic,
+        gaze=setup.gaze,
+        studies=studies,
+    )
+
+
 def _unreadable(reading_number: int, path: Path, reason: str) -> PreparedStudy:
     return PreparedStudy(
         reading_number=reading_number,
@@ -288,26 +315,29 @@ def _check_same(folder: Path, info: SessionInfo, found_fingerprint: str, setup: 
         expected = str(marks["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         expected = ""
-    begun = info.display
-    different = ""
     if expected != found_fingerprint:
-        different = "the worklist, or its order, is not the one that this session began with"
-    elif info.reader_code != setup.reader_code:
-        different = f"the session belongs to reader {info.reader_code}, not {setup.reader_code}"
-    elif info.gaze != setup.gaze:
-        different = f"the session began with --gaze {info.gaze}, not {setup.gaze}"
-    elif begun is not None and (begun.width_px, begun.height_px) != (
-        setup.display.width_px,
-        setup.display.height_px,
-    ):
-        different = (
+        raise _other(folder, "the worklist, or its order, is not the one that this session began with")
+    if info.reader_code != setup.reader_code:
+        raise _other(folder, f"the session belongs to reader {info.reader_code}, not {setup.reader_code}")
+    if info.gaze != setup.gaze:
+        raise _other(folder, f"the session began with --gaze {info.gaze}, not {setup.gaze}")
+    _check_same_screen(folder, info, setup)
+
+
+def _check_same_screen(folder: Path, info: SessionInfo, setup: SessionSetup) -> None:
+    begun, now = info.display, setup.display
+    if begun is not None and (begun.width_px, begun.height_px) != (now.width_px, now.height_px):
+        raise _other(
+            folder,
             f"the session began on a screen of {begun.width_px}x{begun.height_px} px, "
-            f"this one has {setup.display.width_px}x{setup.display.height_px} px"
+            f"this one has {now.width_px}x{now.height_px} px",
         )
-    if different:
-        raise UsageError(
-            f"{folder}: {different}",
-            hint="Go on as the session began, or choose a new folder for a new session.",
-            path=folder,
-            code="GT-OTHER-SESSION",
-        )
+
+
+def _other(folder: Path, different: str) -> UsageError:
+    return UsageError(
+        f"{folder}: {different}",
+        hint="Go on as the session began, or choose a new folder for a new session.",
+        path=folder,
+        code="GT-OTHER-SESSION",
+    )

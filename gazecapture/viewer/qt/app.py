@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 from PyQt6.QtCore import QTimer
-from PyQt6.QtGui import QScreen
-from PyQt6.QtWidgets import QApplication
 
+from gazecapture.session.profiles import session_profiles
 from gazecapture.viewer.cursor_outlet import CursorOutlet
 from gazecapture.viewer.journals import ViewerJournals
+from gazecapture.viewer.live_gaze import LiveGaze, live_source
 from gazecapture.viewer.model import ViewerModel
 from gazecapture.viewer.qt.controller import SessionController
 from gazecapture.viewer.qt.cursor import CursorWatch
 from gazecapture.viewer.qt.driver import DriverClient
 from gazecapture.viewer.qt.platform import make_application
-from gazecapture.viewer.qt.screens import display_of
+from gazecapture.viewer.qt.surroundings import checks_of, ending_on_signals, screen_of, setup_of, show_on
 from gazecapture.viewer.qt.window import ReadingWindow
 from gazecapture.viewer.recording import SessionRecorder
-from gazecapture.viewer.session import ReadingSession, SessionSetup
+from gazecapture.viewer.session import ReadingSession
+from gazecapture.viewer.station import Station
 from gazecapture.worklist import WorklistStudy
-from keyframes.errors import GazeToolError, UsageError
+from keyframes.errors import GazeToolError
 
 __all__ = ["ReadOptions", "ReadSummary", "read_worklist"]
 
 _LOGGER = logging.getLogger(__name__)
-
-SIGNAL_POLL_MS = 200
-"""ms; Python handles a signal only when it gets to run, which Qt's loop alone would not let it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +39,11 @@ class ReadOptions:
 
     out: Path
     reader_code: str
-    display_mm: tuple[float, float] | None = None
-    distance_mm: float | None = None
-    driver: tuple[str, int] | None = None
+    station: Station
     screenshots: Path | None = None
-    size_px: tuple[int, int] | None = None
-    """Of the window; None: the whole screen."""
-    screen_index: int = 0
-    gaze: Literal["stream", "mouse", "none"] = "stream"
-    """What stands for the eyes."""
-    stream: str | None = None
-    profile_files: tuple[Path, ...] = ()
-    """A user's own stream profiles."""
-    wait_s: float = 10.0
-    """s to look for the gaze stream."""
     seed: int | None = None
+    validates: bool = True
+    """Measure the tracker before, between and after the readings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +79,10 @@ def read_worklist(
     Raises UsageError where folder, worklist or screen do not fit, DeviceUnavailableError where there is no gaze
     stream, and whatever ended the session early; what was recorded by then is kept and the session can be resumed.
     """
-    application = make_application(options.size_px)
-    screen = _screen(application, options.screen_index)
-    setup = SessionSetup(
-        reader_code=options.reader_code,
-        display=display_of(screen, size_mm=options.display_mm, distance_mm=options.distance_mm),
-        refresh_hz=screen.refreshRate() or None,
-        device_pixel_ratio=screen.devicePixelRatio(),
-        seed=options.seed,
-        synthetic=options.driver is not None,
-        gaze=options.gaze,
-    )
+    station = options.station
+    application = make_application(station.size_px)
+    screen = screen_of(application, station.screen_index)
+    setup = setup_of(screen, station, reader_code=options.reader_code, seed=options.seed)
     session = ReadingSession.open(options.out, studies, setup)
     n_before = session.n_read
     if n_before:
@@ -112,37 +90,52 @@ def read_worklist(
     if not session.unread():
         return ReadSummary(session=options.out, n_studies=session.n_studies, n_read=n_before, n_read_now=0)
     cursor = (
-        CursorOutlet(setup.display, session_id=session.info.session_id) if options.gaze == "mouse" else None
+        CursorOutlet(setup.display, session_id=session.info.session_id) if station.gaze == "mouse" else None
     )
     recorder = SessionRecorder(
         options.out,
-        stream=options.stream if cursor is None else cursor.source_id,
-        without_gaze=options.gaze == "none",
-        profile_files=options.profile_files,
-        wait_s=options.wait_s,
+        stream=station.stream if cursor is None else cursor.source_id,
+        without_gaze=station.gaze == "none",
+        profile_files=station.profile_files,
+        wait_s=station.wait_s,
     )
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
-    driver = None if options.driver is None else DriverClient(*options.driver)
+    driver = None if station.driver is None else DriverClient(*station.driver)
     controller = SessionController(
         session, model, recorder=recorder, driver=driver, screenshots=options.screenshots
     )
     journals = ViewerJournals(options.out, on_error=controller.fail_later)
+    gaze: LiveGaze | None = None
     try:
         recorder.start(say)
         session.complete_display(recorder.display_of_streams())
+        if options.validates:
+            gaze = LiveGaze(
+                live_source(options.out, wait_s=station.wait_s),
+                session.info.display,
+                own_profiles=session_profiles(options.out),
+            )
+            gaze.start()
     except BaseException:
         with contextlib.suppress(GazeToolError):  # the first error is the one to tell
             recorder.stop()
         journals.close()
         raise
     window = ReadingWindow(model, screen, on_presented=controller.presented)
-    controller.attach(window, journals)
+    checks = (
+        None
+        if gaze is None
+        else checks_of(
+            window, screen, session.info, options.out, station=station, gaze=gaze, journals=journals
+        )
+    )
+    controller.attach(window, journals, checks)
     # Not `quit`: Qt asks every window before it quits, and this one never closes by itself.
     controller.finished.connect(lambda: application.exit(0))
-    _show(window, screen, options.size_px)
+    show_on(window, screen, station.size_px)
     QTimer.singleShot(0, controller.start)
     watch = None if cursor is None else CursorWatch(screen, cursor)
-    with _ending_on_signals(controller):
+    with ending_on_signals(controller.end):
         application.exec()
     if watch is not None:
         watch.stop()
@@ -150,6 +143,8 @@ def read_worklist(
         cursor.close()
     if driver is not None:
         driver.close()
+    if gaze is not None:
+        gaze.close()
     window.hide()
     interrupted = isinstance(controller.error, KeyboardInterrupt)
     if controller.error is not None and not interrupted:
@@ -165,52 +160,3 @@ def read_worklist(
         driver=controller.driver_counts,
         screenshots=tuple(controller.screenshot_files),
     )
-
-
-def _screen(application: QApplication, index: int) -> QScreen:
-    screens = application.screens()
-    if not 0 <= index < len(screens):
-        raise UsageError(
-            f"there is no screen {index}; this machine has {len(screens)}, counted from 0",
-            hint="`gazecapture doctor` lists them.",
-        )
-    # Number 0 is the primary one, whatever order the system lists them in.
-    primary = application.primaryScreen()
-    ordered = sorted(screens, key=lambda s: s is not primary)
-    return ordered[index]
-
-
-def _show(window: ReadingWindow, screen: QScreen, size_px: tuple[int, int] | None) -> None:
-    geometry = screen.geometry()
-    if size_px is None:
-        window.setGeometry(geometry)
-        window.showFullScreen()
-    else:
-        ratio = screen.devicePixelRatio()
-        window.setGeometry(geometry.x(), geometry.y(), round(size_px[0] / ratio), round(size_px[1] / ratio))
-        window.show()
-    window.activateWindow()
-    window.setFocus()
-
-
-@contextlib.contextmanager
-def _ending_on_signals(controller: SessionController) -> Iterator[None]:
-    """Close the session properly on Ctrl-C or a request to end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        controller.end(KeyboardInterrupt())
-
-    ticking = QTimer()
-    ticking.timeout.connect(lambda: None)
-    ticking.start(SIGNAL_POLL_MS)
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield
-    finally:
-        ticking.stop()
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -19,7 +19,8 @@ from gazecapture.viewer.findings import Finding, FindingsOfReading
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.loader import StudyLoader
 from gazecapture.viewer.model import Action, ViewerModel
-from gazecapture.viewer.qt.driver import DriverClient
+from gazecapture.viewer.qt.checks import GazeChecks
+from gazecapture.viewer.qt.driver import DriverClient, hello_message
 from gazecapture.viewer.qt.header import ImageLabel
 from gazecapture.viewer.qt.viewport import DrawnBox
 from gazecapture.viewer.qt.window import ReadingWindow
@@ -41,6 +42,7 @@ DRIVEN_CARD_MS = 400
 
 class _State(enum.Enum):
     WAITING = "between studies"
+    CHECKING = "the tracker is being measured"
     READING = "a study is on screen, or is about to be"
     CLOSING = "the study is being taken off the screen"
     CARD = "a message is shown in place of a study"
@@ -64,6 +66,7 @@ class SessionController(QObject):
     """Everything is closed; `error` says whether it ended as it should."""
     _loaded = pyqtSignal(object)
     _failed = pyqtSignal(object)
+    _read_ahead = pyqtSignal(object)
     _closed = pyqtSignal()
 
     def __init__(
@@ -82,8 +85,11 @@ class SessionController(QObject):
         self._driver = driver
         self._screenshots = screenshots
         self._window: ReadingWindow | None = None
-        self._loader = StudyLoader(session, on_ready=self._loaded.emit)
+        self._loader = StudyLoader(session, on_ready=self._loaded.emit, on_ahead=self._read_ahead.emit)
         self._journals: ViewerJournals | None = None
+        self._checks: GazeChecks | None = None
+        self._background = 0.0
+        """Mean grey of the newest study that was prepared, 0 to 1."""
         self._state = _State.WAITING
         self._number = 0
         self._is_presented = False
@@ -97,6 +103,7 @@ class SessionController(QObject):
         self.driver_counts: dict[str, Any] = {}
         self._loaded.connect(self._study_ready)
         self._failed.connect(self.end)
+        self._read_ahead.connect(self._take_background)
         # By way of a method of this object, so that `finished` comes in the GUI thread.
         self._closed.connect(self._everything_closed)
         if driver is not None:
@@ -108,9 +115,13 @@ class SessionController(QObject):
             driver.done.connect(self._driver_done)
             driver.lost.connect(self._driver_lost)
 
-    def attach(self, window: ReadingWindow, journals: ViewerJournals) -> None:
-        """Take the window whose paints are journaled, and the journals."""
-        self._window, self._journals = window, journals
+    def attach(
+        self, window: ReadingWindow, journals: ViewerJournals, checks: GazeChecks | None = None
+    ) -> None:
+        """Take the window whose paints are journaled, the journals, and what measures the tracker, if anything does."""
+        self._window, self._journals, self._checks = window, journals, checks
+        if checks is not None:
+            checks.target_shown.connect(self._target_shown)
         window.next_asked.connect(self.next_study)
         window.quit_asked.connect(self.end)
         window.finding_made.connect(self._finding_drawn)
@@ -157,11 +168,42 @@ class SessionController(QObject):
         left = self._session.unread(after=self._number)
         self._state = _State.WAITING
         if not left:
-            self.end()
-            return
-        self._number = left[0]
+            self._check_and_end()
+        elif self._checks is not None and self._checks.due_before_reading() != "none":
+            self._state = _State.CHECKING
+            # The points are shown on the grey of the film that follows, which has to be read for that.
+            self._loader.read_ahead(left[0])
+        else:
+            self._open_study(left[0])
+
+    def _open_study(self, number: int) -> None:
+        self._state, self._number = _State.WAITING, number
         self._the_window.header.show_progress(self._number, self._session.n_studies)
         self._loader.open(self._number)
+
+    # Checks of the tracker
+
+    def _take_background(self, grey: float | None) -> None:
+        self._background = self._background if grey is None else grey
+        if (
+            self._state is _State.CHECKING
+            and self._checks is not None
+            and not self._checks.screen.isVisible()
+        ):
+            self._checks.run(
+                self._checks.due_before_reading(), background=self._background, then=self._open_next
+            )
+
+    def _check_and_end(self) -> None:
+        if self._checks is None or self._checks.sitting.after_last_reading() == "none":
+            self.end()
+            return
+        self._state = _State.CHECKING
+        self._checks.run("validate", background=self._background, then=self.end, trigger="end")
+
+    def _target_shown(self, x_screen_px: float, y_screen_px: float) -> None:
+        if self._driver is not None:
+            self._driver.send({"type": "look", "x_screen_px": x_screen_px, "y_screen_px": y_screen_px})
 
     def _study_ready(self, outcome: PreparedStudy | Exception) -> None:
         if self._state is not _State.WAITING:
@@ -220,6 +262,8 @@ class SessionController(QObject):
         number = self._model.reading_number
         self._the_journals.write("display", self._model.close_study(t_ns))
         self._session.mark_read(number)
+        if self._checks is not None:
+            self._checks.sitting.reading_closed()
         self._state = _State.WAITING
         if self._driver is not None:
             self._driver.send({"type": "image_off", "reading_number": number, "t_ns": t_ns})
@@ -264,17 +308,8 @@ class SessionController(QObject):
     # The driver
 
     def _driver_connected(self) -> None:
-        info = self._session.info
-        if self._driver is None:
-            return
-        self._driver.send(
-            {
-                "type": "hello",
-                "display": None if info.display is None else dataclasses.asdict(info.display),
-                "refresh_hz": info.refresh_hz,
-                "n_studies": len(self._session.unread()),
-            }
-        )
+        if self._driver is not None:
+            self._driver.send(hello_message(self._session))
         self._open_next()
 
     def _driver_action(self, action: Action) -> None:
@@ -322,6 +357,8 @@ class SessionController(QObject):
             return
         self._state = _State.ENDING
         self.error = error if isinstance(error, BaseException) else None
+        if self._checks is not None:
+            self._checks.stop()
         self._the_window.show_nothing()
         if self.error is None and not self._session.unread(after=0):
             self._the_window.say("All studies are read", "The recording is being closed.", "Thank you.")

@@ -5,6 +5,7 @@ What the other end asks for goes through the same calls as keys and mouse. Messa
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Mapping
@@ -15,9 +16,10 @@ from PyQt6.QtNetwork import QAbstractSocket, QTcpSocket
 
 from gazecapture.viewer.findings import Finding
 from gazecapture.viewer.model import Action
+from gazecapture.viewer.session import ReadingSession
 from keyframes.errors import DataError, StreamLostError
 
-__all__ = ["DriverClient", "parse_action"]
+__all__ = ["DriverClient", "hello_message", "parse_action"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -149,6 +151,17 @@ class DriverClient(QObject):
                 code="GT-DRIVER",
             )
         )
+
+
+def hello_message(session: ReadingSession) -> dict[str, Any]:
+    """Return the first message of the viewer: its screen, and how much there is to read."""
+    info = session.info
+    return {
+        "type": "hello",
+        "display": None if info.display is None else dataclasses.asdict(info.display),
+        "refresh_hz": info.refresh_hz,
+        "n_studies": len(session.unread()),
+    }
 
 
 def parse_action(message: Mapping[str, Any]) -> Action:

@@ -19,6 +19,7 @@ from keyframes.errors import GeometryError
 from keyframes.geometry import Display
 
 DISPLAY = Display(width_px=1920, height_px=1080, width_mm=531.0, height_mm=299.0, distance_mm=650.0)
+AREA = (0.0, 0.0, 1920.0, 1080.0)
 PX_PER_DEG = DISPLAY.px_per_deg()[0]
 RATE_HZ = 250.0
 STEP_NS = round(1e9 / RATE_HZ)
@@ -90,7 +91,7 @@ def test_an_offset_is_found_to_a_hundredth_of_a_degree_per_eye() -> None:
 
 
 def test_what_never_came_counts_as_lost() -> None:
-    target = centre_target(DISPLAY)
+    target = centre_target(AREA)
     x = np.full(100, target.x_screen_px)
     x[:20] = np.nan
     (point,) = measure_point(target, samples(STEP_NS * np.arange(100), x, 540.0), DISPLAY, n_expected=160)
@@ -102,7 +103,7 @@ def test_what_never_came_counts_as_lost() -> None:
 
 
 def test_precision_is_that_of_the_noise() -> None:
-    target, random = centre_target(DISPLAY), np.random.default_rng(0)
+    target, random = centre_target(AREA), np.random.default_rng(0)
     noise = random.normal(0, 0.1 * PX_PER_DEG, (2, 20_000))
     gaze = samples(STEP_NS * np.arange(20_000), target.x_screen_px + noise[0], target.y_screen_px + noise[1])
     (point,) = measure_point(target, gaze, DISPLAY, n_expected=20_000)
@@ -116,7 +117,7 @@ def test_without_screen_size_there_are_px_and_no_degrees_and_no_light() -> None:
     with pytest.raises(GeometryError, match="no degrees"):
         screen_angles_deg(unmeasured, 0.0, 0.0)
     result, _ = Reader(offset_px=(12.0, -5.0)).watch(
-        ValidationRun(validation_targets(unmeasured, seed=1), unmeasured)
+        ValidationRun(validation_targets(AREA, seed=1), unmeasured)
     )
     (both,) = result.eyes
     assert np.isnan([both.accuracy_deg, both.sd_deg, both.offset_x_deg]).all()
@@ -128,7 +129,7 @@ def test_without_screen_size_there_are_px_and_no_degrees_and_no_light() -> None:
     ("offset_deg", "light"), [(0.3, Light.GREEN), (0.8, Light.AMBER), (1.2, Light.RED), (3.0, Light.RED)]
 )
 def test_the_light_follows_the_offset(offset_deg: float, light: Light) -> None:
-    run = ValidationRun(validation_targets(DISPLAY, seed=2), DISPLAY)
+    run = ValidationRun(validation_targets(AREA, seed=2), DISPLAY)
     result, took_ns = Reader(offset_px=(offset_deg * PX_PER_DEG, 0.0)).watch(run)
     assert result.light is light
     assert result.eyes[0].n_points == 9
@@ -138,7 +139,7 @@ def test_the_light_follows_the_offset(offset_deg: float, light: Light) -> None:
 
 
 def test_one_bad_point_makes_a_good_mean_red_and_can_be_repeated() -> None:
-    run = ValidationRun(validation_targets(DISPLAY, seed=4), DISPLAY)
+    run = ValidationRun(validation_targets(AREA, seed=4), DISPLAY)
     reader = Reader()
     reader.blind_at = {5}
     result, _ = reader.watch(run)
@@ -160,7 +161,7 @@ def test_one_bad_point_makes_a_good_mean_red_and_can_be_repeated() -> None:
 def test_a_reader_who_never_looks_ends_red_within_a_minute() -> None:
     reader = Reader()
     reader.looks = False
-    result, took_ns = reader.watch(ValidationRun(validation_targets(DISPLAY, seed=5), DISPLAY))
+    result, took_ns = reader.watch(ValidationRun(validation_targets(AREA, seed=5), DISPLAY))
     assert result.light is Light.RED
     assert took_ns < 60e9
 
@@ -168,7 +169,7 @@ def test_a_reader_who_never_looks_ends_red_within_a_minute() -> None:
 def test_a_tracker_that_gives_nothing_ends_red_within_a_minute() -> None:
     reader = Reader()
     reader.gives_samples = False
-    result, took_ns = reader.watch(ValidationRun(validation_targets(DISPLAY, seed=5), DISPLAY))
+    result, took_ns = reader.watch(ValidationRun(validation_targets(AREA, seed=5), DISPLAY))
     assert result.light is Light.RED
     assert result.timed_out == set(range(9))
     assert took_ns == pytest.approx(9 * Timing().timeout_s * 1e9, rel=0.05)
@@ -176,7 +177,7 @@ def test_a_tracker_that_gives_nothing_ends_red_within_a_minute() -> None:
 
 def test_gaze_on_its_way_does_not_count_yet() -> None:
     """A reader who arrives late is waited for, and what was seen on the way is left out."""
-    run = ValidationRun(validation_targets(DISPLAY, seed=6), DISPLAY)
+    run = ValidationRun(validation_targets(AREA, seed=6), DISPLAY)
     result, _ = Reader(delay_s=1.3).watch(run)
     assert result.light is Light.GREEN
     assert not result.timed_out
@@ -184,7 +185,7 @@ def test_gaze_on_its_way_does_not_count_yet() -> None:
 
 @given(st.integers(0, 2**32 - 1))
 def test_targets_are_nine_fresh_points_on_the_screen(seed: int) -> None:
-    targets = validation_targets(DISPLAY, seed=seed)
+    targets = validation_targets(AREA, seed=seed)
     assert sorted(t.index for t in targets) == list(range(9))
     assert all(0 < t.x_screen_px < 1920 and 0 < t.y_screen_px < 1080 for t in targets)
     places = [(t.x_screen_px, t.y_screen_px) for t in targets]
@@ -192,14 +193,14 @@ def test_targets_are_nine_fresh_points_on_the_screen(seed: int) -> None:
 
 
 def test_the_order_and_the_points_change_with_the_seed() -> None:
-    assert validation_targets(DISPLAY, seed=1) == validation_targets(DISPLAY, seed=1)
-    orders = {tuple(t.index for t in validation_targets(DISPLAY, seed=seed)) for seed in range(20)}
+    assert validation_targets(AREA, seed=1) == validation_targets(AREA, seed=1)
+    orders = {tuple(t.index for t in validation_targets(AREA, seed=seed)) for seed in range(20)}
     assert len(orders) > 15
 
 
 def test_both_eyes_together_decide_and_the_better_eye_where_they_are_not_given() -> None:
     t_ns = STEP_NS * np.arange(100)
-    target = centre_target(DISPLAY)
+    target = centre_target(AREA)
     near, far = np.full(100, 960.0), np.full(100, 960.0 + 3 * PX_PER_DEG)
     y = dict.fromkeys(("left", "right"), np.full(100, 540.0))
     gaze = EyeSamples(t_ns=t_ns, x_screen_px={"left": far, "right": near}, y_screen_px=y)

@@ -319,7 +319,8 @@ def test_what_is_no_session(tmp_path: Path) -> None:
 
 def measured(t_ns: int, offset_px: tuple[float, float], *, is_drift_check: bool = False) -> ValidationResult:
     """A validation that ends at ``t_ns``, of an eye that is off by ``offset_px``."""
-    targets = (centre_target(SCREEN),) if is_drift_check else validation_targets(SCREEN, seed=1)
+    area = (0.0, 0.0, 1000.0, 500.0)
+    targets = (centre_target(area),) if is_drift_check else validation_targets(area, seed=1)
     run = ValidationRun(targets, SCREEN, timing=Timing(settle_s=0.0, window_s=0.001))
     while (target := run.target) is not None:
         now_ns = t_ns - (len(targets) - 1 - run.n_done) * 10_000_000
