@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,20 @@ def _cut(
         "truth": _truth(study),
         "validations": _table("validations", validations.of_reading(span.on_ns, span.off_ns)),
     }
-    return Reading.build(_meta(info, study, span, spans, part, KeyedHash(key)), tables)
+    meta = _meta(info, study, span, spans, part, KeyedHash(key))
+    baseline = _pupil_baseline(gaze, validations.baseline_ns(span.on_ns))
+    return Reading.build(replace(meta, provenance={**meta.provenance, **baseline}), tables)
+
+
+def _pupil_baseline(gaze: GazeStream, between_ns: tuple[int, int] | None) -> dict[str, str]:
+    """Return the median pupil while the fixation cross was shown, with its unit, as provenance."""
+    if between_ns is None:
+        return {}
+    shown = gaze.between(*between_ns).gaze
+    seen = shown["pupil"][np.isfinite(shown["pupil"])]
+    if not seen.size:
+        return {}
+    return {"pupil_baseline": f"{np.median(seen):.4g}", "pupil_baseline_unit": str(shown["pupil_unit"][0])}
 
 
 def _meta(

@@ -16,10 +16,12 @@ from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import VALIDATION_JOURNAL
 from keyframes.reading import VALIDATIONS
 
-__all__ = ["SittingValidations", "Trigger", "note_row", "result_rows"]
+__all__ = ["BASELINE_DETAIL", "SittingValidations", "Trigger", "note_row", "result_rows"]
 
 Trigger = Literal["start", "interval", "red", "drift", "end", "asked"]
 Row = Mapping[str, Any]
+BASELINE_DETAIL = "t_start_ns="
+"""Before the time at which a pupil baseline began, in its row's detail."""
 
 _POINT_FIELDS = [field.name for field in VALIDATIONS.field("points").type.value_type]
 
@@ -96,6 +98,11 @@ class SittingValidations:
         if row is None or not np.isfinite([row["offset_x_screen_px"], row["offset_y_screen_px"]]).all():
             return 0.0, 0.0
         return row["offset_x_screen_px"], row["offset_y_screen_px"]
+
+    def baseline_ns(self, on_ns: int) -> tuple[int, int] | None:
+        """Return start and end of the last pupil baseline before ``on_ns``; None where there was none."""
+        found = [row for row in self.rows if row["event"] == "baseline" and row["t_ns"] <= on_ns]
+        return (int(found[-1]["detail"].removeprefix(BASELINE_DETAIL)), found[-1]["t_ns"]) if found else None
 
     def _drift_in_force(self, on_ns: int) -> list[Row]:
         """Return the newest drift check before ``on_ns``, unless a validation or calibration came after it.

@@ -13,7 +13,7 @@ from gazecapture.screen.measures import EyeSamples, Light
 from gazecapture.screen.policy import SittingQuality, Step
 from gazecapture.screen.targets import Rect, Target, centre_target, validation_targets
 from gazecapture.screen.validation import Timing, ValidationResult, ValidationRun
-from gazecapture.session.validations import Row, Trigger, note_row, result_rows
+from gazecapture.session.validations import BASELINE_DETAIL, Row, Trigger, note_row, result_rows
 from keyframes.geometry import Display
 
 __all__ = ["GazeCheck", "Key", "Page"]
@@ -172,7 +172,7 @@ class GazeCheck:
                 self._measured(now_ns)
             return True
         if self.page is Page.BASELINE and page_s >= BASELINE_S:
-            detail = f"t_start_ns={self._since_ns}"
+            detail = f"{BASELINE_DETAIL}{self._since_ns}"
             self._write(
                 [
                     note_row(

@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import QApplication
 from gazecapture.viewer.qt.app import ReadOptions, read_worklist
 from gazecapture.viewer.qt.platform import make_application
 from gazecapture.viewer.qt.window import ReadingWindow
+from gazecapture.viewer.station import Station
 from gazecapture.worklist import load_worklist
 
 SIZE_PX = (800, 600)
@@ -50,10 +51,13 @@ def main() -> None:
     options = ReadOptions(
         out=Path(session),
         reader_code="R1",
-        size_px=SIZE_PX,
-        gaze=cast("Literal['stream', 'mouse', 'none']", gaze),
-        display_mm=(400.0, 300.0),
-        distance_mm=600.0,
+        station=Station(
+            size_px=SIZE_PX,
+            gaze=cast("Literal['stream', 'mouse', 'none']", gaze),
+            display_mm=(400.0, 300.0),
+            distance_mm=600.0,
+        ),
+        validates=False,
     )
     summary = read_worklist(load_worklist(Path(worklist)), options, lambda line: None)
     hand.timer.stop()

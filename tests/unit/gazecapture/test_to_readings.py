@@ -31,7 +31,7 @@ from gazecapture.session.schema import (
     write_stream_info,
 )
 from gazecapture.session.to_readings import SessionReading, to_readings
-from gazecapture.session.validations import note_row, result_rows
+from gazecapture.session.validations import SittingValidations, note_row, result_rows
 from keyframes.errors import SchemaError
 from keyframes.geometry import Display
 from keyframes.reading import Reading, Tracker
@@ -403,3 +403,13 @@ def test_the_offset_of_a_drift_check_is_taken_off_image_px_and_the_raw_px_stay(t
     assert {r["eye"]: r["offset_x_screen_px"] for r in drift} == pytest.approx(
         {"left": 5.0, "right": 7.0, "both": 6.0}
     )
+
+
+def test_a_pupil_baseline_is_the_median_while_the_cross_was_shown(tmp_path: Path) -> None:
+    session = make_session(tmp_path / "s")
+    note = note_row("baseline", t_ns=9 * S, validation_id="a", trigger="start", detail=f"t_start_ns={8 * S}")
+    write_rows(session / "validation", VALIDATION_JOURNAL, [dict(note)])
+    for reading in good(cut(session)):
+        assert "pupil_baseline" not in reading.meta.provenance, "this tracker gives no pupil"
+    assert SittingValidations.load(session).baseline_ns(10 * S) == (8 * S, 9 * S)
+    assert SittingValidations.load(session).baseline_ns(8 * S) is None
