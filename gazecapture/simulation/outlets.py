@@ -8,6 +8,7 @@ from typing import Any
 from gazecapture.clock import import_pylsl
 from gazecapture.session.schema import StreamChannel, StreamInfo
 from gazecapture.simulation.feed import CHANNELS, DueSamples
+from gazecapture.sources.lsl_header import make_header
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
 
@@ -58,14 +59,8 @@ class Outlets:
     def __init__(self, *, rate_hz: float, display: Display) -> None:
         self._pylsl = import_pylsl()
         self.gaze_source_id = f"simulated-reader-{uuid.uuid4().hex}"
-        gaze = self._info(gaze_stream_info(rate_hz), self.gaze_source_id)
-        setup = gaze.desc().append_child("setup").append_child("display")
-        for name in ("width_px", "height_px", "width_mm", "height_mm", "distance_mm"):
-            value = getattr(display, name)
-            if value is not None:
-                setup.append_child_value(name, f"{value:g}")
-        setup.append_child_value("origin", "top-left")
-        words = self._info(words_stream_info(), f"{self.gaze_source_id}-words")
+        gaze = make_header(gaze_stream_info(rate_hz), source_id=self.gaze_source_id, display=display)
+        words = make_header(words_stream_info(), source_id=f"{self.gaze_source_id}-words")
         self._gaze: Any = self._pylsl.StreamOutlet(gaze, max_buffered=BUFFER_S)
         self._words: Any = self._pylsl.StreamOutlet(words, max_buffered=BUFFER_S)
 
@@ -88,27 +83,3 @@ class Outlets:
     def push_word(self, message: str, t_s: float) -> None:
         """Send one word."""
         self._words.push_sample([message], t_s)
-
-    def _info(self, stream: StreamInfo, source_id: str) -> Any:
-        pylsl = self._pylsl
-        info = pylsl.StreamInfo(
-            stream.name,
-            stream.kind,
-            len(stream.channels),
-            stream.nominal_rate_hz or pylsl.IRREGULAR_RATE,
-            stream.channel_format,
-            source_id,
-        )
-        channels = info.desc().append_child("channels")
-        for channel in stream.channels:
-            node = channels.append_child("channel")
-            described = {
-                "label": channel.label, "eye": channel.eye, "type": channel.kind, "unit": channel.unit,
-            }  # fmt: skip
-            for tag, value in described.items():
-                if value:
-                    node.append_child_value(tag, value)
-        acquisition = info.desc().append_child("acquisition")
-        acquisition.append_child_value("manufacturer", stream.tracker.manufacturer)
-        acquisition.append_child_value("model", stream.tracker.model)
-        return info
