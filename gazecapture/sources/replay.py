@@ -1,25 +1,25 @@
-"""Recorded gaze, played again: as an LSL outlet for other programs, or as a source for the recorder.
+"""Recorded streams, played again: as LSL outlets for other programs, or as a source for the recorder.
 
-What is sent has its own time spacing, moved to now; the schedule is absolute, so that it does not drift.
+What is sent has its own time spacing, moved to now; the schedule is absolute, so that it does not drift. Where they
+come from: `gazecapture.sources.recordings`.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from gazecapture.clock import import_pylsl, session_now_ns
-from gazecapture.session.journal import read_journal
-from gazecapture.session.schema import StreamChannel, StreamInfo, read_stream_info
-from gazecapture.sources.lsl_xml import display_from_xml
+from gazecapture.session.schema import StreamChannel, StreamInfo
+from gazecapture.sources.lsl_header import make_header
 from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
 from keyframes.errors import (
     DataError,
@@ -31,26 +31,33 @@ from keyframes.errors import (
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
 
-__all__ = ["Recording", "ReplayOutlet", "ReplaySource", "load_recording"]
+__all__ = ["REPLAY_NAME", "Recording", "ReplayOutlet", "ReplaySource", "play_together"]
 
 PUSH_INTERVAL_S = 0.003
 """s between two looks at what is due: a chunk of 3 samples at 1000 Hz."""
 LEAD_S = 0.1
 """s from the start to the first sample, so that none is late from the beginning."""
+PREPARE_S = 1e-6
+"""s that one sample takes at most to be made ready, text included: a session of an hour at 1000 Hz waits 4 s."""
 LINGER_S = 2.0
 """s that an outlet stays after its last sample: what a receiver has not fetched by then is lost."""
+BUFFER_S = 360
+"""s of samples, or hundreds of them in a stream without a rate, that an outlet keeps for a slow receiver."""
 REPLAY_NAME = "Replayed gaze"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """n samples of one numeric stream."""
+    """n samples of one stream."""
 
     info: StreamInfo
     t_s: NDArray[np.float64]
     """(n,) s, any origin, in order."""
-    columns: Mapping[str, NDArray[np.float64]]
-    """One (n,) array per channel of ``info``."""
+    columns: Mapping[str, NDArray[Any]]
+    """One (n,) array per channel of ``info``: float64, or objects in a stream of text."""
+    words: pa.Table | None = None
+    """Of a stream of words: `keyframes.reading.WORDS`-like rows, n of them, ``t_start_s`` and ``t_end_s`` in the time
+    of ``t_s``; ``columns`` are empty then."""
     display: Display | None = None
 
     @classmethod
@@ -87,7 +94,7 @@ class Recording:
             channels=(
                 StreamChannel(column="x", label="x", kind="ScreenX", eye="both", unit="pixels"),
                 StreamChannel(column="y", label="y", kind="ScreenY", eye="both", unit="pixels"),
-                _FRAME_NUMBER,
+                FRAME_NUMBER,
                 StreamChannel(
                     column="device_time", label="device_time", kind="Time", eye="both", unit="seconds"
                 ),
@@ -95,49 +102,56 @@ class Recording:
             tracker=replace(tracker, name=name),
         )
         columns = {"x": x, "y": y, "frame_number": np.arange(t.size, dtype=np.float64), "device_time": t}
-        return cls(info=info, t_s=_ordered(t), columns=columns, display=display)
+        return cls(info=info, t_s=in_order(t), columns=columns, display=display)
 
-    def faster(self, speed: float) -> Self:
-        """Return the recording with its time divided by ``speed``. Raises UsageError where that is not above 0."""
+    def faster(self, speed: float, *, origin_s: float | None = None) -> Self:
+        """Return the recording with its time since ``origin_s`` (its own start where None) divided by ``speed``.
+
+        Raises UsageError where that is not above 0.
+        """
         if not speed > 0:
             raise UsageError(f"speed must be above 0, found {speed:g}")
-        rate_hz = self.info.nominal_rate_hz * speed
+        if not self.t_s.size:
+            return self
+        origin = float(self.t_s[0]) if origin_s is None else origin_s
+        words = self.words
+        if words is not None:
+            for name in ("t_start_s", "t_end_s"):
+                sooner = origin + (words.column(name).to_numpy() - origin) / speed
+                words = words.set_column(words.schema.get_field_index(name), name, pa.array(sooner))
         return replace(
             self,
-            info=replace(self.info, nominal_rate_hz=rate_hz),
-            t_s=self.t_s[0] + (self.t_s - self.t_s[0]) / speed if self.t_s.size else self.t_s,
+            info=replace(self.info, nominal_rate_hz=self.info.nominal_rate_hz * speed),
+            t_s=origin + (self.t_s - origin) / speed,
+            words=words,
         )
 
     def renamed(self, name: str) -> Self:
         """Return the recording under another stream name."""
         return replace(self, info=replace(self.info, name=name))
 
-    def values(self) -> NDArray[np.float64]:
-        """Return (n, channels), a copy."""
-        return np.column_stack([self.columns[channel.column] for channel in self.info.channels])
+    def messages(self, shift_s: float) -> NDArray[np.float64] | list[list[str]]:
+        """Return what an outlet sends: (n, channels) numbers, or n lists of texts.
+
+        shift_s : added to the times inside the words.
+        """
+        if self.words is not None:
+            return [[_said(row, shift_s)] for row in self.words.to_pylist()]
+        columns = [self.columns[channel.column] for channel in self.info.channels]
+        if self.info.channel_format == "string":
+            return [[str(value) for value in row] for row in zip(*columns, strict=True)]
+        return np.column_stack(columns)
 
 
-_FRAME_NUMBER = StreamChannel(
+def _said(row: Mapping[str, Any], shift_s: float) -> str:
+    """Return one word as senders of words send it."""
+    said = {"word": row["word"], "t_start_s": row["t_start_s"] + shift_s, "t_end_s": row["t_end_s"] + shift_s}
+    return json.dumps(said if row["confidence"] is None else {**said, "confidence": row["confidence"]})
+
+
+FRAME_NUMBER = StreamChannel(
     column="frame_number", label="frame_number", kind="FrameNumber", eye="both", unit="count"
 )
-
-
-def load_recording(folder: Path) -> Recording:
-    """Load the gaze of a session's folder, or of one Reading's folder in a store.
-
-    Of a session with several gaze streams the one with most samples is taken, with its own channels. Raises
-    UsageError where the folder is neither, DataError where it has no gaze.
-    """
-    if (folder / "gaze.parquet").is_file():
-        return _load_reading(folder)
-    if (folder / "streams").is_dir():
-        return _load_session(folder)
-    raise UsageError(
-        f"{folder} is neither a session nor a reading",
-        hint="Give a session's folder, or STORE/READING_ID.",
-        path=folder,
-        code="GT-NOT-A-RECORDING",
-    )
 
 
 class ReplayOutlet:
@@ -147,34 +161,17 @@ class ReplayOutlet:
     """
 
     def __init__(self, recording: Recording, *, source_id: str = "") -> None:
-        pylsl = import_pylsl()
-        self._pylsl = pylsl
-        self._recording = recording
+        self._pylsl = import_pylsl()
+        self.recording = recording
         info = recording.info
-        header = pylsl.StreamInfo(
-            info.name,
-            info.kind,
-            len(info.channels),
-            info.nominal_rate_hz or pylsl.IRREGULAR_RATE,
-            "double64",
-            source_id or f"replay-{info.stream_id}",
+        header = make_header(
+            info,
+            source_id=source_id or f"replay-{info.stream_id}",
+            channel_format="string" if info.channel_format == "string" else "double64",
+            display=recording.display,
         )
-        channels = header.desc().append_child("channels")
-        for channel in info.channels:
-            node = channels.append_child("channel")
-            for tag, text in (("label", channel.label), ("type", channel.kind), ("eye", channel.eye)):
-                node.append_child_value(tag, text)
-            node.append_child_value("unit", channel.unit)
-        acquisition = header.desc().append_child("acquisition")
-        acquisition.append_child_value("manufacturer", info.tracker.manufacturer)
-        acquisition.append_child_value("model", info.tracker.model)
-        if recording.display is not None:
-            setup = header.desc().append_child("setup").append_child("display")
-            for field in ("width_px", "height_px", "width_mm", "height_mm", "distance_mm"):
-                value = getattr(recording.display, field)
-                if value is not None:
-                    setup.append_child_value(field, f"{value:g}")
-        self._outlet = pylsl.StreamOutlet(header, max_buffered=360)
+        buffer = BUFFER_S if info.nominal_rate_hz else max(BUFFER_S, -(-recording.t_s.size // 100))
+        self._outlet = self._pylsl.StreamOutlet(header, max_buffered=buffer)
 
     def wait_for_consumer(self, timeout_s: float) -> bool:
         """Wait until somebody listens; say whether somebody does."""
@@ -197,20 +194,43 @@ class ReplayOutlet:
         """
         if wait_for_consumer_s > 0:
             self.wait_for_consumer(wait_for_consumer_s)
-        stop = stop or threading.Event()
-        values, t_s = self._recording.values(), self._recording.t_s
-        if not t_s.size:
-            return 0
-        stamps = t_s - t_s[0] + self._pylsl.local_clock() + LEAD_S
-        sent = 0
-        while sent < stamps.size and not stop.is_set():
-            due = int(np.searchsorted(stamps, self._pylsl.local_clock(), side="right"))
-            if due > sent:
-                self._outlet.push_chunk(values[sent:due], stamps[sent:due].tolist())
-                sent = due
-            stop.wait(PUSH_INTERVAL_S)
-        stop.wait(linger_s)
-        return sent
+        return play_together([self], linger_s=linger_s, stop=stop)
+
+    def push(self, messages: Any, stamps: list[float]) -> None:
+        """Send samples with their time stamps."""
+        self._outlet.push_chunk(messages, stamps)
+
+
+def play_together(
+    outlets: Sequence[ReplayOutlet], *, linger_s: float = LINGER_S, stop: threading.Event | None = None
+) -> int:
+    """Send the recordings of several outlets in their common time; return how many samples were sent.
+
+    linger_s, stop : as in `ReplayOutlet.run`.
+    """
+    stop = stop or threading.Event()
+    local_clock = import_pylsl().local_clock
+    filled = [outlet for outlet in outlets if outlet.recording.t_s.size]
+    if not filled:
+        return 0
+    origin_s = min(float(outlet.recording.t_s[0]) for outlet in filled)
+    n_all = sum(outlet.recording.t_s.size for outlet in filled)
+    shift_s = local_clock() + LEAD_S + n_all * PREPARE_S - origin_s
+    prepared = [(o, o.recording.t_s + shift_s, o.recording.messages(shift_s)) for o in filled]
+    sent = [0] * len(prepared)
+    while any(n < stamps.size for n, (_, stamps, _) in zip(sent, prepared, strict=True)):
+        if stop.is_set():
+            break
+        now_s = local_clock()
+        for place, (outlet, stamps, messages) in enumerate(prepared):
+            due = int(np.searchsorted(stamps, now_s, side="right"))
+            if due > sent[place]:
+                part = slice(sent[place], due)
+                outlet.push(messages[part], stamps[part].tolist())
+                sent[place] = due
+        stop.wait(PUSH_INTERVAL_S)
+    stop.wait(linger_s)
+    return sum(sent)
 
 
 class ReplaySource:
@@ -277,78 +297,7 @@ class ReplaySource:
         self._closed.set()
 
 
-def _load_session(session: Path) -> Recording:
-    found = []
-    for described in sorted((session / "streams").glob("*/stream.json")):
-        info = read_stream_info(described.parent)
-        if info.role == "gaze":
-            found.append((read_journal(described.parent).table, info))
-    if not found or not max(table.num_rows for table, _ in found):
-        raise DataError("the session holds no gaze", path=session)
-    table, info = max(found, key=lambda pair: pair[0].num_rows)
-    t_s = table.column("t_remote_s").to_numpy()
-    order = np.argsort(t_s, kind="stable")
-    columns = {
-        channel.column: np.asarray(table.column(channel.column).to_numpy(), np.float64)[order]
-        for channel in info.channels
-    }
-    info = replace(info, channel_format="double64")
-    return _counted(Recording(info=info, t_s=t_s[order], columns=columns, display=display_from_xml(info.xml)))
-
-
-def _load_reading(folder: Path) -> Recording:
-    """Read a Reading's gaze: both eyes, pupils and the combined point, as it stands in the table."""
-    table = pq.read_table(folder / "gaze.parquet")
-    if not table.num_rows:
-        raise DataError("the reading holds no gaze", path=folder)
-    unit = str(table.column("pupil_unit")[0])
-    rows = []
-    for eye, prefix in (("both", ""), ("left", "left_"), ("right", "right_")):
-        rows += [
-            (f"{prefix}x_screen_px", "ScreenX", eye, "pixels"),
-            (f"{prefix}y_screen_px", "ScreenY", eye, "pixels"),
-            (f"{prefix}pupil", "Diameter", eye, unit),
-        ]
-    channels = tuple(
-        StreamChannel(column=column, label=column, kind=kind, eye=eye, unit=said)
-        for column, kind, eye, said in rows
-    )
-    t_s = table.column("t_ns").to_numpy() / 1e9
-    steps = np.diff(t_s)
-    info = StreamInfo(
-        stream_id="replay",
-        role="gaze",
-        name=REPLAY_NAME,
-        kind="Gaze",
-        channel_format="double64",
-        nominal_rate_hz=float(1.0 / np.median(steps)) if steps.size and np.median(steps) > 0 else 0.0,
-        channels=channels,
-        tracker=Tracker(name=REPLAY_NAME, manufacturer="replay"),
-    )
-    columns = {
-        channel.column: np.asarray(table.column(channel.column).to_numpy(), np.float64)
-        for channel in channels
-    }
-    return _counted(Recording(info=info, t_s=_ordered(t_s), columns=columns))
-
-
-def _counted(recording: Recording) -> Recording:
-    """Add frame numbers where the recording has none, so that a receiver can count its losses."""
-    if any(channel.kind.casefold() == "framenumber" for channel in recording.info.channels):
-        return recording
-    column = "frame_number"
-    while column in recording.columns:
-        column = f"replay_{column}"
-    channel = replace(_FRAME_NUMBER, column=column, label=column)
-    frames = np.arange(recording.t_s.size, dtype=np.float64)
-    return replace(
-        recording,
-        info=replace(recording.info, channels=(*recording.info.channels, channel)),
-        columns={**recording.columns, column: frames},
-    )
-
-
-def _ordered(t_s: NDArray[np.float64]) -> NDArray[np.float64]:
+def in_order(t_s: NDArray[np.float64]) -> NDArray[np.float64]:
     if not np.isfinite(t_s).all() or (np.diff(t_s) < 0).any():
         raise DataError(
             "times are not finite and in order", hint="Sort the samples by time first.", code="GT-TIME"

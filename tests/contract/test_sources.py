@@ -14,6 +14,7 @@ import pytest
 from gazecapture.clock import session_now_ns
 from gazecapture.sources.lsl import LslSource, wait_for_streams
 from gazecapture.sources.protocol import Source, SourceBatch
+from gazecapture.sources.relay import Relay
 from gazecapture.sources.replay import Recording, ReplayOutlet, ReplaySource
 from keyframes.errors import SourceError
 
@@ -28,7 +29,37 @@ def recording() -> Recording:
     return Recording.from_points(t_s=t_s, x_screen_px=x, y_screen_px=x + 0.25, rate_hz=RATE_HZ, name=name)
 
 
-@pytest.fixture(params=["lsl", "replay"])
+class GatedReplay(ReplaySource):
+    """Is open at once and begins to play when the gate opens, as if its receiver had been there first."""
+
+    def __init__(self, played: Recording, gate: threading.Event) -> None:
+        super().__init__(played)
+        self._gate = gate
+        self._plays = False
+
+    def open(self) -> None:
+        pass
+
+    def read(self, timeout_s: float) -> SourceBatch | None:
+        if not self._plays:
+            if not self._gate.wait(timeout_s):
+                return None
+            super().open()
+            self._plays = True
+        return super().read(timeout_s)
+
+
+class RelayedSource(LslSource):
+    """A relay's outlet, whose samples begin once this end is open."""
+
+    gate: threading.Event
+
+    def open(self) -> None:
+        super().open()
+        self.gate.set()
+
+
+@pytest.fixture(params=["lsl", "replay", "relay"])
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Source]]:
     """Give a function that makes a source of the N samples of `recording`, which begin once it is open."""
     stop = threading.Event()
@@ -45,7 +76,32 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Source]]:
         threads[-1].start()
         return LslSource(found[0])
 
-    yield {"lsl": lsl, "replay": lambda: ReplaySource(recording())}[request.param]
+    def relay() -> Source:
+        played, gate, opened = recording(), threading.Event(), threading.Event()
+
+        def run() -> None:
+            with Relay(GatedReplay(played, gate), label=f"contract-{next(_NAMES)}") as relaying:
+                opened.set()
+                relaying.run(stop)
+
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+        assert opened.wait(20)
+        found = wait_for_streams(
+            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=10
+        )
+        assert found is not None
+        source = RelayedSource(found[0])
+        source.gate = gate
+        return source
+
+    # A source of a device is entered here, and every test below is its own.
+    factories: dict[str, Callable[[], Source]] = {
+        "lsl": lsl,
+        "replay": lambda: ReplaySource(recording()),
+        "relay": relay,
+    }
+    yield factories[request.param]
     stop.set()
     for thread in threads:
         thread.join()

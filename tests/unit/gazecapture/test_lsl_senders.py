@@ -32,6 +32,8 @@ from gazecapture.session.schema import (
 )
 from gazecapture.session.to_readings import to_readings
 from gazecapture.sources.lsl import LslSource, wait_for_streams
+from gazecapture.sources.recordings import load_recording
+from gazecapture.sources.replay import ReplayOutlet
 from keyframes.geometry import Display
 from keyframes.reading import Reading
 
@@ -229,3 +231,37 @@ def test_the_place_of_a_channel_means_nothing(sender: Any, turn: int) -> None:
             assert other is None
         else:
             np.testing.assert_array_equal(one, other)
+
+
+def test_every_senders_session_is_played_again_as_it_was(arrived: dict[str, Arrived]) -> None:
+    """Streams from a replay read as those of the sender: same profile, same gaze."""
+    for name, sender in BY_PROFILE.items():
+        recording = load_recording(arrived[name].session)
+        outlet = ReplayOutlet(recording, source_id=f"again-{name}")
+        found = wait_for_streams(
+            lambda all_, name=name: [s for s in all_ if s.source_id == f"again-{name}"] or None, wait_s=10
+        )
+        assert found is not None
+        source = LslSource(found[0])
+        source.open()
+        playing = threading.Thread(target=outlet.run, kwargs={"linger_s": 0.3})
+        playing.start()
+        batches: list[Any] = []
+        while sum(batch.t_remote_s.size for batch in batches) < len(sender.rows):
+            batch = source.read(5.0)
+            assert batch is not None
+            batches.append(batch)
+        playing.join()
+        info = source.info[0]
+        source.close()
+        assert info.profile == name
+        table = pa.table(
+            {c.column: np.concatenate([b.columns[c.column] for b in batches]) for c in info.channels}
+        )
+        profile = profiles.match(info)
+        assert profile is not None
+        gaze = profiles.normalise(profile, info, table, DISPLAY)
+        # The Reading leaves out what the sender sent twice.
+        kept = [0, *range(len(sender.rows) - 2, len(sender.rows))]
+        for column in {"x_screen_px", "x_scene_px", "left_pupil", "right_pupil"} & set(sender.expected):
+            np.testing.assert_allclose(getattr(gaze, column)[kept], sender.expected[column], rtol=1e-6)

@@ -24,7 +24,8 @@ from gazecapture.session.schema import (
 )
 from gazecapture.session.status import RecorderStatus, read_status, request_stop, write_status
 from gazecapture.sources.protocol import ClockOffset, Source, SourceBatch, SourceMark
-from gazecapture.sources.replay import Recording, ReplaySource, load_recording
+from gazecapture.sources.recordings import load_recording
+from gazecapture.sources.replay import Recording, ReplaySource
 from keyframes.errors import DeviceUnavailableError, DeviceUnavailableReason, RecordingError, UsageError
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
