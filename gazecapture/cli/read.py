@@ -10,6 +10,7 @@ from typing import Literal
 import click
 
 from gazecapture.cli.station import require_viewer, station_options
+from gazecapture.cli.volume_warning import warn_where_not_encrypted
 from gazecapture.console import echo_result
 from gazecapture.viewer.station import Station
 from gazecapture.worklist import load_worklist, order_for_reader
@@ -93,6 +94,7 @@ def read_command(
     # Not before it is needed: Qt takes a second and system libraries to load.
     from gazecapture.viewer.qt.app import ReadOptions, read_worklist
 
+    warn_where_not_encrypted(out)
     options = ReadOptions(
         out=out,
         reader_code=reader_code,

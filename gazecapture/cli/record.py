@@ -11,6 +11,7 @@ import click
 
 from gazecapture.cli.neon_option import neon_choice, neon_options
 from gazecapture.cli.profile_option import own_profiles_option
+from gazecapture.cli.volume_warning import warn_where_not_encrypted
 from gazecapture.console import FiniteRange, echo_result
 from gazecapture.files import claim_output_folder
 from gazecapture.session.profiles import keep_profiles, session_profiles
@@ -68,6 +69,7 @@ def record_command(
     if without_gaze and phone is not None:
         raise UsageError("--without-gaze and --neon exclude each other", hint="Give one of them.")
     claim_output_folder(out, kind="session")
+    warn_where_not_encrypted(out)
     keep_profiles(out, profile_files)
     own_profiles = session_profiles(out)
     sources: list[LslSource] = []
