@@ -130,6 +130,10 @@ class Recording:
         """Return the recording under another stream name."""
         return replace(self, info=replace(self.info, name=name))
 
+    def values(self) -> NDArray[np.float64]:
+        """Return the (n, channels) numbers of a numeric stream, a copy."""
+        return np.column_stack([self.columns[channel.column] for channel in self.info.channels])
+
     def messages(self, shift_s: float) -> NDArray[np.float64] | list[list[str]]:
         """Return what an outlet sends: (n, channels) numbers, or n lists of texts.
 
@@ -137,10 +141,10 @@ class Recording:
         """
         if self.words is not None:
             return [[_said(row, shift_s)] for row in self.words.to_pylist()]
-        columns = [self.columns[channel.column] for channel in self.info.channels]
         if self.info.channel_format == "string":
+            columns = [self.columns[channel.column] for channel in self.info.channels]
             return [[str(value) for value in row] for row in zip(*columns, strict=True)]
-        return np.column_stack(columns)
+        return self.values()
 
 
 def _said(row: Mapping[str, Any], shift_s: float) -> str:

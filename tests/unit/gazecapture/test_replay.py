@@ -23,6 +23,7 @@ from gazecapture.session.schema import (
     write_stream_info,
 )
 from gazecapture.sources.lsl import FoundStream, LslSource, wait_for_streams
+from gazecapture.sources.protocol import SourceBatch
 from gazecapture.sources.recordings import load_recordings
 from gazecapture.sources.replay import Recording, ReplayOutlet, play_together
 from keyframes.errors import DataError, UsageError
@@ -57,7 +58,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _write_rows(
         folder / "offsets" / "markers", OFFSETS, [{"t_ns": 0, "offset_s": OFFSET_S, "uncertainty_s": 1e-4}]
     )
-    rows = [
+    rows: list[dict[str, object]] = [
         {"t_start_ns": t * S, "t_end_ns": t * S + S // 2, "word": w, "confidence": c, "source": "dictated"}
         for t, w, c in ((102, "no", 0.5), (103, "nodule", None), (120, ".", 0.25))
     ]
@@ -109,7 +110,7 @@ def play(recordings: list[Recording]) -> dict[str, Received]:
     received = {}
     for source in sources:
         info = source.info[0]
-        batches = []
+        batches: list[SourceBatch] = []
         end = time.monotonic() + 20
         while sum(b.t_remote_s.size for b in batches) < names[info.name] and time.monotonic() < end:
             batch = source.read(0.2)
