@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_OUT ?= demo-out
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint check-clients clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/gazecapture demo --out $(DEMO_OUT)
@@ -19,6 +19,10 @@ lint: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Other projects' programs against ours, each in an environment of its own (.clients).
+check-clients: $(VENV)/.test-ready
+	$(BIN)/python tools/check_clients/run.py
 
 # A stamp is older than what it was made from only when that changed, so a second run starts at once.
 $(VENV)/.made:
@@ -40,4 +44,4 @@ $(VENV)/.test-ready: $(VENV)/.demo-ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUT) build dist
+	rm -rf $(VENV) .clients $(DEMO_OUT) build dist

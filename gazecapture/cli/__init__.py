@@ -52,6 +52,11 @@ _COMMANDS = {
         attribute="recover_command",
         help="Count what a crashed session left.",
     ),
+    "relay": _Entry(
+        module="gazecapture.cli.relay",
+        attribute="relay_command",
+        help="Republish a device as streams for other programs.",
+    ),
     "replay": _Entry(
         module="gazecapture.cli.replay", attribute="replay_command", help="Send recorded gaze as a stream."
     ),

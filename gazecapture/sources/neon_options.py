@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_PORT", "NeonOptions", "parse_address"]
+__all__ = ["DEFAULT_PORT", "LARGEST_PORT", "NeonOptions", "parse_address"]
 
 DEFAULT_PORT = 8080
 """Of the Companion app."""

@@ -7,9 +7,10 @@ can receive an outlet, whatever the configuration says, so that none carries a c
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from gazecapture.clock import import_pylsl
 from gazecapture.session.schema import StreamChannel, StreamInfo
 from gazecapture.sources.lsl_header import make_header
 from gazecapture.sources.protocol import Source, SourceBatch
+from keyframes.errors import UsageError
 
 __all__ = ["Relay", "relayed_info"]
 
@@ -60,10 +62,14 @@ class Relay:
     source : not open yet.
     label  : part of the source ids; a receiver connects again to a relay of the same label by itself. Random where
         empty: two devices must never look like one.
+    leave_out : types of streams that are not sent.
     """
 
-    def __init__(self, source: Source, *, label: str = "") -> None:
+    def __init__(self, source: Source, *, label: str = "", leave_out: Collection[str] = ()) -> None:
+        if label and not re.fullmatch(r"[A-Za-z0-9-]{1,32}", label):
+            raise UsageError("the label must be 1 to 32 letters, digits or -", hint="Give another --label.")
         self._source = source
+        self._leave_out = frozenset(leave_out)
         self._label = label or uuid.uuid4().hex[:16]
         self._outlets: dict[str, Any] = {}
         self._infos: dict[str, StreamInfo] = {}
@@ -76,6 +82,8 @@ class Relay:
         pylsl = import_pylsl()
         self._source.open()
         for info in self._source.info:
+            if info.kind in self._leave_out:
+                continue
             sent = relayed_info(info)
             header = make_header(sent, source_id=f"relay-{self._label}-{info.stream_id}")
             buffer = BUFFER_S if info.nominal_rate_hz > 0 else IRREGULAR_BUFFER
@@ -103,7 +111,7 @@ class Relay:
         while not stop.is_set():
             batch = self._source.read(READ_S)
             self._take_news()
-            if batch is not None:
+            if batch is not None and batch.stream_id in self._outlets:
                 self._send(batch)
         return self.n_sent
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -147,3 +151,52 @@ def test_what_an_outlet_says(info: StreamInfo, channel_format: str) -> None:
     assert sent.channels[:-1] == info.channels
     assert sent.channels[-1].kind == "RawTime"
     assert (sent.source_id, sent.xml) == ("", "")
+
+
+def test_a_neon_is_relayed_as_gaze_of_its_scene_camera() -> None:
+    """The command, between the simulated phone and a receiver; all three are processes of their own."""
+    phone = subprocess.Popen(
+        [sys.executable, "-m", "gazecapture", "simulate-neon", "--no-video", "--seconds", "60"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    relay = None
+    try:
+        assert phone.stdout is not None
+        port = str(json.loads(phone.stdout.readline())["port"])
+        relay = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "gazecapture",
+                "relay",
+                "neon",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                port,
+                "--json",
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        found = wait_for_streams(lambda all_: [s for s in all_ if s.name == "Neon Gaze"] or None, wait_s=40)
+        assert found is not None
+        source = LslSource(found[0])
+        source.open()
+        gaze = receive(source, 100)
+        (info,) = source.info
+        source.close()
+        relay.send_signal(signal.SIGINT)
+        counts, _ = relay.communicate(timeout=30)
+    finally:
+        for process in (relay, phone):
+            if process is not None:
+                process.kill()
+                process.communicate()
+    assert (info.role, info.profile) == ("gaze", "neon-direct")
+    assert json.loads(counts)["n_sent"]["Neon Gaze"] >= gaze.t_remote_s.size
+    # The simulated clock is this machine's: raw unix time there, the local clock on the wire.
+    np.testing.assert_allclose(np.median(np.diff(gaze.columns["source_time"])), 0.005, rtol=0.1)
+    assert abs(gaze.t_remote_s[-1] - pylsl.local_clock()) < 20
+    assert "sim" not in found[0].source_id.lower()
