@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
+from pathlib import Path
 
 import click
 
+from gazecapture.cli.profile_option import own_profiles_option
 from gazecapture.console import FiniteRange, echo_result
-from gazecapture.sources.lsl import discover
+from gazecapture.session.profiles import load_own_profiles
+from gazecapture.sources.lsl import FoundStream, discover
+from gazecapture.sources.lsl_rate import Measured, measure_streams
 
 __all__ = ["streams_command"]
 
@@ -16,16 +20,43 @@ __all__ = ["streams_command"]
 @click.option(
     "--wait-s", type=FiniteRange(min=0.1), default=2.0, show_default=True, help="How long to look, s."
 )
+@click.option(
+    "--measure-s",
+    type=FiniteRange(min=0),
+    default=2.0,
+    show_default=True,
+    help="How long to receive, to measure the rate, s; 0: do not.",
+)
+@own_profiles_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def streams_command(*, wait_s: float, as_json: bool) -> None:
-    """List the Lab Streaming Layer streams that answer."""
+def streams_command(
+    *, wait_s: float, measure_s: float, profile_files: tuple[Path, ...], as_json: bool
+) -> None:
+    """List the Lab Streaming Layer streams that answer, how fast they come, and which profile reads them."""
     found = discover(wait_s)
+    own_profiles = load_own_profiles(profile_files)
+    measured: list[Measured | None] = [None] * len(found)
+    if measure_s > 0:
+        measured = list(measure_streams(found, measure_s, own_profiles=own_profiles))
     rows = [
-        {f.name: getattr(stream, f.name) for f in fields(stream) if f.name != "handle"} for stream in found
+        {f.name: getattr(stream, f.name) for f in fields(stream) if f.name != "handle"}
+        | {"measured": None if came is None else asdict(came)}
+        for stream, came in zip(found, measured, strict=True)
     ]
-    lines = [
-        f"{s.name}  type {s.kind}, {s.n_channels} x {s.channel_format}, {s.nominal_rate_hz:g} Hz nominal, "
-        f"source {s.source_id or '-'}, on {s.hostname}"
-        for s in found
-    ]
+    lines = [_line(stream, came) for stream, came in zip(found, measured, strict=True)]
     echo_result(rows, as_json=as_json, text="\n".join(lines) or "no stream answers")
+
+
+def _line(stream: FoundStream, came: Measured | None) -> str:
+    said = (
+        f"{stream.name}  type {stream.kind}, {stream.n_channels} x {stream.channel_format}, "
+        f"{stream.nominal_rate_hz:g} Hz nominal, source {stream.source_id or '-'}, on {stream.hostname}"
+    )
+    if came is None:
+        return said
+    if came.error:
+        return f"{said}\n    cannot be received: {came.error}"
+    rate = "no rate" if came.rate_hz is None else f"{came.rate_hz:.1f} Hz"
+    reads = f"read by profile {came.profile}" if came.profile else "no profile reads it"
+    what = f"{came.role}, {reads}" if came.role == "gaze" else came.role
+    return f"{said}\n    measured: {came.n_samples} samples, {rate}; {what}"

@@ -36,6 +36,7 @@ print(json.dumps({"names": names, "counter": table.column("counter").to_pylist()
 
 
 def main() -> None:
+    """Check both ways; end with 1 at the first thing that is off."""
     tool = sys.argv[1]
     with tempfile.TemporaryDirectory() as scratch:
         config = Path(scratch) / "lsl_api.cfg"

@@ -18,6 +18,7 @@ ROOT = HERE.parents[1]
 
 
 def main() -> int:
+    """Return 1 where a client failed."""
     names = sys.argv[1:] or sorted(path.stem for path in HERE.glob("*.txt"))
     failed = [name for name in names if not _check(name)]
     sys.stdout.write(f"{len(names) - len(failed)} of {len(names)} clients are fine\n")
