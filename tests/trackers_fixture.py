@@ -325,5 +325,5 @@ def _write_info(folder: Path) -> None:
         "workspace_id",
         "recording_id",
     )
-    info = dict.fromkeys(fields, PLANTED) | {"note": "synthetic", "start_time": 1, "gaze_offset": [0.0, 0.0]}
+    info = dict.fromkeys(fields, PLANTED) | {"note": "synthetic", "start_time": 1, "app_version": "2.9.40-prod", "gaze_offset": [0.0, 0.0]}
     (folder / "info.json").write_text(json.dumps(info))
