@@ -309,7 +309,8 @@ def write_neon_native(folder: Path, eyes: Eyes, *, with_dtype: bool = True, late
     if with_dtype:
         (folder / "gaze.dtype").write_text(repr(point))
         (folder / "eye_state.dtype").write_text(repr(state))
-    (folder / "event.txt").write_text("\n".join(text for _, text in eyes.messages) + "\n", encoding="utf-8")
+    lines = "".join(f"{text}\n" for _, text in eyes.messages)
+    (folder / "event.txt").write_text(lines, encoding="utf-8")
     np.array([t for t, _ in eyes.messages], "<i8").tofile(folder / "event.time")
     _write_info(folder)
     (folder / "wearer.json").write_text(json.dumps({"uuid": PLANTED, "name": PLANTED}))
@@ -325,5 +326,7 @@ def _write_info(folder: Path) -> None:
         "workspace_id",
         "recording_id",
     )
-    info = dict.fromkeys(fields, PLANTED) | {"note": "synthetic", "start_time": 1, "app_version": "2.9.40-prod", "gaze_offset": [0.0, 0.0]}
+    info = dict.fromkeys(fields, PLANTED) | {
+        "note": "synthetic", "start_time": 1, "app_version": "2.9.40-prod", "gaze_offset": [0.0, 0.0],
+    }  # fmt: skip
     (folder / "info.json").write_text(json.dumps(info))

@@ -26,6 +26,11 @@ class _Entry:
 
 
 _COMMANDS = {
+    "backfill": _Entry(
+        module="gazecapture.cli.backfill",
+        attribute="backfill_command",
+        help="Put the tracker's own recording into a session.",
+    ),
     "consent": _Entry(
         module="gazecapture.cli.consent",
         attribute="consent_command",

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from gazecapture import profiles
 from gazecapture.profiles import Profile
+from gazecapture.session.backfill_merge import LossShares, load_backfilled, merge_columns, profiles_columns
+from gazecapture.session.backfill_record import ROLE as BACKFILL_ROLE
+from gazecapture.session.backfill_record import BackfillRecord
 from gazecapture.session.clock_fit import ClockFit, fit_clock
 from gazecapture.session.journal import read_journal
 from gazecapture.session.profiles import profile_of
@@ -38,15 +41,52 @@ class GazeStream:
     simulated: bool
     clock: ClockFit
     source: str = "live"
-    """What every row says: live, mouse or simulated."""
+    """What every live row says: live, mouse or simulated; after a backfill ``gaze`` has a column ``source``."""
+    t_remote_s: NDArray[np.float64] | None = None
+    """(n,) s, the sender's own time stamps; NaN for a backfilled row."""
+    device_time_s: NDArray[np.float64] | None = None
+    """(n,) s, the tracker's own time where its sender passes it on; NaN for a backfilled row."""
+    backfill: BackfillRecord | None = None
+    streamed_ns: NDArray[np.int64] | None = None
+    """Times of the live samples, those that the backfill replaced as well; None without a backfill."""
+    is_numbered: bool = False
+    """The live samples have a count or a time of the tracker, by which repeated ones were told and dropped."""
+    streamed_frame_number: NDArray[np.int64] | None = None
+    """The device's own count of those, where it gives one."""
 
     @property
     def n_expected(self) -> int | None:
-        """How many samples the device counted between first and last; None where it does not count."""
+        """How many samples the device made between first and last; None where nobody knows."""
+        if self.backfill is not None:
+            return self._n_made(self.t_ns)
         counted = (
             np.empty(0, np.int64) if self.frame_number is None else self.frame_number[self.frame_number >= 0]
         )
         return int(counted[-1] - counted[0] + 1) if counted.size else None
+
+    def losses(self, start_ns: int, end_ns: int) -> LossShares | None:
+        """Return what was lost between two moments; None without a backfill, which alone knows what the eye did."""
+        if self.backfill is None or self.streamed_ns is None:
+            return None
+        expected = max(1, round((end_ns - start_ns) / self.backfill.interval_ns))
+        first, last = (int(place) for place in np.searchsorted(self.streamed_ns, [start_ns, end_ns]))
+        n_rows = int(np.diff(np.searchsorted(self.t_ns, [start_ns, end_ns]))[0])
+        outlet_to_disk = None
+        if self.streamed_frame_number is not None:
+            counted = self.streamed_frame_number[first:last]
+            counted = counted[counted >= 0]
+            if counted.size:
+                outlet_to_disk = max(0.0, 1.0 - counted.size / (int(counted.max() - counted.min()) + 1))
+        return LossShares(
+            outlet_to_disk=outlet_to_disk,
+            eye_to_disk_streamed=max(0.0, 1.0 - (last - first) / expected) if self.is_numbered else None,
+            eye_to_disk=max(0.0, 1.0 - n_rows / expected),
+        )
+
+    def _n_made(self, t_ns: NDArray[np.int64]) -> int | None:
+        if self.backfill is None or not t_ns.size:
+            return None
+        return max(t_ns.size, round(int(t_ns[-1] - t_ns[0]) / self.backfill.interval_ns) + 1)
 
     def between(self, start_ns: int, end_ns: int) -> GazeStream:
         """Return the samples with ``start_ns <= t_ns < end_ns`` and the rate measured on them."""
@@ -59,6 +99,8 @@ class GazeStream:
             t_ns=t_ns,
             gaze={name: values[part] for name, values in self.gaze.items()},
             frame_number=None if self.frame_number is None else self.frame_number[part],
+            t_remote_s=None if self.t_remote_s is None else self.t_remote_s[part],
+            device_time_s=None if self.device_time_s is None else self.device_time_s[part],
             tracker=replace(self.tracker, effective_rate_hz=rate_hz),
         )
 
@@ -68,12 +110,21 @@ def load_gaze(session: Path, display: Display | None, *, override: Sequence[Prof
 
     override : profiles that come before those of the session and the built-in ones, where they fit.
 
-    A session without a gaze stream gives no samples. Where it has several, the one with most samples counts. Raises
-    DataError where no profile fits it.
+    A session without a gaze stream gives no samples. Where it has several, the one with most samples counts. Where the
+    tracker's own recording was put in (`gazecapture.session.backfill`), its samples stand in place of the live ones.
+    Raises DataError where no profile fits it.
     """
+    live = load_live_gaze(session, display, override=override)
+    return _with_backfill(session, display, live)
+
+
+def load_live_gaze(session: Path, display: Display | None, *, override: Sequence[Profile] = ()) -> GazeStream:
+    """Load the session's gaze as it was streamed; see `load_gaze`."""
     candidates = []
     for folder in sorted((session / "streams").glob("*/stream.json")):
         info = read_stream_info(folder.parent)
+        if info.role == BACKFILL_ROLE:
+            continue
         if info.role == "gaze" or any(profile.fits(info) for profile in override):
             candidates.append((read_journal(folder.parent).table, info))
     if not candidates:
@@ -95,31 +146,14 @@ def _on_session_clock(
         )
     clock = fit_clock(read_journal(session / "offsets" / info.stream_id, schema=OFFSETS).table, table)
     normal = profiles.normalise(profile, info, table, display)
-    t_ns = clock.to_session_ns(table.column("t_remote_s").to_numpy(), table.column("sequence").to_numpy())
+    t_remote_s = table.column("t_remote_s").to_numpy()
+    t_ns = clock.to_session_ns(t_remote_s, table.column("sequence").to_numpy())
     keep = _first_of_each(normal.frame_number, normal.device_time_s, t_ns)
-    columns = {
-        "x_screen_px": normal.x_screen_px,
-        "y_screen_px": normal.y_screen_px,
-        "left_x_screen_px": normal.left_x_screen_px,
-        "left_y_screen_px": normal.left_y_screen_px,
-        "left_pupil": normal.left_pupil,
-        "left_valid": normal.left_valid,
-        "right_x_screen_px": normal.right_x_screen_px,
-        "right_y_screen_px": normal.right_y_screen_px,
-        "right_pupil": normal.right_pupil,
-        "right_valid": normal.right_valid,
-        "pupil": normal.pupil,
-        "valid": normal.valid,
-    }
-    if normal.x_scene_px is not None and normal.y_scene_px is not None:
-        columns |= {"x_scene_px": normal.x_scene_px, "y_scene_px": normal.y_scene_px}
-    n = len(t_ns)
+    columns = profiles_columns(normal, t_ns.size)
     simulated = info.tracker.manufacturer == "synthetic"
-    text = {"combined_by": normal.combined_by, "pupil_unit": normal.pupil_unit}
     return GazeStream(
         t_ns=t_ns[keep],
-        gaze={name: np.asarray(values)[keep] for name, values in columns.items()}
-        | {name: np.broadcast_to(np.asarray(values, object), n)[keep] for name, values in text.items()},
+        gaze={name: values[keep] for name, values in columns.items()},
         frame_number=None
         if normal.frame_number is None
         else np.asarray(normal.frame_number)[keep].astype(np.int64),
@@ -127,6 +161,40 @@ def _on_session_clock(
         simulated=simulated,
         clock=clock,
         source="simulated" if simulated else profile.source,
+        t_remote_s=t_remote_s[keep],
+        device_time_s=None if normal.device_time_s is None else normal.device_time_s[keep],
+        is_numbered=normal.frame_number is not None or normal.device_time_s is not None,
+    )
+
+
+def _with_backfill(session: Path, display: Display | None, live: GazeStream) -> GazeStream:
+    """Put the tracker's own samples in place of the live ones, where the session has some."""
+    backfill = load_backfilled(session, display)
+    if backfill is None:
+        return live
+    clocks = {"device_time": live.device_time_s, "t_remote": live.t_remote_s}
+    t_ns, columns, of_live = merge_columns(
+        backfill,
+        live.t_ns,
+        live.gaze,
+        device_time_s=clocks.get(backfill.record.alignment.live_clock),
+        source=live.source,
+    )
+    is_live = of_live >= 0
+
+    def carried(values: NDArray[Any] | None, missing: float) -> NDArray[Any] | None:
+        return None if values is None or not values.size else np.where(is_live, values[of_live], missing)
+
+    return replace(
+        live,
+        t_ns=t_ns,
+        gaze=columns,
+        frame_number=carried(live.frame_number, -1),
+        t_remote_s=carried(live.t_remote_s, np.nan),
+        device_time_s=carried(live.device_time_s, np.nan),
+        backfill=backfill.record,
+        streamed_ns=live.t_ns,
+        streamed_frame_number=live.frame_number,
     )
 
 

@@ -14,6 +14,8 @@
     SESSION/display/                DISPLAY_JOURNAL                                                 (viewer)
     SESSION/annotations/            ANNOTATIONS                                                     (viewer)
     SESSION/validation/             VALIDATION_JOURNAL                                              (viewer)
+    SESSION/tracker_marks/          TRACKER_MARKS: numbers sent to the tracker                      (viewer)
+    SESSION/streams/backfill/       the tracker's own recording (`gazecapture.session.backfill_record`)
     SESSION/status.json             the recorder's newest state, every 250 ms
     SESSION/control/stop            a request to the recorder to finish
 
@@ -45,6 +47,7 @@ __all__ = [
     "OFFSETS",
     "SESSION_SCHEMA_VERSION",
     "STREAM_PREFIX",
+    "TRACKER_MARKS",
     "VALIDATION_JOURNAL",
     "WORDS_JOURNAL",
     "SessionInfo",
@@ -140,6 +143,19 @@ ANNOTATIONS = pa.schema(
     ]
 )
 """action: put (add or replace finding_id) or remove."""
+
+TRACKER_MARKS = pa.schema(
+    [
+        pa.field("t_ns", _I64, nullable=False),
+        pa.field("reading_number", _I32, nullable=False),
+        pa.field("event", _STR, nullable=False),
+        pa.field("mark", _I64, nullable=False),
+        pa.field("sent", pa.bool_(), nullable=False),
+        pa.field("detail", _STR),
+    ]
+)
+"""event: on or off. mark: the number that the tracker got, made at random; only this journal says what it stands for.
+t_ns: when it was handed over. sent is False, with the reason in detail, where the tracker refused it."""
 
 VALIDATION_JOURNAL = pa.schema(
     [

@@ -222,9 +222,28 @@ def _meta(
             "recorded_with": info.tool_version,
             "clock_offset_ms": f"{gaze.clock.offset_s * 1e3:.3f}",
             "clock_residual_ms": f"{gaze.clock.residual_s * 1e3:.3f}",
+            **_backfilled(gaze, span),
             **(SIMULATED_READER if info.synthetic else {}),
         },
     )
+
+
+def _backfilled(gaze: GazeStream, span: _Span) -> dict[str, str]:
+    """Say how much was lost on the way, where the tracker's own recording tells."""
+    losses = gaze.losses(span.on_ns, span.off_ns)
+    if losses is None or gaze.backfill is None:
+        return {}
+    said = {
+        "backfill_format": gaze.backfill.format,
+        "backfill_aligned_by": gaze.backfill.alignment.method,
+        "backfill_residual_ms": f"{gaze.backfill.alignment.residual_p99_ms:.3f}",
+        "loss_eye_to_disk": f"{losses.eye_to_disk:.6f}",
+    }
+    if losses.outlet_to_disk is not None:
+        said["loss_outlet_to_disk"] = f"{losses.outlet_to_disk:.6f}"
+    if losses.eye_to_disk_streamed is not None:
+        said["loss_eye_to_disk_streamed"] = f"{losses.eye_to_disk_streamed:.6f}"
+    return said
 
 
 def _images(study: StudyInfo) -> pa.Table:
@@ -287,7 +306,7 @@ def _gaze(
         "viewport_id": pa.array(mapped.viewport_id, mask=mapped.viewport_id < 0),
         "image_index": pa.array(mapped.image_index, mask=mapped.image_index < 0),
         "on_panel": mapped.on_panel,
-        "source": pa.repeat(part.source, n),
+        "source": part.gaze.get("source", pa.repeat(part.source, n)),
     }
     return pa.table(columns)
 
