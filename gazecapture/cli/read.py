@@ -12,6 +12,7 @@ import click
 from gazecapture.cli.station import require_viewer, station_options
 from gazecapture.cli.volume_warning import warn_where_not_encrypted
 from gazecapture.console import echo_result
+from gazecapture.sources.mark_senders import mark_sender
 from gazecapture.viewer.station import Station
 from gazecapture.worklist import load_worklist, order_for_reader
 from keyframes.errors import ExitCode, UsageError
@@ -55,6 +56,12 @@ __all__ = ["read_command"]
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the pictures that the simulated reader asks for.",
 )
+@click.option(
+    "--tracker-marks",
+    metavar="WHERE",
+    help="Tell the tracker's own recording, by opaque numbers, when an image comes on and goes off: lsl, "
+    "neon:HOST[:PORT] or 'command:PROGRAM {text}'.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def read_command(
     worklist: Path,
@@ -64,6 +71,7 @@ def read_command(
     seed: int,
     gaze: Literal["stream", "mouse", "none"],
     station: Station,
+    tracker_marks: str | None,
     validates: bool | None,
     screenshots: Path | None,
     as_json: bool,
@@ -78,6 +86,7 @@ def read_command(
             "the reader code must be 1 to 32 letters, digits, - or _",
             hint="Use a code, never a name: it travels with the data.",
         )
+    marks = None if tracker_marks is None else mark_sender(tracker_marks)
     with_tracker = gaze == "stream"
     if not with_tracker and (station.stream is not None or station.driver is not None or validates):
         raise UsageError(
@@ -101,6 +110,7 @@ def read_command(
         station=replace(station, gaze=gaze),
         screenshots=screenshots,
         seed=seed if order == "shuffled" else None,
+        marks=marks,
         validates=with_tracker and station.driver is None if validates is None else validates,
     )
     summary = read_worklist(studies, options, lambda line: click.echo(line, err=True))

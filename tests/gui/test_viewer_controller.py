@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from gazecapture.session.journal import read_journal
+from gazecapture.session.tracker_marks import MarkSender, TrackerMarks
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.model import ViewerModel
 from gazecapture.viewer.qt.controller import SessionController
@@ -33,7 +35,9 @@ from keyframes.errors import DataError, DiskFullError, StreamLostError
 class Sitting:
     """Everything but the recorder: that one is never started here, so that stopping it is nothing to do."""
 
-    def __init__(self, folder: Path, bot: QtBot, driver: DriverClient | None = None) -> None:
+    def __init__(
+        self, folder: Path, bot: QtBot, driver: DriverClient | None = None, sender: MarkSender | None = None
+    ) -> None:
         films = folder / "films"
         films.mkdir()
         for number in range(4):
@@ -56,6 +60,7 @@ class Sitting:
             recorder=SessionRecorder(self.folder),
             driver=driver,
             screenshots=folder / "shots",
+            marks=None if sender is None else TrackerMarks(self.folder, sender),
         )
         self.journals = ViewerJournals(self.folder, on_error=self.controller.fail_later)
         self.window = ReadingWindow(self.model, screen, on_presented=self.controller.presented)
@@ -87,8 +92,8 @@ class Sitting:
 def sit(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., Sitting]]:
     made: list[Sitting] = []
 
-    def make(driver: DriverClient | None = None) -> Sitting:
-        made.append(Sitting(tmp_path, qtbot, driver))
+    def make(driver: DriverClient | None = None, sender: MarkSender | None = None) -> Sitting:
+        made.append(Sitting(tmp_path, qtbot, driver, sender))
         return made[-1]
 
     yield make
@@ -272,3 +277,38 @@ def test_a_driver_that_is_not_there_is_told(sit: Callable[..., Sitting]) -> None
 def test_an_action_without_kind_is_refused() -> None:
     with pytest.raises(DataError, match="lacks or has an impossible field"):
         parse_action({"x": 1.0})
+
+
+class SentMarks:
+    """A tracker that takes marks."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.threads: set[str] = set()
+
+    def send(self, text: str) -> None:
+        self.texts.append(text)
+        self.threads.add(threading.current_thread().name)
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_tracker_gets_an_opaque_mark_at_image_on_and_off(sit: Callable[..., Sitting]) -> None:
+    sent = SentMarks()
+    sitting = sit(sender=sent)
+    sitting.controller.start()
+    sitting.wait_for_reading(1)
+    sitting.key(Qt.Key.Key_N)
+    sitting.bot.waitUntil(lambda: (1, "off") in sitting.rows(), timeout=20_000)
+    sitting.controller.end()
+    sitting.wait_until_over()
+    rows = read_journal(sitting.folder / "tracker_marks").table.to_pylist()
+    assert [(r["reading_number"], r["event"]) for r in rows][:2] == [(1, "on"), (1, "off")]
+    assert sent.texts == [f"gazecapture-mark {r['mark']}" for r in rows]
+    assert sent.threads == {"tracker-marks"}, "the window's thread sends nothing"
+    assert not any("S1" in text for text in sent.texts)
+    shown = [
+        r["t_ns"] for r in read_journal(sitting.folder / "display").table.to_pylist() if r["event"] == "on"
+    ]
+    assert 0 <= rows[0]["t_ns"] - shown[0] < 1_000_000_000

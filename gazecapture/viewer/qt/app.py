@@ -12,6 +12,7 @@ from typing import Any
 from PyQt6.QtCore import QTimer
 
 from gazecapture.session.profiles import session_profiles
+from gazecapture.session.tracker_marks import MarkSender, TrackerMarks
 from gazecapture.viewer.cursor_outlet import CursorOutlet
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.live_gaze import LiveGaze, live_source
@@ -44,6 +45,8 @@ class ReadOptions:
     seed: int | None = None
     validates: bool = True
     """Measure the tracker before, between and after the readings."""
+    marks: MarkSender | None = None
+    """Tells the tracker's own recording when an image comes on and goes off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +104,9 @@ def read_worklist(
     )
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
     driver = None if station.driver is None else DriverClient(*station.driver)
+    marks = None if options.marks is None else TrackerMarks(options.out, options.marks)
     controller = SessionController(
-        session, model, recorder=recorder, driver=driver, screenshots=options.screenshots
+        session, model, recorder=recorder, driver=driver, screenshots=options.screenshots, marks=marks
     )
     journals = ViewerJournals(options.out, on_error=controller.fail_later)
     gaze: LiveGaze | None = None
@@ -120,6 +124,8 @@ def read_worklist(
         with contextlib.suppress(GazeToolError):  # the first error is the one to tell
             recorder.stop()
         journals.close()
+        if marks is not None:
+            marks.close()
         raise
     window = ReadingWindow(model, screen, on_presented=controller.presented)
     checks = (

@@ -15,6 +15,7 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from gazecapture.clock import session_now_ns
+from gazecapture.session.tracker_marks import TrackerMarks
 from gazecapture.viewer.findings import Finding, FindingsOfReading
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.loader import StudyLoader
@@ -60,6 +61,7 @@ class SessionController(QObject):
     recorder      : records the gaze; its blocking calls are made in threads.
     driver        : who reads in place of a person, if anybody.
     screenshots   : folder for the pictures that the driver asks for.
+    marks         : tell the tracker's own recording when an image comes and goes, if anything does.
     """
 
     finished = pyqtSignal()
@@ -77,8 +79,10 @@ class SessionController(QObject):
         recorder: SessionRecorder,
         driver: DriverClient | None = None,
         screenshots: Path | None = None,
+        marks: TrackerMarks | None = None,
     ) -> None:
         super().__init__()
+        self._marks = marks
         self._session = session
         self._model = model
         self._recorder = recorder
@@ -239,6 +243,8 @@ class SessionController(QObject):
             self._open_next()
 
     def _image_on(self, t_ns: int) -> None:
+        if self._marks is not None and self._state is _State.READING:
+            self._marks.mark(self._model.reading_number, "on")
         self._the_journals.write("annotations", self._findings.put_all_again(t_ns))
         if self._driver is not None and self._state is _State.READING:
             viewports = self._model.viewports
@@ -262,6 +268,8 @@ class SessionController(QObject):
         number = self._model.reading_number
         self._the_journals.write("display", self._model.close_study(t_ns))
         self._session.mark_read(number)
+        if self._marks is not None:
+            self._marks.mark(number, "off")
         if self._checks is not None:
             self._checks.sitting.reading_closed()
         self._state = _State.WAITING
@@ -381,6 +389,8 @@ class SessionController(QObject):
         for worker in self._workers:
             if worker is not threading.current_thread():
                 worker.join()
+        if self._marks is not None:
+            self._marks.close()
         self._the_journals.close()
         self._closed.emit()
 
