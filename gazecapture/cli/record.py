@@ -83,12 +83,22 @@ def record_command(
             return sources
         return [NeonSource(phone.host, phone.port, session=out, options=phone.options), *sources]
 
+    def started(status: RecorderStatus) -> None:
+        click.echo(_started(status), err=True)
+        for info in (info for source in sources for info in source.info):
+            if info.role == "gaze" and not info.profile:
+                click.echo(
+                    f"warning: no profile reads the gaze of {info.name}; it is recorded as it comes. Write a profile "
+                    "(docs/streams.md) and give it to `gazecurate ingest --profile`",
+                    err=True,
+                )
+
     final = record_session(
         out,
         connect=connect,
         late=None if streams else lambda: late_words(sources),
         seconds=seconds,
-        on_start=lambda status: click.echo(_started(status), err=True),
+        on_start=started,
     )
     echo_result(asdict(final), as_json=as_json, text="\n".join(status_lines(final)))
 

@@ -140,7 +140,7 @@ def _on_session_clock(
     if profile is None:
         raise DataError(
             f"no stream profile fits stream {info.name!r} of type {info.kind!r}",
-            hint="Give the tracker's channels in a profile file.",
+            hint="Name its channels in a profile (docs/streams.md) and give it with --profile.",
             path=session / "streams" / info.stream_id,
             code="GT-NO-PROFILE",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,8 +52,18 @@ def mine(tmp_path: Path) -> Path:
 @pytest.fixture
 def oddball() -> Iterator[str]:
     """Send samples of a stream that no built-in profile knows while somebody listens; give its source id."""
-    source_id = f"oddball-{id(object())}"
-    header = pylsl.StreamInfo("Oddball 2000", "Telemetry", 3, 100, "float32", source_id)
+    yield from _sending("Telemetry")
+
+
+@pytest.fixture
+def unread() -> Iterator[str]:
+    """The same under a type that says that it is gaze."""
+    yield from _sending("Gaze")
+
+
+def _sending(kind: str) -> Iterator[str]:
+    source_id = f"oddball-{uuid.uuid4().hex}"
+    header = pylsl.StreamInfo("Oddball 2000", kind, 3, 100, "float32", source_id)
     channels = header.desc().append_child("channels")
     for label in ("vertical", "horizontal", "n"):
         channels.append_child("channel").append_child_value("label", label)
@@ -174,3 +185,32 @@ def test_name_and_type_say_whether_a_stream_may_be_meant(mine: Path) -> None:
     own = profiles.load_profile(mine)
     assert own.may_fit(name="Oddball 2000", kind="telemetry")
     assert not own.may_fit(name="Even", kind="Telemetry")
+
+
+def test_gaze_that_no_profile_reads_is_recorded_and_warned_of(
+    tmp_path: Path, unread: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = tmp_path / "session"
+    arguments = ["record", "--out", str(session), "--seconds", "0.3", "--stream", unread]
+    assert run_command(gazecapture, arguments) == ExitCode.OK
+    assert "no profile reads the gaze of Oddball 2000" in capsys.readouterr().err
+    (folder,) = (session / "streams").iterdir()
+    info = read_stream_info(folder)
+    assert (info.role, info.profile) == ("gaze", "")
+
+
+def test_the_profile_in_the_docs_is_one_and_all_built_in_ones_are_listed(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "streams.md").read_text()
+    written = tmp_path / "docs.toml"
+    written.write_text(text.split("```toml\n")[1].split("```")[0])
+    assert profiles.load_profile(written).name == "my-tracker"
+    assert all(f"`{profile.name}`" in text for profile in profiles.load_profiles())
+
+
+@pytest.mark.parametrize("more", [["--stream", "Eye"], ["--driver", "127.0.0.1:1"]])
+def test_mouse_and_tracker_exclude_each_other(
+    tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["read", str(tmp_path), "--out", str(tmp_path / "s"), "--gaze", "mouse", *more]
+    assert run_command(gazecapture, arguments) == ExitCode.USAGE
+    assert "--gaze mouse excludes" in capsys.readouterr().err
