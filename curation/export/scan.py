@@ -182,6 +182,8 @@ def _content(path: Path) -> _Content:
         content.texts += _strings(json.loads(path.read_bytes()), with_keys=True)
     elif path.suffix == ".png":
         content.pictures.append(path.read_bytes())
+    elif path.suffix == ".mp4":
+        content.texts += _mp4_headers(path)
     else:
         content.texts.append(path.read_text(encoding="utf-8", errors="replace"))
     return content
@@ -246,6 +248,17 @@ def _values(data: pydicom.Dataset) -> Iterator[str]:
         if element.VR != "SQ":
             value = element.value
             yield value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _mp4_headers(path: Path) -> Iterator[str]:
+    """Give all boxes of an mp4 but those with the coded pictures."""
+    with path.open("rb") as handle:
+        while len(start := handle.read(8)) == 8:
+            length, kind = int.from_bytes(start[:4], "big") - 8, start[4:]
+            if kind == b"mdat" and length >= 0:
+                handle.seek(length, 1)
+            else:
+                yield handle.read(max(length, 0)).decode("latin-1")
 
 
 def _is_bare(picture: bytes) -> bool:

@@ -221,6 +221,5 @@ class TestEveryView:
             verify_dataset(damaged)
 
     def test_the_scan_reads_all_of_its_files(self, view: View[Any], exported: Path) -> None:
-        # Sought: an id that a view may well hold, so that a format which the scan cannot take apart shows.
-        ids = [row["reading_id"] for row in ShardReader(exported).rows(["reading_id"])]
-        assert scan_output(exported / "views" / view.name, {}, [], codes=ids)
+        # Sought: what every view holds somewhere, so that a format which the scan cannot take apart shows.
+        assert scan_output(exported / "views" / view.name, {}, [], codes=["lungs are clear"])

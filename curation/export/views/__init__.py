@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from curation.export.views.authors import AuthorsView
 from curation.export.views.huggingface import HuggingfaceView
+from curation.export.views.llamafactory import LlamafactoryView
 from curation.export.views.protocol import View, ViewResult
+from curation.export.views.swift import SwiftView
+from curation.export.views.trl import TrlView
 
 __all__ = ["VIEWS", "View", "ViewResult", "view_named"]
 
-VIEWS: tuple[View[Any], ...] = (HuggingfaceView(),)
+VIEWS: tuple[View[Any], ...] = (
+    AuthorsView(),
+    HuggingfaceView(),
+    LlamafactoryView(),
+    SwiftView(),
+    TrlView(),
+)
 
 
 def view_named(name: str) -> View[Any]:

@@ -1,17 +1,20 @@
 """View ``huggingface``: plain Parquet that `datasets` opens by the folder's name, with a card and named configurations.
 
-``readings`` has one row per reading, ``keyframes`` one per key frame that has a picture.
+``readings`` has one row per reading, ``keyframes`` one per key frame that has a picture, ``examples`` one per question
+and answer with the pictures that ``<image>`` and ``<video>`` in the prompt stand for.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
 from curation.export.read import ShardReader
 from curation.export.schema import PICTURE, SHARD
+from curation.export.tasks import TaskRecord
+from curation.export.views.examples import SPLIT_NAMES, Examples
 from curation.export.views.protocol import ViewResult
 from curation.export.views.tables import TableWriter
 from curation.view_settings import HuggingfaceOptions
@@ -37,8 +40,19 @@ _KEYFRAMES = pa.schema(
         ("dwell_s", pa.float64()),
     ]
 )
-_SPLIT_NAMES: Final = {"train": "train", "validate": "validation", "test": "test"}
-"""As Hugging Face calls them."""
+_EXAMPLES = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("reading_id", pa.string()),
+        ("task", pa.string()),
+        ("type", pa.string()),
+        ("source", pa.string()),
+        ("prompt", pa.string()),
+        ("answer", pa.string()),
+        ("images", pa.list_(PICTURE)),
+        ("frames", pa.list_(PICTURE)),
+    ]
+)
 
 
 class HuggingfaceView:
@@ -50,26 +64,56 @@ class HuggingfaceView:
     def write(self, reader: ShardReader, folder: Path, options: HuggingfaceOptions) -> ViewResult:
         """See `View.write`."""
         n_readings = n_records = 0
-        counts: dict[str, dict[str, int]] = {"readings": {}, "keyframes": {}}
+        counts: dict[str, dict[str, int]] = {"readings": {}, "keyframes": {}, "examples": {}}
         for split in reader.splits:
-            stem = _SPLIT_NAMES[split]
+            stem = SPLIT_NAMES[split]
             with (
-                TableWriter(
-                    folder / "readings", stem, _READINGS, rows_per_file=options.rows_per_file
-                ) as readings,
-                TableWriter(
-                    folder / "keyframes", stem, _KEYFRAMES, rows_per_file=options.rows_per_file
-                ) as keyframes,
+                self._table(folder, "readings", stem, _READINGS, options) as readings,
+                self._table(folder, "keyframes", stem, _KEYFRAMES, options) as keyframes,
             ):
-                for row in reader.rows(split=split):
+                for row in reader.rows(split=split, batch_rows=1):
                     readings.add({name: row[name] for name in _READINGS.names})
                     for frame in _frames(row):
                         keyframes.add(frame)
             counts["readings"][stem], counts["keyframes"][stem] = readings.n_rows, keyframes.n_rows
             n_readings += readings.n_rows
             n_records += readings.n_rows + keyframes.n_rows
+        examples = Examples(reader, options)
+        for split in examples.splits:
+            stem = SPLIT_NAMES[split]
+            with self._table(folder, "examples", stem, _EXAMPLES, options) as table:
+                for task, record in examples.of(split):
+                    table.add(_example(task, record, examples))
+            counts["examples"][stem] = table.n_rows
         write_bytes_atomically(folder / "README.md", _card(counts).encode())
-        return ViewResult(n_readings=n_readings, n_records=n_records)
+        made = examples.result()
+        return ViewResult(
+            n_readings=n_readings,
+            n_records=n_records + made.n_records,
+            records_left_out={
+                **made.records_left_out,
+                **{f"examples: {reason}": n for reason, n in made.left_out.items()},
+            },
+        )
+
+    def _table(
+        self, folder: Path, name: str, stem: str, schema: pa.Schema, options: HuggingfaceOptions
+    ) -> TableWriter:
+        return TableWriter(folder / name, stem, schema, rows_per_file=options.rows_per_file)
+
+
+def _example(task: str, record: TaskRecord, examples: Examples) -> dict[str, Any]:
+    return {
+        "record_id": record.record_id,
+        "reading_id": record.reading_id,
+        "task": task,
+        "type": record.type,
+        "source": record.source,
+        "prompt": examples.text(record, record.prompt),
+        "answer": examples.text(record, record.answer),
+        "images": [{"bytes": shown.content, "path": shown.name} for shown in record.images],
+        "frames": [{"bytes": shown.content, "path": shown.name} for shown in record.video],
+    }
 
 
 def _frames(row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,29 @@
+"""Report from image: the picture alone; the answer is the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from curation.export.tasks.prompts import PromptSet
+from curation.export.tasks.protocol import make_record
+from curation.export.tasks.reading import TaskReading, sentence_text
+from curation.export.tasks.record import LeftOut, TaskRecord
+
+__all__ = ["report_from_image"]
+
+
+def report_from_image(reading: TaskReading, prompts: PromptSet) -> Iterator[TaskRecord | LeftOut]:
+    """See the module."""
+    if not reading.images:
+        yield LeftOut("no picture")
+    elif not reading.report:
+        yield LeftOut("no words")
+    else:
+        yield make_record(
+            reading,
+            prompts,
+            "report_from_image",
+            images=reading.images,
+            report=sentence_text(reading.report),
+            report_as_dictated=reading.report,
+        )
