@@ -16,14 +16,15 @@ from gazecapture.console import FiniteRange, echo_result
 from gazecapture.files import claim_output_folder
 from gazecapture.session.profiles import keep_profiles, session_profiles
 from gazecapture.session.recorder import record_session
+from gazecapture.session.self_check import check_recording
 from gazecapture.session.status import RecorderStatus
 from gazecapture.sources.lsl import LslSource
 from gazecapture.sources.lsl_choice import choose_sources, late_words
 from gazecapture.sources.neon import NeonSource
 from gazecapture.sources.protocol import Source
-from keyframes.errors import UsageError
+from keyframes.errors import ExitCode, UsageError
 
-__all__ = ["record_command", "status_lines"]
+__all__ = ["record_command"]
 
 
 @click.command("record")
@@ -56,10 +57,11 @@ def record_command(
     seconds: float | None,
     as_json: bool,
     **neon: Any,
-) -> None:
+) -> ExitCode:
     """Record streams into a session folder until Ctrl-C.
 
-    Every sample is on disk within 50 ms of its arrival and survives the death of this process.
+    Every sample is on disk within 50 ms of its arrival and survives the death of this process. At the end all is
+    read again; the report is printed and saved as self-check.json. Exit code 6 where data are damaged or absent.
     """
     if len(set(streams)) < len(streams):
         raise UsageError("a stream is named twice")
@@ -100,24 +102,10 @@ def record_command(
         seconds=seconds,
         on_start=started,
     )
-    echo_result(asdict(final), as_json=as_json, text="\n".join(status_lines(final)))
-
-
-def status_lines(status: RecorderStatus) -> list[str]:
-    """Return one line per stream with its counts."""
-    lines = []
-    for stream in status.streams:
-        rate = "rate unknown" if stream.rate_hz is None else f"{stream.rate_hz:.1f} Hz"
-        missing = stream.missing_by_frame_number
-        lost = "losses unknown (no frame numbers)" if missing is None else f"{missing} lost by frame number"
-        if stream.role == "words":
-            lines.append(f"{stream.name}: {stream.n_samples} words")
-        else:
-            lines.append(
-                f"{stream.name}: {stream.n_samples} samples, {rate}, {lost}, "
-                f"{stream.n_gaps} gaps, {stream.n_restarts} restarts"
-            )
-    return lines
+    report = check_recording(out, final)
+    result = asdict(final) | {"self_check": asdict(report)}
+    echo_result(result, as_json=as_json, text="\n".join(report.lines()))
+    return report.exit_code
 
 
 def _started(status: RecorderStatus) -> str:

@@ -54,6 +54,7 @@ class Intake:
         self.other_trouble = ""
         """The newest trouble that is not a full disk."""
         self.high_water = 0
+        self.n_overflows = 0
         self._note = note
         self._disk_trouble = ""
         self._patience_s = patience_s
@@ -105,6 +106,7 @@ class Intake:
             while self._queue.qsize() >= QUEUE_BATCHES:
                 time.sleep(HELD_BACK_PAUSE_S)
             held_s = time.monotonic() - began
+            self.n_overflows += 1
             self._mark(
                 "overflow", stream.info.stream_id, duration_s=held_s, detail="held back, nothing dropped"
             )

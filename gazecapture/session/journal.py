@@ -13,11 +13,8 @@ damaged tail is never written over. A segment is readable by any Arrow reader.
 
 from __future__ import annotations
 
-import errno
 import os
-import struct
 import threading
-import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,17 +24,15 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from gazecapture.files import as_tool_error, make_private_folder
+from gazecapture.files import make_private_folder
 from gazecapture.session.lock import FolderLock
-from keyframes.errors import DiskFullError, GazeToolError, RecordingError, SchemaError
+from gazecapture.session.segment import END_OF_STREAM, RECORD, Segment, force, journal_error
+from keyframes.errors import RecordingError, SchemaError
 
-__all__ = ["JournalContent", "JournalWriter", "read_journal", "read_last_row"]
+__all__ = ["JournalContent", "JournalWriter", "read_journal", "read_last_row", "read_segments"]
 
 SEGMENT_S = 60.0
 """s; what one damaged file can cost at most, and few enough files for a day (design)."""
-_RECORD = struct.Struct("<QQI")
-_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-"""Arrow columnar format, "IPC Streaming Format": continuation marker and length 0."""
 
 
 class JournalWriter:
@@ -69,7 +64,7 @@ class JournalWriter:
         self._segment_s = segment_s
         self._guard = threading.Lock()
         self._syncing = threading.Lock()
-        self._retired: list[_Segment] = []
+        self._retired: list[Segment] = []
         self._closed = False
         self._is_dirty = True  # the schema is there
         self.n_rows = 0
@@ -129,11 +124,11 @@ class JournalWriter:
                 copies = self._segment.duplicate()
             try:
                 for descriptor in copies:
-                    _force(descriptor)
+                    force(descriptor)
                 _sync_folder(self.folder)
             except OSError as error:
                 self._is_dirty = True
-                raise _tool_error(error, self.folder) from error
+                raise journal_error(error, self.folder) from error
             finally:
                 for descriptor in copies:
                     os.close(descriptor)
@@ -162,10 +157,10 @@ class JournalWriter:
     ) -> None:
         self.close()
 
-    def _begin_segment(self) -> _Segment:
+    def _begin_segment(self) -> Segment:
         numbers = [int(p.stem) for p in self.folder.glob("[0-9]*.*") if p.stem.isdigit()]
         number = max(numbers, default=-1) + 1
-        return _Segment(self.folder / f"{number:05d}.arrows", self._stored_schema)
+        return Segment(self.folder / f"{number:05d}.arrows", self._stored_schema)
 
     def _batch(self, rows: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
         """Return ``rows`` as one batch of the schema; a batch that is one already costs nothing."""
@@ -182,85 +177,6 @@ class JournalWriter:
             if not expected.nullable and column.null_count:
                 raise SchemaError(f"column {expected.name!r} may not be empty", path=self.folder)
         return rows if isinstance(rows, pa.RecordBatch) else rows.combine_chunks().to_batches()[0]
-
-
-class _Segment:
-    """One pair of files, open for writing."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path = path
-        self._began = time.monotonic()
-        self._n_messages = 0
-        self._size = 0
-        self._crc_size = 0
-        self._broken = False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        try:
-            self._data = os.open(path, flags, 0o600)
-        except OSError as error:
-            raise _tool_error(error, path) from error
-        try:
-            self._crc = os.open(path.with_suffix(".crc"), flags, 0o600)
-        except OSError as error:
-            os.close(self._data)
-            raise _tool_error(error, path) from error
-        try:
-            self.write(schema.serialize())
-        except BaseException:
-            self.close()
-            raise
-
-    def must_end(self, segment_s: float) -> bool:
-        """Say whether the next message belongs into a new segment; one of no rows goes on for ever."""
-        return self._broken or (self._n_messages > 1 and time.monotonic() - self._began >= segment_s)
-
-    def write(self, message: pa.Buffer) -> None:
-        """Append a message and its record; on failure both files are as before."""
-        content = memoryview(message)
-        record = _RECORD.pack(self._size, len(content), zlib.crc32(content))
-        try:
-            _write_all(self._data, content)
-            _write_all(self._crc, memoryview(record))
-        except OSError as error:
-            self._roll_back()
-            raise _tool_error(error, self.path) from error
-        self._size += len(content)
-        self._crc_size += len(record)
-        self._n_messages += 1
-
-    def end(self) -> None:
-        """Write the end-of-stream mark, which carries no content: no room for it is no loss."""
-        try:
-            _write_all(self._data, memoryview(_END_OF_STREAM))
-        except OSError:
-            self._roll_back()
-
-    def duplicate(self) -> tuple[int, int]:
-        """Return descriptors of one's own, so that a slow sync needs no lock."""
-        first = os.dup(self._data)
-        try:
-            return first, os.dup(self._crc)
-        except OSError:
-            os.close(first)
-            raise
-
-    def close(self) -> None:
-        """Force both files onto the disk and close them."""
-        for descriptor in (self._data, self._crc):
-            try:
-                _force(descriptor)
-            except OSError as error:
-                raise _tool_error(error, self.path) from error
-            finally:
-                os.close(descriptor)
-
-    def _roll_back(self) -> None:
-        try:
-            for descriptor, size in ((self._data, self._size), (self._crc, self._crc_size)):
-                os.ftruncate(descriptor, size)
-                os.lseek(descriptor, size, os.SEEK_SET)
-        except OSError:
-            self._broken = True  # the reader stops at the torn message; the next append begins a new segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +235,29 @@ def read_journal(folder: Path, *, schema: pa.Schema | None = None) -> JournalCon
     )
 
 
+def read_segments(folder: Path, *, schema: pa.Schema | None = None) -> Iterator[JournalContent]:
+    """Read a journal as `read_journal` does, one segment at a time: for what is larger than memory.
+
+    A segment whose schema cannot be read, with none known from elsewhere, comes without columns.
+    """
+    stored = schema
+    for path in _segment_paths(folder):
+        damage: list[str] = []
+        segment = _SegmentReader(path, damage)
+        stored = stored or segment.schema
+        expected = stored if stored is not None else pa.schema([])
+        batches = list(segment.batches(expected)) if stored is not None else []
+        if stored is None and segment.has_content:
+            damage.append(f"{path.name} at byte 0: the schema is not readable")
+        plain = expected.remove_metadata()
+        yield JournalContent(
+            table=pa.Table.from_batches([b.replace_schema_metadata(None) for b, _ in batches], schema=plain),
+            n_unverified=sum(batch.num_rows for batch, verified in batches if not verified),
+            damage=tuple(damage),
+            n_segments=1,
+        )
+
+
 def read_last_row(folder: Path) -> dict[str, Any] | None:
     """Return the last intact row of a journal, or None where it has none; reads no more segments than it must."""
     for path in reversed(_segment_paths(folder)):
@@ -349,8 +288,8 @@ class _SegmentReader:
         # unverified, while a record without its message would look like damage.
         sidecar = path.with_suffix(".crc")
         records = sidecar.read_bytes() if sidecar.exists() else b""
-        whole = len(records) - len(records) % _RECORD.size
-        self._records = list(_RECORD.iter_unpack(records[:whole]))
+        whole = len(records) - len(records) % RECORD.size
+        self._records = list(RECORD.iter_unpack(records[:whole]))
         self._content = path.read_bytes()
         self._end_of_schema = 0
         if self._records:
@@ -359,6 +298,11 @@ class _SegmentReader:
                 self._take_schema(message)
         elif self._content:
             self._take_schema(self._content)
+
+    @property
+    def has_content(self) -> bool:
+        """Say whether anything was written."""
+        return bool(self._content)
 
     def batches(self, expected: pa.Schema) -> Iterator[tuple[pa.RecordBatch, bool]]:
         """Give the intact batches in order, each with whether its checksum proved it."""
@@ -412,7 +356,7 @@ class _SegmentReader:
         """Give what follows the last record: messages that the writer had no time to record."""
         source = pa.BufferReader(pa.py_buffer(self._content))
         while position < len(self._content):
-            if self._content[position:] == _END_OF_STREAM:
+            if self._content[position:] == END_OF_STREAM:
                 return
             source.seek(position)
             try:
@@ -439,16 +383,6 @@ class _SegmentReader:
         self._damage.append(f"{self.path.name} at byte {offset}: {what}")
 
 
-def _write_all(descriptor: int, content: memoryview) -> None:
-    while content:
-        content = content[os.write(descriptor, content) :]
-
-
-def _force(descriptor: int) -> None:
-    """Force a file's content onto the disk; macOS and Windows have no fdatasync."""
-    getattr(os, "fdatasync", os.fsync)(descriptor)
-
-
 def _sync_folder(folder: Path) -> None:
     """Make new segments' names durable; Windows has no handle for a folder and needs none."""
     if os.name != "posix":
@@ -458,15 +392,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _tool_error(error: OSError, path: Path) -> GazeToolError:
-    if (
-        error.errno == errno.EFBIG
-    ):  # a limit on file size (RLIMIT_FSIZE, FAT) is a full disk to whoever records
-        return DiskFullError(
-            f"{path}: the file may not grow any further",
-            hint="Choose a folder on a volume without that limit, then run the same command again.",
-            path=path,
-        )
-    return as_tool_error(error, path, "writing the journal")

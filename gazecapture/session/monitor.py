@@ -55,6 +55,10 @@ class StreamMonitor:
         self.n_samples = 0
         self.n_gaps = 0
         self.n_missing: int | None = 0 if self._frame_column else None
+        self.n_swallowed: int | None = 0 if self._frame_column else None
+        """Samples that a restarted sender had counted before the first one that arrived."""
+        self.longest_silence_s = 0.0
+        """Between two samples of the journal, by their arrival."""
         self.offset_s: float | None = None
         self.last_received_ns: int | None = None
 
@@ -71,6 +75,11 @@ class StreamMonitor:
                 return None
             (t_first, n_first), (t_last, n_last) = self._recent[0], self._recent[-1]
         return (n_last - n_first) / (t_last - t_first) if t_last > t_first else None
+
+    @property
+    def usual_rate_hz(self) -> float | None:
+        """1 / median of the last steps between time stamps; None where there are too few."""
+        return 1.0 / self._usual_s if self._usual_s > 0 else None
 
     def resume(self, t_remote_s: float, frame_number: float | None) -> None:
         """Go on after the last sample that a killed recorder wrote, so that the hole it left is a gap."""
@@ -89,6 +98,11 @@ class StreamMonitor:
         self._last_t_s = float(t_s[-1])
         if frames is not None:
             self._last_frame = float(frames[-1])
+        received = batch.t_received_ns
+        if self.last_received_ns is not None:
+            received = np.concatenate(([self.last_received_ns], received))
+        if received.size > 1:
+            self.longest_silence_s = max(self.longest_silence_s, float(np.diff(received).max()) / 1e9)
         steps = np.diff(known_t)
         with self._guard:
             self.n_samples += t_s.size
@@ -136,6 +150,7 @@ class StreamMonitor:
                 if n_lost < 0:
                     # A sender that begins to count again usually begins at 0; what it counted before is gone.
                     n_lost, detail = round(float(frames[place + 1])), "the device began to count again"
+                    self.n_swallowed = (self.n_swallowed or 0) + n_lost
                 else:
                     self.n_missing = (self.n_missing or 0) + n_lost
             marks.append(

@@ -76,8 +76,10 @@ class RecordedStream:
         self.arrived_at = -math.inf
         """Monotonic s of the newest batch's arrival, written or not."""
         self._newest: SourceBatch | None = None
+        self.late_start_s: float | None = None
         self._sequence = sequence
         self._late_noted = False
+        self._n_swallowed_before = 0
 
     @classmethod
     def begin(cls, session: Path, info: StreamInfo, *, taken: Collection[str]) -> Self:
@@ -169,8 +171,18 @@ class RecordedStream:
             return None
         if self.monitor.n_samples:
             self._late_noted = True
-            return since_start_s if since_start_s > LATE_START_S else None
+            if since_start_s > LATE_START_S:
+                self.late_start_s = since_start_s
+            return self.late_start_s
         return None
+
+    def swallowed_by_restart(self) -> int | None:
+        """Return how many samples the restart that was just told has cost; None where the device does not count."""
+        total = self.monitor.n_swallowed
+        if total is None:
+            return None
+        swallowed, self._n_swallowed_before = total - self._n_swallowed_before, total
+        return swallowed
 
     def status(self) -> StreamStatus:
         """Return the figures for status.json."""
@@ -188,6 +200,8 @@ class RecordedStream:
             n_restarts=self.n_restarts,
             offset_s=monitor.offset_s,
             missing_by_frame_number=monitor.n_missing,
+            lost_at_restarts=monitor.n_swallowed,
+            late_start_s=self.late_start_s,
         )
 
     def close(self) -> None:

@@ -95,6 +95,7 @@ class _Recorder:
         self._noted: queue.SimpleQueue[SourceMark] = queue.SimpleQueue()
         self._unwritten: list[SourceMark] = []
         self._disk_is_low = False
+        self._n_clock_steps = 0
         # The lock of this journal keeps a second recorder out, so it comes before any state is written.
         self._marks = self._journal(session / "marks", MARKS)
         self._intake = Intake(self._noted.put, patience_s=patience_s)
@@ -198,6 +199,7 @@ class _Recorder:
             self._journals += [stream.journal, stream.offsets]
             self._note("start", stream.info.stream_id, detail=info.kind)
             if late_s is not None:
+                stream.late_start_s = late_s
                 self._note("late_start", stream.info.stream_id, duration_s=late_s, detail="appeared late")
         self._collect(source, streams)  # the first words already need the offset
         return streams
@@ -249,6 +251,7 @@ class _Recorder:
         self._disk_is_low = is_low
         with suppress(DiskFullError):
             for step in self._clock.tick():
+                self._n_clock_steps += 1
                 self._note("clock_step", "", duration_s=step.step_s, detail=step.clock)
         self._write_marks()
 
@@ -259,7 +262,9 @@ class _Recorder:
                 streams[offset.stream_id].add_offset(offset)
         for mark in source.marks():
             stream = streams[mark.stream_id]
-            stream.n_restarts += mark.kind == "restart"
+            if mark.kind == "restart":
+                stream.n_restarts += 1
+                mark = replace(mark, n_samples=stream.swallowed_by_restart())
             self._noted.put(replace(mark, stream_id=stream.info.stream_id))
 
     def _note(
@@ -301,6 +306,9 @@ class _Recorder:
             streams=tuple(stream.status() for stream in tuple(self._streams.values())),
             disk_free_bytes=free_bytes(self._session),
             queue_high_water=self._intake.high_water,
+            n_overflows=self._intake.n_overflows,
+            n_clock_steps=self._n_clock_steps,
+            disk_is_low=self._disk_is_low,
             error=error or self._intake.trouble,
         )
 

@@ -94,8 +94,12 @@ class RecorderHandle:
         while True:
             alive = self.is_alive()
             status = self.status()
-            if status is not None and status.state == "stopped" and not alive:
-                return status
+            if status is not None and status.state == "stopped":
+                # Everything is on disk by then; what is left is the self-check, which may take longer than patience.
+                if not alive or time.monotonic() >= end:
+                    return status
+                time.sleep(_POLL_S)
+                continue
             if not alive:
                 raise self._died("the recorder ended before it was asked to", status)
             if time.monotonic() >= end:

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gazecapture.clock import session_now_ns
 from gazecapture.files import free_bytes
-from gazecapture.session.journal import JournalContent, read_journal
+from gazecapture.session.journal import JournalContent, read_journal, read_segments
 from gazecapture.session.lock import same_process
-from gazecapture.session.monitor import StreamMonitor, frame_column
-from gazecapture.session.profiles import session_profiles
 from gazecapture.session.schema import OFFSETS, StreamInfo, read_stream_info
+from gazecapture.session.self_check import JournalCheck, count_stream, counted
 from gazecapture.session.status import RecorderStatus, StreamStatus, read_status, write_status
-from gazecapture.sources.protocol import SourceBatch
 from keyframes.errors import RecordingError, SchemaError, UsageError
 
-__all__ = ["JournalReport", "RecoveryReport", "recover_session"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalReport:
-    """One journal as it was found."""
-
-    journal: str
-    """Its folder, relative to the session."""
-    n_rows: int
-    n_verified: int
-    """Rows proved by their checksum."""
-    n_unverified: int
-    """Rows that parse but have no checksum: written in the last moment."""
-    n_segments: int
-    damage: tuple[str, ...]
+__all__ = ["RecoveryReport", "recover_session"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryReport:
     """A session as it was found."""
 
-    journals: tuple[JournalReport, ...]
+    journals: tuple[JournalCheck, ...]
     status: RecorderStatus | None
     """As it stands now; None for a session that no recorder worked in."""
     was_interrupted: bool
@@ -66,17 +52,14 @@ def recover_session(session: Path) -> RecoveryReport:
         raise RecordingError(
             f"{session}: its recorder is at work", hint="Stop it first.", path=session, code="GT-BUSY"
         )
-    reports, streams = [], []
+    reports: list[JournalCheck] = []
+    streams = []
     for folder in _journal_folders(session):
-        name = folder.relative_to(session).as_posix()
-        try:
-            content = read_journal(folder)
-        except SchemaError as error:
-            reports.append(_report(name, None, (error.message,)))
-            continue
-        reports.append(_report(name, content, content.damage))
-        if folder.parent.name == "streams" and (folder / "stream.json").is_file():
-            streams.append(_stream_status(session, read_stream_info(folder), content))
+        segments = counted(folder.relative_to(session).as_posix(), read_segments(folder), reports)
+        if folder.parent.name == "streams":
+            with suppress(SchemaError):  # without its description a stream's rows are counted, and no more
+                streams.append(_stream_status(session, read_stream_info(folder), segments))
+        deque(segments, maxlen=0)  # used up, so that it is counted
     was_interrupted = status is None or status.is_live
     if streams and was_interrupted:
         status = _finished(session, status, tuple(streams))
@@ -107,34 +90,9 @@ def _journal_folders(session: Path) -> list[Path]:
     return sorted(folders)
 
 
-def _report(name: str, content: JournalContent | None, damage: tuple[str, ...]) -> JournalReport:
-    n_rows = 0 if content is None else content.table.num_rows
-    n_unverified = 0 if content is None else content.n_unverified
-    return JournalReport(
-        journal=name,
-        n_rows=n_rows,
-        n_verified=n_rows - n_unverified,
-        n_unverified=n_unverified,
-        n_segments=0 if content is None else content.n_segments,
-        damage=damage,
-    )
-
-
-def _stream_status(session: Path, info: StreamInfo, content: JournalContent) -> StreamStatus:
+def _stream_status(session: Path, info: StreamInfo, segments: Iterator[JournalContent]) -> StreamStatus:
     """Count a stream as its recorder would have."""
-    own_profiles = session_profiles(session)
-    monitor = StreamMonitor(info, own_profiles)
-    table = content.table
-    if table.num_rows:
-        wanted = [name for name in (frame_column(info, own_profiles),) if name is not None]
-        monitor.take(
-            SourceBatch(
-                stream_id=info.stream_id,
-                t_remote_s=table.column("t_remote_s").to_numpy(),
-                t_received_ns=table.column("t_received_ns").to_numpy(),
-                columns={name: table.column(name).to_numpy() for name in wanted},
-            )
-        )
+    monitor, _ = count_stream(session, info, segments)
     offsets = read_journal(session / "offsets" / info.stream_id, schema=OFFSETS).table
     return StreamStatus(
         stream_id=info.stream_id,
@@ -145,4 +103,5 @@ def _stream_status(session: Path, info: StreamInfo, content: JournalContent) -> 
         n_gaps=monitor.n_gaps,
         offset_s=offsets.column("offset_s")[-1].as_py() if offsets.num_rows else None,
         missing_by_frame_number=monitor.n_missing,
+        lost_at_restarts=monitor.n_swallowed,
     )

@@ -50,6 +50,10 @@ class StreamStatus:
     offset_s: float | None = None
     missing_by_frame_number: int | None = None
     """Numbers that the device's own count skipped; None where it does not count."""
+    lost_at_restarts: int | None = None
+    """Samples that senders had counted before the first one that arrived after their restart; None as above."""
+    late_start_s: float | None = None
+    """How long after the others it began, where it did."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
@@ -66,6 +70,11 @@ class RecorderStatus:
     disk_free_bytes: int = 0
     queue_high_water: int = 0
     """Most batches that ever waited for the writer."""
+    n_overflows: int = 0
+    """How often samples waited in their source because the writer was that far behind."""
+    n_clock_steps: int = 0
+    """How often a clock of this host was set, or the host slept."""
+    disk_is_low: bool = False
     error: str = ""
     recovered: bool = False
     """The recorder was killed; `gazecapture recover` counted afterwards what it left."""

@@ -106,6 +106,7 @@ class LslSource:
         self._last_remote_s: float | None = None
         self._last_arrival = time.monotonic()
         self._ask_who_sends = False
+        self._first_after_silence_s = 0.0
         self._end = threading.Event()
         self._wake = threading.Event()
         self._side: threading.Thread | None = None
@@ -196,6 +197,7 @@ class LslSource:
         silent = last is not None and not 0.0 <= float(t_remote_s[0]) - last <= SILENCE_S
         if silent or self._ask_who_sends:
             self._ask_who_sends = False
+            self._first_after_silence_s = float(t_remote_s[0])
             self._wake.set()
 
     def _watch(self) -> None:
@@ -223,7 +225,9 @@ class LslSource:
         ]
         if not now_sending or any(stream.uid == self._uid for stream in now_sending):
             return False
-        self._uid = now_sending[0].uid
+        newest = max(now_sending, key=lambda stream: stream.created_at)
+        self._uid = newest.uid
+        unheard_s = self._first_after_silence_s - newest.created_at
         info = self._info
         if info is not None:
             self._marks.append(
@@ -231,7 +235,7 @@ class LslSource:
                     stream_id=info.stream_id,
                     t_ns=session_now_ns(),
                     kind="restart",
-                    detail="the sender was started anew",
+                    detail=f"the sender was started anew, {unheard_s:.2f} s before the first sample that arrived",
                 )
             )
         return True

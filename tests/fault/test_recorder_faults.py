@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from gazecapture.session.journal import read_journal
+from gazecapture.session.recorder import record_session
 from gazecapture.session.recorder_client import (
     RecorderHandle,
     adopt_recorder,
@@ -25,7 +26,8 @@ from gazecapture.session.recorder_client import (
 )
 from gazecapture.session.recovery import recover_session
 from gazecapture.session.status import read_status
-from keyframes.errors import RecordingError, UsageError
+from gazecapture.sources.lsl import LslSource, wait_for_streams
+from keyframes.errors import DeviceUnavailableError, RecordingError, UsageError
 
 SENDER = Path(__file__).with_name("lsl_sender.py")
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -142,6 +144,10 @@ def test_nothing_is_lost_at_1000_hz_and_words_come_too(
     assert words["word"].to_pylist() == [f"word{n}" for n in range(4)]
     assert set(words["source"].to_pylist()) == {"dictated"}
     assert by_role["words"].n_samples == 5, "what is no word is kept raw"
+    report = json.loads((session / "self-check.json").read_text())
+    assert report["problems"] == report["remarks"] == []
+    assert {stream["role"]: stream["n_samples"] for stream in report["streams"]} == {"gaze": 2000, "words": 5}
+    assert report["n_words"] == 4
     assert adopt_recorder(session) is None
     assert not handles[0].is_alive()
 
@@ -218,7 +224,10 @@ def test_a_sender_that_is_killed_and_comes_back_is_told(
     frames = gaze_of(session)["frame_number"].to_numpy()
     (back,) = np.flatnonzero(np.diff(frames) < 0)
     marks = read_journal(session / "marks").table.to_pylist()
-    assert [row["kind"] for row in marks].count("restart") == 1
+    (restart,) = [row for row in marks if row["kind"] == "restart"]
+    assert restart["n_samples"] == stream.lost_at_restarts == int(frames[back + 1]), (
+        "what the restart swallowed"
+    )
     gaps = [row for row in marks if row["kind"] == "gap"]
     assert [gap["n_samples"] for gap in gaps] == [int(frames[back + 1]), 1]
     assert gaps[0]["duration_s"] > 0.5
@@ -243,6 +252,34 @@ def test_an_absent_stream_refuses_the_start_with_exit_code_1(tmp_path: Path) -> 
     with pytest.raises(RecordingError, match="did not start: no stream named") as refused:
         handle.wait_until_recording()
     assert refused.value.code == "GT-NO-STREAM"
+
+
+def test_a_stream_that_is_found_and_does_not_open_refuses_the_start(
+    tmp_path: Path, name: str, senders: list[Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is stopped after it was found, as one that hangs: the system still takes the connection."""
+    monkeypatch.setattr("gazecapture.sources.lsl.CONNECT_S", 1.0)
+    senders.append(Sender(name, "--seconds", "60"))
+    found = wait_for_streams(lambda all_: [s for s in all_ if s.name == name] or None, wait_s=10)
+    assert found
+    senders[0].process.send_signal(signal.SIGSTOP)
+    with pytest.raises(DeviceUnavailableError, match="does not answer") as refused:
+        record_session(tmp_path / "s", connect=lambda: [LslSource(found[0])])
+    assert refused.value.code == "GT-STREAM-SILENT"
+    status = read_status(tmp_path / "s")
+    assert status is not None
+    assert status.state == "failed"
+    assert "GT-STREAM-SILENT" in status.error
+
+
+def test_a_stream_that_gives_nothing_is_called_wrong(
+    tmp_path: Path, name: str, senders: list[Sender]
+) -> None:
+    senders.append(Sender(name, "--seconds", "0"))
+    command = [sys.executable, "-m", "gazecapture", "record", "--out", str(tmp_path / "s"), "--stream", name]
+    done = subprocess.run([*command, "--seconds", "0.5"], capture_output=True, text=True, check=False)
+    assert done.returncode == 6
+    assert f"WRONG: {name} gave no sample at all" in done.stdout
 
 
 FULL = """
