@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -111,9 +112,7 @@ def drive(
 
 
 def _has_sent(sender: subprocess.Popen[str]) -> bool:
-    import select
-
-    return bool(select.select([sender.stdout], [], [], 0)[0])
+    return sender.stdout is not None and bool(select.select([sender.stdout], [], [], 0)[0])
 
 
 def tell(connection: socket.socket, message: dict[str, object]) -> None:
