@@ -18,9 +18,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from curation.access_log import log_access, read_access_log
-from curation.export.dataset import MANIFEST, export_dataset
-from curation.export.dataset_views import VIEWS_FOLDER
-from curation.exports import dataset_manifest
+from curation.export.dataset import export_dataset
+from curation.export.switch import REPORT, complete_switch, remove_dataset
 from curation.forget_plan import ForgetIntent, HeldDataset
 from curation.lead import READERS_FOLDER
 from curation.lock import INTENT
@@ -39,8 +38,6 @@ __all__ = ["ForgetSummary", "RewrittenDataset", "complete_pending", "forget"]
 _LOGGER = logging.getLogger(__name__)
 _LINES_OF_READINGS = (MANIFEST_NAME, "consent.jsonl")
 """Files of the store with lines that name a reading or a reader."""
-_REPORT = "report.html"
-_SHARD_FOLDERS = ("readings", "hdf5", "images", "samples", "events", "tables", VIEWS_FOLDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +148,7 @@ def _remove_traces(store: Store, intent: ForgetIntent) -> None:
             path.unlink()
     for name in _LINES_OF_READINGS:
         _drop_lines(store.root / name, intent)
-    (store.root / _REPORT).unlink(missing_ok=True)
+    (store.root / REPORT).unlink(missing_ok=True)
 
 
 def _reader_of(path: Path) -> str | None:
@@ -183,14 +180,15 @@ def _rewrite(store: Store, dataset: HeldDataset) -> RewrittenDataset:
     folder = dataset.folder
     if not folder.is_dir():
         return RewrittenDataset(folder=str(folder), outcome="gone", key_before=dataset.key)
-    (folder / _REPORT).unlink(missing_ok=True)
+    complete_switch(folder)
+    (folder / REPORT).unlink(missing_ok=True)
     ids = [reading_id for reading_id in dataset.reading_ids if _is_curated(store, reading_id)]
     n_readings = 0
     if ids and dataset.config is not None:
         with contextlib.suppress(PrivacyError):
             n_readings = export_dataset(store, folder, reading_ids=ids, config=dataset.config).n_readings
     if not n_readings:
-        _remove_dataset(folder)
+        remove_dataset(folder)
     return RewrittenDataset(
         folder=str(folder),
         outcome="rewritten" if n_readings else "removed",
@@ -207,18 +205,6 @@ def _is_curated(store: Store, reading_id: str) -> bool:
     source_hash = store.source_hash(reading_id)
     records = [store.stage_record(reading_id, stage.name) or {} for stage in STAGES]
     return all(r.get("verdict") == "ok" and r.get("source_hash") == source_hash for r in records)
-
-
-def _remove_dataset(folder: Path) -> None:
-    """Remove a dataset, its manifest first, but no file that the toolkit did not write."""
-    names = [str(entry["path"]).split("/")[0] for entry in dataset_manifest(folder).get("files", ())]
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for name in {*names, *_SHARD_FOLDERS, "README.md"} - {"", "..", "."}:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def _versions(store: Store, intent: ForgetIntent) -> tuple[dict[str, Any], ...]:

@@ -7,7 +7,6 @@ sessions, and of each dataset the readings that it held and the settings that it
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from curation.config import CurationConfig, config_hash
 from curation.export.contents import rows_in
+from curation.export.switch import complete_switch
 from curation.exports import dataset_manifest, export_config, exported_folders
 from curation.ingest.session import SessionIngester
 from curation.sessions import known_sessions
@@ -151,8 +151,7 @@ def _held(store: Store, folder: Path, ids: set[str], tombstones: Tombstones) -> 
     """Return what has to be known of a dataset to write it again; None where it holds nothing of it."""
     if not (folder / ".gazecapture").is_file():
         return None  # removed, or moved: then --dataset names it
-    for leftover in folder.glob(".*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    complete_switch(folder)
     rows = rows_in(folder)
     ids_there = {row.reading_id for row in rows}
     gone = {i for i in ids_there if i in ids or tombstones.has("reading", i)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any
 
 from curation.config import CurationConfig
 from curation.export.dataset_views import ViewRequest, add_views, requested_views, write_views
-from curation.export.place import MANIFEST, make_manifest, manifest_of, private_strings, put_in_place
+from curation.export.place import make_manifest, private_strings
 from curation.export.plan import ExportPlan, make_plan
 from curation.export.scan import scan_output
 from curation.export.splits import SPLITS
+from curation.export.switch import MANIFEST, complete_switch, manifest_of, staging_folder, switch
 from curation.export.write import LeftBehind, left_behind, write_all
 from curation.manifest import Failure
-from gazecapture.files import claim_output_folder, make_private_folder, write_json_atomically
+from gazecapture.files import claim_output_folder, write_json_atomically
 from gazecapture.store import Store
 from keyframes.errors import DataError, PrivacyError
 
@@ -74,8 +74,7 @@ def export_dataset(
     ``[export] tier`` asks for (an older dataset stays as it was); UsageError for a foreign folder.
     """
     claim_output_folder(out, kind="dataset")
-    for leftover in out.glob(".*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    complete_switch(out)
     damaged: dict[str, DataError] = {}
     while True:
         plan = make_plan(store, [i for i in reading_ids if i not in damaged], config, damaged)
@@ -104,7 +103,7 @@ def _export(
 
     Splits and shards are planned over all readings, so that one which drops out asks for another plan.
     """
-    staging = make_private_folder(out / f".{uuid.uuid4().hex[:8]}.partial")
+    staging = staging_folder(out)
     try:
         n_damaged = len(damaged)
         removed = write_all(store, staging, plan, config, progress, damaged)
@@ -114,7 +113,7 @@ def _export(
         manifest = make_manifest(staging, plan, config, views_of)
         write_json_atomically(staging / MANIFEST, manifest)
         _check_output(store, staging, config, removed, manifest["files"])
-        put_in_place(staging, out)
+        switch(staging, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return _summary(plan, manifest, damaged, up_to_date=False)

@@ -1,10 +1,8 @@
-"""Give a staged dataset its manifest and its place."""
+"""Give a staged dataset its manifest; say what may stand nowhere in it."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,22 +15,10 @@ from curation.privacy import Redactor, load_lexicon
 from gazecapture import __version__
 from gazecapture.store import Store
 
-__all__ = ["MANIFEST", "make_manifest", "manifest_of", "private_strings", "put_in_place"]
+__all__ = ["make_manifest", "private_strings"]
 
-MANIFEST = "dataset.json"
-_PARTS = ("readings", "hdf5", "images", "samples", "events", "tables", VIEWS_FOLDER, "README.md")
-"""What an export puts into a dataset's folder."""
 _OWN_NAMES = "names"
 """The setting whose keys are not ours: what a source calls a region."""
-
-
-def manifest_of(out: Path) -> dict[str, Any]:
-    """Return what dataset.json says; nothing where there is none or it is damaged."""
-    try:
-        content = json.loads((out / MANIFEST).read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) and isinstance(content.get("files"), list) else {}
 
 
 def make_manifest(
@@ -66,20 +52,6 @@ def _shareable(settings: Any, redactor: Redactor) -> Any:
     if isinstance(settings, Path):
         return "(a file)"
     return redactor(settings) if isinstance(settings, str) else settings
-
-
-def put_in_place(staging: Path, out: Path) -> None:
-    """Swap the new parts in; without its manifest, which goes first and comes last, a dataset does not count."""
-    (out / MANIFEST).unlink(missing_ok=True)
-    for part in _PARTS:
-        old, new = out / part, staging / part
-        if old.is_dir():
-            shutil.rmtree(old)
-        else:
-            old.unlink(missing_ok=True)
-        if new.exists():
-            new.replace(old)
-    (staging / MANIFEST).replace(out / MANIFEST)
 
 
 def private_strings(store: Store, config: CurationConfig) -> list[str]:

@@ -13,9 +13,9 @@ import pytest
 from curation.config import CurationConfig, ExportConfig, PrivacyConfig
 from curation.consent import Permission
 from curation.export.dataset import export_dataset
-from curation.export.place import MANIFEST
 from curation.export.samples import SamplesWriter, export_gaze, samples_table
 from curation.export.scan import scan_output
+from curation.export.switch import MANIFEST
 from curation.export.verify import verify_dataset
 from curation.privacy.gaze_tier import GazeTier
 from gazecapture.store import Store
