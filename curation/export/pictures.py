@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["Box", "encode_png", "masked", "shrink"]
+__all__ = ["Box", "encode_png", "masked", "salted_sha256", "shrink"]
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in px, half-open."""
@@ -38,6 +39,15 @@ def masked(pixels: NDArray[Any], boxes: Sequence[Box], *, fill: int) -> NDArray[
     for x0, y0, x1, y1 in boxes:
         covered[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = fill
     return covered
+
+
+def salted_sha256(grey8: NDArray[np.uint8], salt: str) -> str:
+    """Return the hash by which somebody who has the picture too can tell that it is the one, and nobody else can.
+
+    It is taken over the decoded pixels at full size, so that another encoding of the same film is recognised.
+    """
+    size = f"{salt} {grey8.shape[1]} {grey8.shape[0]} ".encode()
+    return hashlib.sha256(size + np.ascontiguousarray(grey8).tobytes()).hexdigest()
 
 
 def encode_png(grey8: NDArray[np.uint8]) -> bytes:

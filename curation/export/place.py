@@ -33,6 +33,7 @@ def make_manifest(
         "n_readings": len(plan.reading_ids),
         "access_tier": plan.tier,
         "gaze_tier": config.privacy.gaze_tier,
+        "picture_salt": plan.picture_salt,
         "files": listed_files(staging),
         VIEWS_FOLDER: dict(views),
     }

@@ -36,6 +36,8 @@ class ExportPlan:
     """Reading id -> why its reader does not let it out."""
     tier: AccessTier
     """Of the dataset."""
+    picture_salt: str
+    """Of the hashes of pictures that stay behind, written into the dataset; empty where they do not."""
     key: str
 
 
@@ -88,8 +90,14 @@ def make_plan(
         permissions=permissions,
         held_back=admission.held_back,
         tier=tier,
+        picture_salt=_salt(store, key) if config.privacy.images == "exclude" else "",
         key=key,
     )
+
+
+def _salt(store: Store, key: str) -> str:
+    """Return 128 bits that nobody can foresee and that the same export has again."""
+    return "".join(store.keyed_hash("picture salt", half, key) for half in ("1", "2"))
 
 
 def _admitted(store: Store, reading_ids: Sequence[str], damaged: dict[str, DataError]) -> Admission:

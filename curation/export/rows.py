@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curation.export.phash import perceptual_hash
-from curation.export.pictures import encode_png, shrink
+from curation.export.pictures import encode_png, salted_sha256, shrink
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from curation.privacy.gaze_tier import GazeTier
 from curation.privacy.narrowing import gaze_tier_of
@@ -49,6 +49,8 @@ class RowOptions:
     with_keyframe_pictures: bool
     picture_max_side_px: int
     keyframe_max_side_px: int
+    picture_salt: str = ""
+    """Of the hashes of pictures that stay behind; empty: there are none."""
     public_ids: bool = False
     """The ids of published datasets, which only a dataset of the source's access tier or a stricter one may hold."""
     guard: Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -103,7 +105,7 @@ def build_row(
         "tracker": _tracker(reading),
         "display": _display(reading),
         "images": [{"bytes": p["bytes"], "path": p["path"]} for _, p in sorted(encoded.items())],
-        "image_info": _image_info(reading, encoded, public_ids=options.public_ids),
+        "image_info": _image_info(reading, encoded, {} if options.with_images else pictures, options),
         "text": " ".join(s["text"] for s in sentences) or None,
         "words": reading.table("words").to_pylist(),
         "sentences": sentences,
@@ -187,12 +189,16 @@ def _display(reading: Reading) -> dict[str, Any] | None:
 
 
 def _image_info(
-    reading: Reading, encoded: Mapping[int, Mapping[str, Any]], *, public_ids: bool
+    reading: Reading,
+    encoded: Mapping[int, Mapping[str, Any]],
+    left: Mapping[int, NDArray[np.uint8]],
+    options: RowOptions,
 ) -> list[dict[str, Any]]:
     rows = []
     for image in reading.table("images").to_pylist():
         picture = encoded.get(image["image_index"])
         # Of the exported bytes: the hash of the stored file would lead back to it.
+        kept = left.get(image["image_index"]) if options.picture_salt else None
         digest = None if picture is None else hashlib.sha256(picture["bytes"]).hexdigest()
         rows.append(
             {
@@ -201,10 +207,11 @@ def _image_info(
                 "matrix_height_px": image["height_px"],
                 "picture_width_px": None if picture is None else picture["shape"][1],
                 "picture_height_px": None if picture is None else picture["shape"][0],
-                "public_dicom_id": image["public_dicom_id"] if public_ids else None,
+                "public_dicom_id": image["public_dicom_id"] if options.public_ids else None,
                 "sha256": digest,
                 "picture_sha256": digest,
                 "picture_phash": None if picture is None else picture["phash"],
+                "picture_salted_sha256": None if kept is None else salted_sha256(kept, options.picture_salt),
             }
         )
     return rows

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 __all__ = ["PICTURE", "SHARD", "SHARD_SCHEMA_VERSION"]
 
-SHARD_SCHEMA_VERSION = "1.2"
+SHARD_SCHEMA_VERSION = "1.3"
 """A reader refuses a greater MAJOR; MINOR adds fields."""
 
 _F64, _I64, _I32, _I16, _STR, _BOOL = (
@@ -121,6 +121,7 @@ SHARD = pa.schema(
                 sha256=_STR,
                 picture_sha256=_STR,
                 picture_phash=_I64,
+                picture_salted_sha256=_STR,
             ),
         ),
         ("text", _STR),
@@ -265,7 +266,9 @@ SHARD = pa.schema(
 * reading_number, minutes_into_session, session_key: order within one sitting. repeat_of: reading_id of the same
   reader's first reading of the study.
 * image_info.picture_sha256: of the picture's encoded bytes in ``images`` (``sha256`` is its name in 1.0 and 1.1).
-  picture_phash: 64 bits (`curation.export.phash`). Both null without a picture.
+  picture_salted_sha256: of a picture that stayed behind (`curation.export.pictures.salted_sha256`), for
+  `gazecurate attach-images`; null otherwise. picture_phash: 64 bits (`curation.export.phash`). The first and the last
+  are null without a picture.
 * fixations.sentence_ids: of the sentences whose key frames list the fixation; finding_ids_by_sentence: of those
   sentences' findings; finding_ids_by_box: of the reader's findings whose box or ellipse holds the fixation.
 """

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.config import CurationConfig, config_hash
-from curation.consent import Consents
 from curation.decisions import read_decisions
 from curation.export.admission import may_show_public_ids, public_ids_of
 from curation.export.card import CardFacts, dataset_card
@@ -67,7 +66,6 @@ def write_all(
     A reading that cannot be read goes into ``damaged``, and what was written is of no use then.
     """
     removed = LeftBehind()
-    consents = Consents.of(store)
     lexicon = config.privacy.lexicon()
     metas, n_keyframes, n_fixations, done = [], 0, 0, 0
     profiles: set[str] = set()
@@ -89,8 +87,7 @@ def write_all(
                     row = build_row(reading, _greys(radiographs, masks), options)
                     for writer in writers:
                         writer.add(row)
-                    allowed = consents.permission(reading.meta)
-                    export_gaze(staging, reading, config.privacy.gaze_tier, allowed)
+                    export_gaze(staging, reading, config.privacy.gaze_tier, plan.permissions[reading_id])
                     if config.privacy.images == "include" and config.privacy.originals:
                         _write_originals(store, reading, staging, masks, patient=row["patient_key"])
                 except DataError as error:
@@ -169,6 +166,7 @@ def _row_options(reading: Reading, plan: ExportPlan, config: CurationConfig, gua
         config_hash=config_hash(config),
         with_images=config.privacy.images == "include",
         with_keyframe_pictures=config.export.keyframe_pictures,
+        picture_salt=plan.picture_salt,
         picture_max_side_px=config.export.picture_max_side_px,
         keyframe_max_side_px=config.export.keyframe_max_side_px,
         guard=guard,

@@ -116,6 +116,7 @@ STRING_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "image_info[].public_dicom_id": PUBLIC_ID,
         "image_info[].sha256": CODE,
         "image_info[].picture_sha256": CODE,
+        "image_info[].picture_salted_sha256": CODE,
         "text": TEXT,
         "words[].word": WORDS,
         "words[].source": CODE,
