@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gazecapture import profiles
 from gazecapture.profiles import Profile
+from gazecapture.screen.scene_map import SceneMap
 from gazecapture.session.backfill_merge import LossShares, load_backfilled, merge_columns, profiles_columns
 from gazecapture.session.backfill_record import ROLE as BACKFILL_ROLE
 from gazecapture.session.backfill_record import BackfillRecord
@@ -24,7 +25,7 @@ from keyframes.errors import DataError
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
 
-__all__ = ["GazeStream", "load_gaze"]
+__all__ = ["GazeStream", "load_gaze", "put_on_screen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,19 @@ class GazeStream:
             device_time_s=None if self.device_time_s is None else self.device_time_s[part],
             tracker=replace(self.tracker, effective_rate_hz=rate_hz),
         )
+
+
+def put_on_screen(gaze: GazeStream, scene: SceneMap | None) -> GazeStream:
+    """Return gaze of a scene camera in screen px, by where the screen was in its pictures.
+
+    Other gaze, and gaze without a map, is returned as it is: that of a scene camera stays unmapped (NaN) then.
+    """
+    if scene is None or "x_scene_px" not in gaze.gaze:
+        return gaze
+    x, y = scene.to_screen(gaze.t_ns, gaze.gaze["x_scene_px"], gaze.gaze["y_scene_px"])
+    valid = np.isfinite(x) & np.isfinite(y)
+    placed = {"x_screen_px": np.where(valid, x, np.nan), "y_screen_px": np.where(valid, y, np.nan)}
+    return replace(gaze, gaze={**gaze.gaze, **placed, "valid": valid})
 
 
 def load_gaze(session: Path, display: Display | None, *, override: Sequence[Profile] = ()) -> GazeStream:

@@ -16,6 +16,7 @@
     SESSION/validation/             VALIDATION_JOURNAL                                              (viewer)
     SESSION/tracker_marks/          TRACKER_MARKS: numbers sent to the tracker                      (viewer)
     SESSION/streams/backfill/       the tracker's own recording (`gazecapture.session.backfill_record`)
+    SESSION/mapping/{stream_id}.parquet  where the screen was in that scene video: derived, made anew when it is missing
     SESSION/status.json             the recorder's newest state, every 250 ms
     SESSION/control/stop            a request to the recorder to finish
 
@@ -34,6 +35,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from gazecapture.files import write_json_atomically
+from gazecapture.screen.tags import ScreenTag
 from keyframes import reading as tables
 from keyframes.errors import SchemaError
 from keyframes.geometry import Display
@@ -252,6 +254,8 @@ class SessionInfo:
     consent_scopes: tuple[str, ...] = ()
     """Of sessions before `gazecapture.session.consent`; it allows nothing."""
     studies: tuple[StudyInfo, ...] = ()
+    tags: tuple[ScreenTag, ...] = ()
+    """What the viewer drew at the window's edge for a scene camera; empty where it drew none."""
     seed: int | None = None
     synthetic: bool = False
     """The reader is simulated."""

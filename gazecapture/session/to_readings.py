@@ -15,8 +15,9 @@ from gazecapture import __version__
 from gazecapture.files import sha256_of
 from gazecapture.profiles import NO_TRACKER, Profile
 from gazecapture.session.consent import SIMULATED_READER
-from gazecapture.session.gaze_stream import GazeStream, load_gaze
+from gazecapture.session.gaze_stream import GazeStream, load_gaze, put_on_screen
 from gazecapture.session.journal import read_journal
+from gazecapture.session.scene_mapping import scene_map_of
 from gazecapture.session.schema import (
     ANNOTATIONS,
     DISPLAY_JOURNAL,
@@ -78,7 +79,7 @@ def to_readings(
     info = read_session_info(session)
     journal = read_journal(session / "display", schema=DISPLAY_JOURNAL).table
     spans = _spans(journal)
-    gaze = load_gaze(session, info.display, override=own_profiles)
+    gaze = put_on_screen(load_gaze(session, info.display, override=own_profiles), scene_map_of(session, info))
     validations = SittingValidations.load(session)
     opened = set(journal.column("reading_number").to_pylist())
     for study in info.studies:

@@ -25,6 +25,8 @@ DISTORTION = (-0.131, 0.109, 0.0003, -0.0002, 0.011, 0.168, 0.055, 0.028)
 WALL_GREY = 70
 SCREEN_GREY = 110
 NOISE_FRAMES = 4
+PIXEL_APERTURE_SD = 0.4
+"""Sensor px; a square pixel gathers light over one px, whose SD is 0.29, its lens over a little more."""
 _CAMERA = [("camera_matrix", "<f8", (3, 3)), ("distortion_coefficients", "<f8", (8,)),
            ("extrinsics_affine_matrix", "<f8", (4, 4))]  # fmt: skip
 CALIBRATION_DTYPE = np.dtype(
@@ -86,8 +88,8 @@ class SceneCamera:
         places = cv2.perspectiveTransform(self._rays, to_screen) - np.float32(0.5)
         seen = cv2.remap(
             self._screen,
-            places,
-            np.empty(0),  # both coordinates are in the first map
+            np.ascontiguousarray(places[..., 0]),
+            np.ascontiguousarray(places[..., 1]),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=WALL_GREY,
@@ -112,7 +114,12 @@ class SceneCamera:
 
     @functools.cached_property
     def _screen(self) -> NDArray[np.uint8]:
-        """What the screen shows: its tags, and lines in between, that focus and motion can be seen by."""
+        """What the screen shows: its tags, and lines in between, that focus and motion can be seen by.
+
+        Smoothed to what the sensor's pixels gather, since one of them sees several of the screen's.
+        """
+        import cv2
+
         display = self._display
         screen = np.full((display.height_px, display.width_px), SCREEN_GREY, np.uint8)
         step = max(display.height_px // 12, 1)
@@ -124,7 +131,10 @@ class SceneCamera:
                 display.width_px, display.height_px, width_mm=display.width_mm, height_mm=display.height_mm
             ),
         )
-        return screen
+        per_sensor_px = (display.width_px / (display.width_mm or 1.0)) * (
+            (display.distance_mm or 1.0) / self.matrix[0, 0]
+        )
+        return np.asarray(cv2.GaussianBlur(screen, (0, 0), PIXEL_APERTURE_SD * per_sensor_px), np.uint8)
 
 
 def calibration_bytes(camera: SceneCamera) -> bytes:
