@@ -39,7 +39,8 @@ class ScreenHomography:
 
     def to_rays(self, screen_px: ArrayLike) -> FloatArray:
         """Return (n, 2) directions of (n, 2) screen px."""
-        return _apply(np.linalg.inv(self.matrix), np.asarray(screen_px, np.float64))
+        inverse = np.asarray(np.linalg.inv(self.matrix), np.float64)
+        return _apply(inverse, np.asarray(screen_px, np.float64))
 
 
 def fit_homography(
