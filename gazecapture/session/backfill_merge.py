@@ -20,6 +20,9 @@ __all__ = ["BackfilledGaze", "LossShares", "load_backfilled", "merge_columns"]
 
 GAP_INTERVALS = 1.5
 """Sample intervals; a longer step of the file lacks a sample, and what the live stream has there stays."""
+LATE_NS = 10_000_000
+"""ns; a sample that its sender stamped late can lie beyond the file's edge. Where nothing else tells, it is taken for
+one that the file has: two rows of one device sample are worse than ten ms of live gaze less."""
 SAME_TIME_NS = 2_000
 """ns; see `gazecapture.session.alignment.SHARED_TOLERANCE_NS`."""
 
@@ -95,7 +98,7 @@ def kept_live(
     if not backfill.t_ns.size:
         return np.ones(t_ns.size, np.bool_)
     interval = backfill.record.interval_ns
-    covered = _covered(backfill.t_ns, t_ns, interval, margin_ns=interval // 2)
+    covered = _covered(backfill.t_ns, t_ns, interval, margin_ns=max(interval // 2, LATE_NS))
     if device_time_s is None:
         return ~covered
     known = np.isfinite(device_time_s) & (np.abs(device_time_s) < 9e9)

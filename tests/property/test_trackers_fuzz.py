@@ -52,14 +52,28 @@ def damaged(
     return path
 
 
+WHICH = st.integers(0, 12)
+"""Which file of a recording of several; 0 is the one with the samples."""
+JUNK = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from(
+        [b"\n", b"\t\t\t", b"START\t1 LEFT\n", b"END\n", b'"', b"1e999\t", b"-", b"\0" * 9, b"9" * 400,
+         b"MSG\t5 GAZE_COORDS 9 9 1 1\n", b"SAMPLES\n", b"\xff\xfe", b",,,\n"]
+    ),
+)  # fmt: skip
+FLIPS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 7)), min_size=1, max_size=6)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @EXAMPLES
-@given(data=st.data())
+@given(flips=FLIPS, which=WHICH, tolerant=st.booleans())
 def test_flipped_bits(
-    originals: dict[str, tuple[Path, dict[Path, bytes]]], name: str, data: st.DataObject
+    originals: dict[str, tuple[Path, dict[Path, bytes]]],
+    name: str,
+    flips: list[tuple[float, int]],
+    which: int,
+    tolerant: bool,
 ) -> None:
-    flips = data.draw(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 7)), min_size=1, max_size=6))
-
     def flip(content: bytes) -> bytes:
         changed = bytearray(content)
         for share, bit in flips:
@@ -67,32 +81,34 @@ def test_flipped_bits(
                 changed[min(int(share * len(changed)), len(changed) - 1)] ^= 1 << bit
         return bytes(changed)
 
-    path = damaged(originals, name, flip, data.draw(st.integers(0, 12)))
-    read_damaged(name, path, tolerant=data.draw(st.booleans()))
+    read_damaged(name, damaged(originals, name, flip, which), tolerant=tolerant)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @EXAMPLES
-@given(data=st.data())
+@given(
+    start=st.floats(0, 1),
+    length=st.integers(0, 400),
+    junk=JUNK,
+    again=st.booleans(),
+    which=WHICH,
+    tolerant=st.booleans(),
+)
 def test_pieces_cut_out_put_in_or_repeated(
-    originals: dict[str, tuple[Path, dict[Path, bytes]]], name: str, data: st.DataObject
+    originals: dict[str, tuple[Path, dict[Path, bytes]]],
+    name: str,
+    start: float,
+    length: int,
+    junk: bytes,
+    again: bool,
+    which: int,
+    tolerant: bool,
 ) -> None:
-    start, length = data.draw(st.floats(0, 1)), data.draw(st.integers(0, 400))
-    junk = data.draw(
-        st.one_of(
-            st.binary(max_size=60),
-            st.sampled_from([b"\n", b"\t\t\t", b"START\t1 LEFT\n", b"END\n", b'"', b"1e999\t", b"-", b"\0" * 9,
-                             b"9" * 400, b"MSG\t5 GAZE_COORDS 9 9 1 1\n", b"SAMPLES\n", b"\xff\xfe", b",,,\n"]),
-        )
-    )  # fmt: skip
-    again = data.draw(st.booleans())
-
     def cut(content: bytes) -> bytes:
         at = int(start * len(content))
         return content[:at] + junk + (content[max(0, at - length) :] if again else content[at + length :])
 
-    path = damaged(originals, name, cut, data.draw(st.integers(0, 12)))
-    read_damaged(name, path, tolerant=data.draw(st.booleans()))
+    read_damaged(name, damaged(originals, name, cut, which), tolerant=tolerant)
 
 
 @pytest.mark.parametrize("name", ["eyelink-asc", "tobii-tsv"])

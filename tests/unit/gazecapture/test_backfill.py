@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from gazecapture.cli.backfill import backfill_command
 from gazecapture.session.backfill import backfill_session
+from gazecapture.session.backfill_merge import LATE_NS
 from gazecapture.session.backfill_record import read_record
 from gazecapture.session.gaze_stream import GazeStream, load_gaze, load_live_gaze
 from gazecapture.session.journal import JournalWriter, read_journal
@@ -116,8 +117,8 @@ def test_what_the_file_lacks_stays_live_also_without_the_tracker_s_time(tmp_path
     live_ns = gaze.t_ns[gaze.gaze["source"] == "live"]
     hole = pair.true_ns[~pair.in_file]
     assert live_ns.size > 500
-    assert hole[0] - 2_000_000 <= live_ns.min()
-    assert live_ns.max() <= hole[-1] + 2_000_000
+    assert hole[0] <= live_ns.min() <= hole[0] + 2 * LATE_NS
+    assert hole[-1] - 2 * LATE_NS <= live_ns.max() <= hole[-1]
 
 
 @pytest.mark.parametrize("marks", [0, 6])
