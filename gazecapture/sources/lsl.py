@@ -26,12 +26,15 @@ from gazecapture.sources.lsl_xml import WORDS_KIND, stream_info_from_xml
 from gazecapture.sources.protocol import ClockOffset, Rows, SourceBatch, SourceMark
 from keyframes.errors import DeviceUnavailableError, DeviceUnavailableReason, StreamLostError
 
-__all__ = ["FoundStream", "LslSource", "discover", "wait_for_streams"]
+__all__ = ["FoundStream", "LslSource", "buffer_length", "discover", "wait_for_streams"]
 
 logger = logging.getLogger(__name__)
 
 BUFFER_S = 360
 """s of samples that liblsl keeps for a reader that stalls: its default, never lower (2 s lost 4002 of 6000)."""
+MOST_BUFFERED = 2_000_000
+"""Samples; liblsl lays out the whole buffer at once, 16 bytes a sample, and names of rates are not to be trusted. It is
+360 s at 5.5 kHz: only a recording that is played faster, or a wrong name, is above."""
 IRREGULAR_BUFFER = 3600
 """In units of 100 samples: what liblsl counts in where a sender names no rate."""
 CONNECT_S = 5.0
@@ -62,6 +65,13 @@ class FoundStream:
     channel_format: str
     handle: Any
     """pylsl's own object."""
+
+
+def buffer_length(nominal_rate_hz: float) -> int:
+    """Return the buffer of an inlet in liblsl's units: s, or hundreds of samples where a sender names no rate."""
+    if not nominal_rate_hz > 0:
+        return IRREGULAR_BUFFER
+    return max(1, min(BUFFER_S, int(MOST_BUFFERED / nominal_rate_hz)))
 
 
 def discover(wait_s: float = 1.0) -> list[FoundStream]:
@@ -124,7 +134,7 @@ class LslSource:
     def open(self) -> None:
         """Connect; samples are buffered from now on. Raises DeviceUnavailableError where nothing answers in time."""
         pylsl = import_pylsl()
-        buffer = BUFFER_S if self._found.nominal_rate_hz > 0 else IRREGULAR_BUFFER
+        buffer = buffer_length(self._found.nominal_rate_hz)
         self._inlet = pylsl.StreamInlet(self._found.handle, max_buflen=buffer, recover=True)
         try:
             self._inlet.open_stream(timeout=CONNECT_S)

@@ -42,7 +42,7 @@ PREPARE_S = 1e-6
 LINGER_S = 2.0
 """s that an outlet stays after its last sample: what a receiver has not fetched by then is lost."""
 BUFFER_S = 360
-"""s of samples, or hundreds of them in a stream without a rate, that an outlet keeps for a slow receiver."""
+"""s of samples that an outlet keeps for a slow receiver; LSL's default."""
 REPLAY_NAME = "Replayed gaze"
 
 
@@ -174,7 +174,9 @@ class ReplayOutlet:
             channel_format="string" if info.channel_format == "string" else "double64",
             display=recording.display,
         )
-        buffer = BUFFER_S if info.nominal_rate_hz else max(BUFFER_S, -(-recording.t_s.size // 100))
+        # All of it, and no more than a tracker's outlet keeps: liblsl lays out the whole buffer at once.
+        n, rate_hz = recording.t_s.size, info.nominal_rate_hz
+        buffer = min(BUFFER_S, int(n / rate_hz) + 1) if rate_hz else max(1, -(-n // 100))
         self._outlet = self._pylsl.StreamOutlet(header, max_buffered=buffer)
 
     def wait_for_consumer(self, timeout_s: float) -> bool:

@@ -22,7 +22,7 @@ from gazecapture.session.schema import (
     StreamInfo,
     write_stream_info,
 )
-from gazecapture.sources.lsl import FoundStream, LslSource, wait_for_streams
+from gazecapture.sources.lsl import FoundStream, LslSource, buffer_length, wait_for_streams
 from gazecapture.sources.protocol import SourceBatch
 from gazecapture.sources.recordings import load_recordings
 from gazecapture.sources.replay import Recording, ReplayOutlet, play_together
@@ -143,6 +143,23 @@ def test_a_session_at_forty_times_its_speed_loses_nothing(session: Path) -> None
     assert [w.get("confidence") for w in words] == [0.5, None, 0.25]
     for name, expected in (("t_start_s", [2, 3, 20]), ("t_end_s", [2.5, 3.5, 20.5])):
         np.testing.assert_allclose([(w[name] - start_s) * 40 for w in words], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("rate_hz", [0.0, 60.0, 2000.0, 4e4, 3e5, 1e12])
+def test_a_buffer_is_never_so_long_that_it_cannot_be_had(rate_hz: float) -> None:
+    length = buffer_length(rate_hz)
+    assert length >= 1
+    if 0 < rate_hz <= 2000:
+        assert length == 360, "the default of LSL, never lower for a tracker"
+    elif rate_hz <= 1e6:
+        assert length * max(rate_hz, 100.0) <= 2_000_000
+
+
+def test_three_hundred_times_as_fast(session: Path) -> None:
+    """A rate of 300 kHz: buffers that grow with it would take gigabytes, and the receiver would not open."""
+    eye = load_recordings(session)[0].faster(300)
+    got = play([eye.renamed("Replayed at 300")])["Replayed at 300"]
+    assert got.columns["frame_number"].tolist() == list(range(N))
 
 
 def test_a_reading_is_played_with_its_words(tmp_path: Path) -> None:
