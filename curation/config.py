@@ -207,8 +207,12 @@ class ExportConfig(_Section):
     split_train: Share = 0.8
     split_validate: Share = 0.1
     """The rest is test."""
+    split_axis: Literal["patient", "reader", "site"] = "patient"
+    """What is in one split only; reader and site hold out whole readers or sites, and patients may be in two splits."""
+    split_official: Literal["honour", "ignore"] = "honour"
+    """honour: what a source calls test stays test. The source's own name stands in `split_official` either way."""
     seed: int = 0
-    """Of the split by patient."""
+    """Of the splits."""
     allow_mouse_gaze: bool = False
     """Let readings out whose gaze is the mouse cursor (`gazecapture read --gaze mouse`)."""
     allow_no_gaze: bool = False

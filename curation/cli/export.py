@@ -20,6 +20,8 @@ from curation.cli.options import (
 )
 from curation.config import load_config, remembered_config
 from curation.export.dataset import export_dataset
+from curation.export.exclude import find_excluded
+from curation.export.write import exported_hashes
 from curation.exports import logged_export
 from curation.manifest import Failure
 from curation.run import plan_store
@@ -27,7 +29,7 @@ from curation.view_settings import ViewsConfig
 from gazecapture.console import echo_result
 from gazecapture.store import Store
 from keyframes.access import AccessTier
-from keyframes.errors import ExitCode, UsageError
+from keyframes.errors import ExitCode
 
 __all__ = ["export"]
 
@@ -46,7 +48,8 @@ __all__ = ["export"]
 @click.option(
     "--exclude-list",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A text file with one reading id per line to leave out; # starts a comment.",
+    help="A text file of what to leave out, one per line: reading ids, patient or study keys, public ids, SHA-256 of "
+    "pictures; KIND:NAME for names that the store need not have; # starts a comment.",
 )
 @config_file
 @tier_option
@@ -66,7 +69,17 @@ def export(
     store = Store.open(store_root)
     config = with_tier(load_config(config_path) if config_path else remembered_config(store_root), tier)
     check_dataset_folder(out, store)
-    excluded = _read_ids(exclude_list, store) if exclude_list else set()
+    excluded: frozenset[str] = frozenset()
+    if exclude_list:
+        named = find_excluded(
+            exclude_list, store, lambda reading_id: exported_hashes(store, reading_id, config)
+        )
+        excluded = named.reading_ids
+        click.echo(
+            f"{exclude_list}: {named.n_names} names, {len(excluded)} readings left out, "
+            f"{named.n_unmatched} names of no reading here",
+            err=True,
+        )
     with hold_store(store), progress_shown("export", as_json=as_json) as progress:
         ready: list[str] = []
         n_unfinished = n_rejected = n_held_back = 0
@@ -123,22 +136,3 @@ def export(
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
-
-
-def _read_ids(path: Path, store: Store) -> set[str]:
-    """Return the ids of an exclude list. An id that the store lacks is refused: a slip would let a reading out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist", path=path) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not a text file", path=path) from None
-    ids = {name for line in lines if (name := line.split("#", 1)[0].strip())}
-    unknown = sorted(ids - set(store.reading_ids()))
-    if unknown:
-        raise UsageError(
-            f"{path} names {len(unknown)} readings that the store does not have, the first is {unknown[0]!r}",
-            hint="Correct the list; `gazecurate status --json` and `qc` show the ids.",
-            path=path,
-        )
-    return ids

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from curation.config import CurationConfig, settings_hash
 from curation.consent import Permission
@@ -16,7 +19,8 @@ from gazecapture import __version__
 from gazecapture.files import sha256_of
 from gazecapture.store import Store
 from keyframes.access import AccessTier
-from keyframes.errors import DataError
+from keyframes.errors import DataError, SchemaError
+from keyframes.reading import ReadingMeta
 
 __all__ = ["ExportPlan", "make_plan", "shards_of"]
 
@@ -42,50 +46,56 @@ class ExportPlan:
 
 
 def make_plan(
-    store: Store, reading_ids: Sequence[str], config: CurationConfig, damaged: dict[str, DataError]
+    store: Store,
+    reading_ids: Sequence[str],
+    config: CurationConfig,
+    damaged: dict[str, DataError],
 ) -> ExportPlan:
     """Deal the readings that may leave out to splits; those that cannot be read go into ``damaged``.
 
+    Of each reading only its scalars, its findings and the hashes of what its stages did are looked at, so that time
+    grows with the number of readings and memory by some 2 kB for each.
+
     Raises PrivacyError (GT-TIER) where one may not go to the tier that the settings ask for.
     """
-    candidates, hashes = [], []
+    export = config.export
+    candidates = []
+    digest = hashlib.sha256()
     admission = _admitted(store, reading_ids, damaged)
     for reading_id in sorted(admission.permissions):
         try:
-            reading = store.load(reading_id)
+            meta = store.meta(reading_id)
+            candidates.append(_candidate(store, meta))
+            stages = sorted((store.folder(reading_id) / "stages").glob("*/stage.json"))
+            inputs = [reading_id, store.source_hash(reading_id), *map(sha256_of, stages)]
         except DataError as error:
             damaged[reading_id] = error
             continue
-        labels = reading.table("truth" if reading.table("truth").num_rows else "findings")
-        present = labels.filter(pc.equal(labels["present"], True)).column("label").to_pylist()
-        candidates.append(
-            Candidate(
-                reading_id=reading_id,
-                patient_key=reading.meta.patient_key,
-                stratum=f"{reading.meta.source_format}/{min(present, default='')}",
-            )
-        )
-        stages = sorted((store.folder(reading_id) / "stages").glob("*/stage.json"))
-        hashes.append([reading_id, store.source_hash(reading_id), *(sha256_of(path) for path in stages)])
-    export = config.export
+        digest.update("\0".join([*inputs, ""]).encode())
     shares = {
         "train": export.split_train,
         "validate": export.split_validate,
-        "test": 1.0 - export.split_train - export.split_validate,
+        "test": max(1.0 - export.split_train - export.split_validate, 0.0),
     }
-    split_of = assign_splits(candidates, shares, seed=export.seed)
-    permissions = {reading_id: admission.permissions[reading_id] for reading_id in split_of}
+    split_of = assign_splits(
+        candidates,
+        shares,
+        seed=export.seed,
+        axis=export.split_axis,
+        honour_official=export.split_official == "honour",
+    )
+    permissions = {reading_id: admission.permissions[reading_id] for reading_id in sorted(split_of)}
     tier = dataset_tier(permissions, export.tier)
     key = settings_hash(
         {
-            "readings": hashes,
-            "permissions": [[i, sorted(p.scopes), p.tier] for i, p in sorted(permissions.items())],
+            "readings": digest.hexdigest(),
+            "permissions": [[i, sorted(p.scopes), p.tier] for i, p in permissions.items()],
             "config": config.model_dump(mode="json", exclude={"views"}),
             "versions": [EXPORT_CODE_VERSION, SHARD_SCHEMA_VERSION, __version__],
         }
     )
     return ExportPlan(
-        reading_ids=tuple(split_of),
+        reading_ids=tuple(permissions),
         split_of=split_of,
         permissions=permissions,
         held_back=admission.held_back,
@@ -108,6 +118,35 @@ def _admitted(store: Store, reading_ids: Sequence[str], damaged: dict[str, DataE
         except DataError as error:
             damaged[reading_id] = error
     return admit(store, metas)
+
+
+def _candidate(store: Store, meta: ReadingMeta) -> Candidate:
+    return Candidate(
+        reading_id=meta.reading_id,
+        patient_key=meta.patient_key,
+        study_key=meta.study_key,
+        reader_code=meta.reader_code,
+        reader_site=meta.reader_site,
+        public_patient_id=meta.public_patient_id,
+        source_format=meta.source_format,
+        labels=_labels(store, meta.reading_id, "truth") or _labels(store, meta.reading_id, "findings"),
+        split_official=meta.split_official,
+    )
+
+
+def _labels(store: Store, reading_id: str, table: str) -> frozenset[str]:
+    """Return the findings that are present in one of the reading's source tables."""
+    path = store.folder(reading_id) / f"{table}.parquet"
+    try:
+        rows = pq.read_table(path, columns=["label", "present"], use_threads=False, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise SchemaError(
+            f"table {table!r} of the reading cannot be read",
+            hint="Ingest the reading again.",
+            path=path,
+            record=reading_id,
+        ) from error
+    return frozenset(sys.intern(row["label"]) for row in rows.to_pylist() if row["present"])
 
 
 def shards_of(plan: ExportPlan, readings_per_shard: int) -> Iterator[tuple[str, int, int, list[str]]]:

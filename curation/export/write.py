@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from curation.decisions import read_decisions
 from curation.export.admission import may_show_public_ids, public_ids_of
 from curation.export.card import CardFacts, dataset_card
 from curation.export.originals import write_original
-from curation.export.pictures import Box, masked
+from curation.export.pictures import Box, encode_png, masked, shrink
 from curation.export.plan import ExportPlan, shards_of
 from curation.export.rows import RowOptions, build_row
 from curation.export.samples import export_gaze
@@ -30,7 +31,7 @@ from gazecapture.store import Store
 from keyframes.errors import DataError, ImageError
 from keyframes.reading import Reading
 
-__all__ = ["LeftBehind", "left_behind", "write_all"]
+__all__ = ["LeftBehind", "exported_hashes", "left_behind", "write_all"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -185,6 +186,14 @@ def _radiographs(store: Store, reading: Reading) -> dict[int, Radiograph]:
                 record=reading.meta.reading_id,
             )
     return {index: load_radiograph(path) for index, path in paths.items() if path is not None}
+
+
+def exported_hashes(store: Store, reading_id: str, config: CurationConfig) -> set[str]:
+    """Return the SHA-256 of the reading's pictures as an export would write them. Raises DataError."""
+    reading = store.load(reading_id)
+    greys = _greys(_radiographs(store, reading), _masks(store, reading))
+    longest_px = config.export.picture_max_side_px
+    return {hashlib.sha256(encode_png(shrink(grey, longest_px))).hexdigest() for grey in greys.values()}
 
 
 def _masks(store: Store, reading: Reading) -> dict[int, Sequence[Box]]:
