@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import encode_png
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
-from curation.export.shards import ParquetShardWriter
 
 MATRIX_PX = (400, 480)
 PICTURE_PX = (100, 120)

@@ -12,8 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.export.hdf5_shard import read_hdf5_batches
+from curation.export.parquet_shard import parquet_version
 from curation.export.schema import SHARD
-from curation.export.shards import check_version, parquet_version, read_hdf5_batches
+from curation.export.shards import check_version
 from curation.export.splits import SPLITS
 from keyframes.errors import SchemaError, UsageError
 

@@ -15,12 +15,14 @@ from curation.config import CurationConfig, config_hash
 from curation.decisions import read_decisions
 from curation.export.admission import may_show_public_ids, public_ids_of
 from curation.export.card import CardFacts, dataset_card
+from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.originals import write_original
+from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import Box, encode_png, masked, shrink
 from curation.export.plan import ExportPlan, shards_of
 from curation.export.rows import RowOptions, build_row
 from curation.export.samples import export_gaze
-from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter
+from curation.export.shards import ShardWriter
 from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard
 from curation.privacy.narrowing import narrowed

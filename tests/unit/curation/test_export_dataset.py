@@ -15,8 +15,9 @@ from curation.config import CurationConfig, ExportConfig, PrivacyConfig
 from curation.export import dataset as exporting
 from curation.export.card import CardFacts, dataset_card
 from curation.export.dataset import export_dataset
+from curation.export.hdf5_shard import read_hdf5
+from curation.export.parquet_shard import read_parquet
 from curation.export.schema import SHARD
-from curation.export.shards import read_hdf5, read_parquet
 from curation.export.verify import verify_dataset
 from gazecapture.store import Store
 from keyframes.errors import PrivacyError, ShardIntegrityError, UsageError

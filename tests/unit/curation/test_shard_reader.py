@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.export.hdf5_shard import Hdf5ShardWriter
+from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import encode_png
 from curation.export.read import ShardReader
 from curation.export.schema import SHARD
-from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter
 from keyframes.errors import SchemaError, UsageError
 from tests.unit.curation.test_shards import GREY
 

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from curation.export.hdf5_shard import Hdf5ShardWriter, read_hdf5
+from curation.export.parquet_shard import ParquetShardWriter, read_parquet
 from curation.export.pictures import encode_png, shrink
 from curation.export.schema import PICTURE, SHARD, SHARD_SCHEMA_VERSION
-from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, read_hdf5, read_parquet
 from keyframes.errors import SchemaError
 
 GREY = np.arange(63, dtype=np.uint8).reshape(9, 7)

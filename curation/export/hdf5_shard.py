@@ -1,0 +1,249 @@
+"""HDF5 shards: the nested columns as Arrow holds them, one group per field.
+
+* number or bool: dataset ``values`` (a bool as uint8);
+* string or bytes: datasets ``data`` (uint8, all cells end to end) and ``offsets`` (n + 1, from 0);
+* list: ``offsets`` and the group ``items``, a field of its own;
+* struct: one group per member.
+
+Every field has ``valid`` (uint8; 0 is null) and the attribute ``kind``. Compression is gzip, which every HDF5 reads;
+picture bytes are stored as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from curation.export.hdf5_file import ForgivingFile
+from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
+from curation.export.shards import check_version, picture_bytes, table_of
+from keyframes.errors import SchemaError
+
+__all__ = ["Hdf5ShardWriter", "read_hdf5", "read_hdf5_batches"]
+
+CHUNK_BYTES: Final = 1 << 13
+"""HDF5 chunk: a shard has some 700 small datasets, each at least one chunk long; one row is read alone."""
+PICTURE_CHUNK_BYTES: Final = 1 << 18
+"""HDF5 chunk of picture bytes, each of which costs an entry in an index. A reader with a chunk cache of 0 bytes
+reads no more of it than it asks for."""
+GZIP_LEVEL: Final = 1
+"""Higher levels take several times as long for a few percent of what is small beside the pictures."""
+BATCH_BYTES: Final = 1 << 25
+BATCH_ROWS: Final = 128
+"""Rows are turned into columns at either limit, as Parquet closes its row groups."""
+PENDING_BYTES: Final = 1 << 26
+"""Columns without pictures wait in memory up to here: every visit to a dataset costs some 0.3 ms, however short."""
+
+
+class Hdf5ShardWriter:
+    """Writes one HDF5 shard in the layout that this module's docstring describes."""
+
+    def __init__(self, path: Path) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._row_bytes = 0
+        self._n_rows = 0
+        self._sink = ForgivingFile(path)
+        self._file = h5py.File(self._sink, "w")
+        self._columns = _Columns(self._file)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take one row."""
+        self._rows.append(row)
+        self._row_bytes += picture_bytes(row)
+        if self._row_bytes >= BATCH_BYTES or len(self._rows) >= BATCH_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is pending and close the file."""
+        try:
+            self._flush()
+            if not self._n_rows:
+                self._append(SHARD.empty_table())
+            self._columns.write()
+            self._file.attrs["schema_version"] = SHARD_SCHEMA_VERSION
+            self._file.attrs["n_rows"] = self._n_rows
+        finally:
+            self._file.close()
+            self._sink.close()
+        self._sink.raise_failure()
+
+    def _flush(self) -> None:
+        self._sink.raise_failure()
+        if self._rows:
+            self._append(table_of(self._rows, SHARD))
+            self._rows, self._row_bytes = [], 0
+            self._sink.raise_failure()
+
+    def _append(self, table: pa.Table) -> None:
+        for field in table.schema:
+            self._columns.append(field.name, table[field.name].combine_chunks())
+        self._n_rows += table.num_rows
+
+
+class _Columns:
+    """The datasets of a file that grows; what is not a picture waits in memory."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._waiting: dict[str, list[NDArray[Any]]] = {}
+        self._waiting_bytes = 0
+        self._kinds: dict[str, str] = {}
+        self._ends: dict[str, int] = {}
+
+    def append(self, place: str, array: pa.Array) -> None:
+        """Append the cells of one field, and of all fields below it."""
+        kind = array.type
+        self._add(f"{place}/valid", array.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8))
+        if pa.types.is_struct(kind):
+            self._kinds[place] = "struct"
+            # `field` alone would ignore a slice's offset and the parent's nulls; flatten honours both.
+            for field, member in zip(kind, array.flatten(), strict=True):
+                self.append(f"{place}/{field.name}", member)
+        elif pa.types.is_list(kind):
+            self._kinds[place] = "list"
+            self._add_offsets(place, array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
+            self.append(f"{place}/items", array.flatten())
+        elif pa.types.is_string(kind) or pa.types.is_binary(kind):
+            self._kinds[place] = "string" if pa.types.is_string(kind) else "bytes"
+            offsets, data = _cells(array)
+            self._add_offsets(place, np.diff(offsets))
+            self._add(f"{place}/data", data, picture=pa.types.is_binary(kind))
+        else:
+            self._kinds[place] = "bool" if pa.types.is_boolean(kind) else "number"
+            zero = False if pa.types.is_boolean(kind) else 0
+            values = array.fill_null(zero).to_numpy(zero_copy_only=False)
+            self._add(f"{place}/values", values.astype(np.uint8) if pa.types.is_boolean(kind) else values)
+        if self._waiting_bytes >= PENDING_BYTES:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits."""
+        for place, parts in self._waiting.items():
+            self._put(place, parts[0] if len(parts) == 1 else np.concatenate(parts))
+        for place, kind in self._kinds.items():
+            self._file[place].attrs["kind"] = kind
+        self._waiting, self._waiting_bytes, self._kinds = {}, 0, {}
+
+    def _add_offsets(self, place: str, lengths: NDArray[Any]) -> None:
+        name = f"{place}/offsets"
+        first = self._ends.get(name)
+        ends = (first or 0) + np.cumsum(lengths, dtype=np.int64)
+        self._add(name, np.concatenate([[0], ends]) if first is None else ends)
+        self._ends[name] = int(ends[-1]) if ends.size else first or 0
+
+    def _add(self, place: str, values: NDArray[Any], *, picture: bool = False) -> None:
+        if picture:
+            self._put(place, values, picture=True)
+        else:
+            self._waiting.setdefault(place, []).append(values)
+            self._waiting_bytes += values.nbytes
+
+    def _put(self, place: str, values: NDArray[Any], *, picture: bool = False) -> None:
+        if place not in self._file:
+            chunk = (PICTURE_CHUNK_BYTES if picture else CHUNK_BYTES) // values.dtype.itemsize
+            self._file.create_dataset(
+                place,
+                data=values,
+                maxshape=(None,),
+                chunks=(chunk,),
+                # Not lzf: its output depends on what its hash table held before, so equal rows give unequal bytes.
+                compression=None if picture else "gzip",
+                compression_opts=None if picture else GZIP_LEVEL,
+                fillvalue=0,  # unset, HDF5 leaves the end of the last chunk as memory happened to be
+            )
+            return
+        dataset = self._file[place]
+        start = dataset.shape[0]
+        dataset.resize((start + values.shape[0],))
+        dataset[start:] = values
+
+
+def _cells(array: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Return offsets and bytes of a string or binary array, null cells being empty; the bytes are not copied."""
+    array = array.cast(pa.binary()).fill_null(b"")
+    _, offsets_buffer, data_buffer = array.buffers()
+    if offsets_buffer is None or not len(array):
+        return np.zeros(1, np.int32), np.zeros(0, np.uint8)
+    offsets = np.frombuffer(offsets_buffer, np.int32)[array.offset : array.offset + len(array) + 1]
+    data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)
+    return offsets - offsets[0], data[offsets[0] : offsets[-1]]
+
+
+def read_hdf5(path: Path) -> pa.Table:
+    """Return an HDF5 shard as a table of `SHARD`. Raises SchemaError for a newer major version or a foreign file."""
+    with h5py.File(path, "r") as file:
+        n_rows = _checked_rows(file, path)
+        return _read_rows(file, SHARD, path, 0, n_rows)
+
+
+def read_hdf5_batches(path: Path, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
+    """Give an HDF5 shard's rows in tables of ``schema``, a part of `SHARD`; what the shard lacks is null.
+
+    Raises as `read_hdf5` does.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            n_rows = _checked_rows(file, path)
+            for start in range(0, n_rows, batch_rows):
+                yield _read_rows(file, schema, path, start, min(start + batch_rows, n_rows))
+    except OSError as error:
+        raise SchemaError("a shard cannot be read", path=path, hint="Export again.") from error
+
+
+def _checked_rows(file: h5py.File, path: Path) -> int:
+    check_version(str(file.attrs.get("schema_version", "")), path)
+    return int(file.attrs["n_rows"])
+
+
+def _read_rows(file: h5py.File, schema: pa.Schema, path: Path, start: int, stop: int) -> pa.Table:
+    columns = [_read_field(file, field.name, field.type, path, start, stop) for field in schema]
+    return pa.table(columns, schema=schema)
+
+
+def _read_field(
+    parent: h5py.Group, name: str, kind: pa.DataType, path: Path, start: int, stop: int
+) -> pa.Array:
+    """Read cells of one field back; a field that the file lacks is null (an older MINOR has fewer).
+
+    Offsets are checked, so that a damaged file gives an error and no nonsense.
+    """
+    if name not in parent:
+        return pa.nulls(stop - start, kind)
+    group = parent[name]
+    try:
+        valid = group["valid"][start:stop].astype(np.bool_)
+        if len(valid) != stop - start:
+            raise SchemaError(f"{path.name}: field {group.name!r} is too short", path=path)
+        mask = pa.array(~valid)
+        if pa.types.is_struct(kind):
+            children = [_read_field(group, member.name, member.type, path, start, stop) for member in kind]
+            return pa.StructArray.from_arrays(children, fields=list(kind), mask=mask)
+        if pa.types.is_list(kind):
+            offsets = _checked_offsets(group, group["items/valid"].shape[0], path, start, stop)
+            items = _read_field(group, "items", kind.value_type, path, int(offsets[0]), int(offsets[-1]))
+            return pa.ListArray.from_arrays(
+                pa.array(offsets - offsets[0], pa.int32()), items, type=kind, mask=mask
+            )
+        if pa.types.is_string(kind) or pa.types.is_binary(kind):
+            offsets = _checked_offsets(group, group["data"].shape[0], path, start, stop)
+            data = group["data"][int(offsets[0]) : int(offsets[-1])].tobytes()
+            ends = offsets - offsets[0]
+            cells = [data[a:b] if ok else None for a, b, ok in zip(ends, ends[1:], valid, strict=False)]
+            return pa.array(cells, pa.binary()).cast(kind)
+        return pa.array(group["values"][start:stop], mask=~valid).cast(kind)
+    except KeyError as error:
+        raise SchemaError(f"{path.name}: field {group.name!r} is incomplete: {error}", path=path) from error
+
+
+def _checked_offsets(group: h5py.Group, end: int, path: Path, start: int, stop: int) -> NDArray[Any]:
+    offsets: NDArray[Any] = group["offsets"][start : stop + 1]
+    whole = stop - start + 1
+    if offsets.size != whole or offsets[0] < 0 or offsets[-1] > end or (np.diff(offsets) < 0).any():
+        raise SchemaError(f"{path.name}: offsets of {group.name!r} do not fit their data", path=path)
+    return offsets
