@@ -18,7 +18,8 @@ from curation.cli import cli
 from curation.config import CurationConfig, ExportConfig, PrivacyConfig, remember_config
 from curation.consent import CONSENT_LOG
 from curation.export.dataset import MANIFEST, export_dataset
-from curation.export.shards import read_hdf5, read_parquet
+from curation.export.hdf5_shard import read_hdf5
+from curation.export.parquet_shard import read_parquet
 from curation.privacy.gaze_tier import GazeTier, samples_for_tier, thinned
 from curation.privacy.narrowing import GAZE_TABLES
 from curation.run import curate
