@@ -26,6 +26,7 @@ __all__ = [
     "replace_patiently",
     "sha256_of",
     "sweep_scratch",
+    "sync_tree",
     "write_bytes_atomically",
     "write_json_atomically",
 ]
@@ -269,6 +270,16 @@ def _rename_onto_nothing(source: Path, target: Path) -> None:
         if target.exists():
             raise FileExistsError(errno.EEXIST, "it exists", str(target)) from None
         source.rename(target)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make every file below ``folder`` durable, and their names. Raises OSError."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            _sync_folder(path)
+        else:
+            with path.open("rb+") as handle:
+                os.fsync(handle.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from gazecapture.files import as_tool_error, make_private_folder, replace_patiently
+from gazecapture.files import as_tool_error, make_private_folder, replace_patiently, sync_tree
 
 __all__ = [
     "MANIFEST",
@@ -76,6 +76,7 @@ def switch(staging: Path, out: Path) -> None:
     Raises as_tool_error's where the volume refuses; then nothing has changed.
     """
     try:
+        sync_tree(staging)  # a power cut after the switch must not find half-written files under the final names
         if not _changed_names(staging, out):
             replace_patiently(staging, out / _SWITCHING)
             _move_in(out)
