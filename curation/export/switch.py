@@ -76,7 +76,8 @@ def switch(staging: Path, out: Path) -> None:
     Raises as_tool_error's where the volume refuses; then nothing has changed.
     """
     try:
-        sync_tree(staging)  # a power cut after the switch must not find half-written files under the final names
+        # A power cut after the switch must not find half-written files under the final names.
+        sync_tree(staging)
         if not _changed_names(staging, out):
             replace_patiently(staging, out / _SWITCHING)
             _move_in(out)
