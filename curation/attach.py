@@ -19,10 +19,12 @@ import pyarrow as pa
 
 from curation.config import ExportConfig, ViewsConfig, settings_hash
 from curation.export.dataset_views import VIEWS_FOLDER, listed_files, requested_views, write_views
+from curation.export.hdf5_shard import Hdf5ShardWriter, read_hdf5
+from curation.export.parquet_shard import ParquetShardWriter, read_parquet
 from curation.export.phash import perceptual_hash
 from curation.export.pictures import encode_png, salted_sha256, shrink
 from curation.export.scan import scan_output
-from curation.export.shards import Hdf5ShardWriter, ParquetShardWriter, ShardWriter, read_hdf5, read_parquet
+from curation.export.shards import ShardWriter
 from curation.export.switch import MANIFEST, complete_switch, manifest_of, staging_folder, switch
 from curation.privacy import Identifiers
 from gazecapture.files import claim_output_folder, make_private_folder, sha256_of, write_json_atomically

@@ -17,8 +17,8 @@ from curation.attach import attach_images
 from curation.cli import cli
 from curation.config import CurationConfig, ExportConfig, PrivacyConfig
 from curation.export.dataset import export_dataset
+from curation.export.hdf5_shard import read_hdf5
 from curation.export.read import ShardReader
-from curation.export.shards import read_hdf5
 from curation.export.switch import manifest_of
 from curation.export.verify import verify_dataset
 from curation.ingest.terms import TERMS
