@@ -378,17 +378,20 @@ class NeonSource:
 
     def _take_gaze(self, ordered: OrderedPacket, t_s: float) -> None:
         payload = ordered.packet.payload
+        self._see_gaze(payload)
+        fields, is_all = parse_gaze(payload)
+        known = () if self._layout is None else self._layout.fields
+        if not is_all or fields.keys() - set(known):
+            self._keep_raw("gaze", ordered.packet, "unknown payload" if not is_all else "other payload")
+        if fields and known:
+            self._put(streams.GAZE, ordered, t_s, known, fields)
+
+    def _see_gaze(self, payload: bytes) -> None:
+        """Learn from the first gaze what the stream holds, also where it waits for a sender report."""
         if self._layout is None:
             self._layout = gaze_layout(len(payload))
-            if self._layout is None:
-                self._keep_raw("gaze", ordered.packet, "unknown payload")
-                return
-            self._first_gaze.set()
-        fields, is_all = parse_gaze(payload)
-        if not is_all or fields.keys() - set(self._layout.fields):
-            self._keep_raw("gaze", ordered.packet, "unknown payload" if not is_all else "other payload")
-        if fields:
-            self._put(streams.GAZE, ordered, t_s, self._layout.fields, fields)
+            if self._layout is not None:
+                self._first_gaze.set()
 
     def _take_event(self, ordered: OrderedPacket, t_s: float) -> None:
         fields = parse_eye_event(ordered.packet.payload)
@@ -440,6 +443,8 @@ class NeonSource:
     def _keep_raw(self, name: str, packet: RtpPacket, why: str) -> None:
         if name == "world":
             return  # its packets are large, and a frame that lacks one is not decoded anyway
+        if name == "gaze":
+            self._see_gaze(packet.payload)
         text = json.dumps(
             {
                 "sensor": name,

@@ -25,6 +25,8 @@ class Station:
     """Name of the gaze stream, where there are several."""
     profile_files: tuple[Path, ...] = ()
     """A user's own stream profiles."""
+    neon: tuple[str, ...] = ()
+    """Arguments of `gazecapture record` that name a Neon, in place of a stream."""
     wait_s: float = 10.0
     """s to look for it."""
     size_px: tuple[int, int] | None = None

@@ -100,6 +100,7 @@ def read_worklist(
         stream=station.stream if cursor is None else cursor.source_id,
         without_gaze=station.gaze == "none",
         profile_files=station.profile_files,
+        neon=station.neon,
         wait_s=station.wait_s,
     )
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
