@@ -75,7 +75,7 @@ def neon_rows(seconds: float = 20.0) -> list[dict[str, Any]]:
         _row("time error max after the fit, ms", "gazecapture", float(errors_ms.max()), None),
         _row("samples recorded", "gazecapture", len(keys), None),
         _row("samples delivered", "pupil-labs-realtime-api", n_official, None),
-        _row("samples of its own connection not delivered", "pupil-labs-realtime-api", _missed(theirs, truth, keys), None),
+        _row("samples due and not delivered", "pupil-labs-realtime-api", _missed(theirs, truth, keys), None),
         _row("duplicates", "pupil-labs-realtime-api", n_official - len(theirs), None),
         _row("steps back in time", "pupil-labs-realtime-api",
              int((np.diff(official) < 0).sum()) if n_official else 0, None),
