@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -87,7 +87,7 @@ def test_loss_order_drift_a_late_report_and_a_restart(tmp_path: Path) -> None:
         time.sleep(0.4)
         phone.revive()
 
-    options = SimulatorOptions(**{**_fields(OPTIONS), "faults": faults})
+    options = replace(OPTIONS, faults=faults)
     done = recorded(tmp_path, options, seconds=6.0, meanwhile=restart)
     keys, counts = done.gaze_keys(), done.counts["gaze"]
     assert len(set(keys)) == len(keys), "no duplicates"
@@ -111,7 +111,7 @@ def test_loss_order_drift_a_late_report_and_a_restart(tmp_path: Path) -> None:
     assert 0 <= counts.n_lost - expected_lost <= n_more < 40
     truth = [done.truth[key] for key in keys]
     rows = done.rows("neon_gaze")
-    np.testing.assert_allclose(rows["x_scene_px"], [p.x_scene_px for p in truth], atol=1e-3)
+    np.testing.assert_allclose(rows["x_scene_px"], np.array([p.x_scene_px for p in truth], float), atol=1e-3)
     assert np.percentile(np.abs(done.time_errors_s()), 99) <= LARGEST_ERROR_S
     (restarted,) = [mark for mark in done.marks() if mark["kind"] == "restart"]
     samples = [p.sample for p in truth]
@@ -129,18 +129,14 @@ def _ends(due: list[SentPacket], got: set[int]) -> tuple[int, int]:
     return places[0], places[-1]
 
 
-def _fields(options: SimulatorOptions) -> dict[str, object]:
-    return {name: getattr(options, name) for name in options.__dataclass_fields__}
-
-
 def test_a_payload_of_a_length_unknown_here_is_kept_and_its_beginning_read(tmp_path: Path) -> None:
-    options = SimulatorOptions(
-        **{**_fields(OPTIONS), "payload": "eye_state", "faults": Faults(extra_bytes=7)}
-    )
+    options = replace(OPTIONS, payload="eye_state", faults=Faults(extra_bytes=7))
     done = recorded(tmp_path, options, seconds=0.7, neon=NeonOptions(backup=False))
     rows, keys = done.rows("neon_gaze"), done.gaze_keys()
     assert len(keys) > 100
-    np.testing.assert_allclose(rows["x_scene_px"], [done.truth[key].x_scene_px for key in keys], atol=1e-3)
+    np.testing.assert_allclose(
+        rows["x_scene_px"], np.array([done.truth[key].x_scene_px for key in keys], float), atol=1e-3
+    )
     assert set(rows["left_pupil_diameter_mm"].round(3)) == {3.1}
     kept = [json.loads(text) for text in done.rows("neon_packets")["packet"]]
     payloads = [base64.b64decode(packet["payload"]) for packet in kept if packet["why"] == "unknown payload"]
