@@ -8,8 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curation.export.box_frames import BoxFrame, ResizeLimits
 
-__all__ = ["HuggingfaceOptions", "TaskName", "TaskOptions", "ViewOptions", "ViewsConfig"]
+__all__ = [
+    "BidsOptions",
+    "GazesearchOptions",
+    "HuggingfaceOptions",
+    "PymovementsOptions",
+    "TaskName",
+    "TaskOptions",
+    "ViewOptions",
+    "ViewsConfig",
+]
 
+Title = Annotated[str, Field(min_length=1, max_length=120)]
 RowsPerFile = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -102,6 +112,28 @@ class AuthorsOptions(TaskOptions):
     scripts wrote, is off by up to some tens of grey levels."""
 
 
+class GazesearchOptions(ViewOptions):
+    """[views.gazesearch]."""
+
+    frame: Literal["grid224", "matrix"] = "grid224"
+    """Of X, Y and bbox. grid224: a grid of 224 x 224 over the picture, as GazeSearch has it. matrix: px of the stored
+    picture."""
+
+
+class PymovementsOptions(ViewOptions):
+    """[views.pymovements]."""
+
+    title: Title = "Gaze of readers of radiographs"
+
+
+class BidsOptions(ViewOptions):
+    """[views.bids]."""
+
+    title: Title = "Gaze of readers of radiographs"
+    task: Annotated[str, Field(pattern=r"^[a-zA-Z0-9]{1,32}$")] = "reading"
+    """Label of the task in file names."""
+
+
 class ViewsConfig(BaseModel):
     """[views]: a field for every view, named as the view is."""
 
@@ -114,6 +146,9 @@ class ViewsConfig(BaseModel):
     llamafactory: LlamafactoryOptions = LlamafactoryOptions()
     swift: SwiftOptions = SwiftOptions()
     trl: TrlOptions = TrlOptions()
+    bids: BidsOptions = BidsOptions()
+    gazesearch: GazesearchOptions = GazesearchOptions()
+    pymovements: PymovementsOptions = PymovementsOptions()
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import encode_png
+from curation.export.samples import EVENT_ROWS, SAMPLES, SamplesWriter
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 
 MATRIX_PX = (400, 480)
@@ -73,7 +74,11 @@ def full_row(
     return {
         **row,
         "reading_id": reading_id,
-        "gaze_tier": "fixations",
+        "gaze_tier": "raw",
+        "display": {
+            "width_px": 1920, "height_px": 1080, "width_mm": 530.0, "height_mm": 298.0, "distance_mm": 650.0,
+            "lag_ms": 20.0,
+        },
         "indication": "shortness of breath",
         "text": " ".join(PHRASES),
         "sentences": sentences,
@@ -188,4 +193,33 @@ def write_shards(dataset: Path, rows: list[dict[str, Any]]) -> Path:
             if row["split"] == split:
                 writer.add(row)
         writer.close()
+    for row in rows:
+        if row["fixations"]:
+            write_gaze(dataset, row)
     return dataset
+
+
+def write_gaze(dataset: Path, row: dict[str, Any]) -> None:
+    """Write samples at 250 Hz that lie on the row's fixations and nowhere else, and those fixations as events."""
+    reading_id = row["reading_id"]
+    samples, events = [], []
+    for fixation in row["fixations"]:
+        at = {"x_image_px": fixation["x_image_px"], "y_image_px": fixation["y_image_px"], "image_index": 0}
+        constant = {
+            "reading_id": reading_id, **at, "x_screen_px": at["x_image_px"] + 500.0, "valid": True,
+            "y_screen_px": at["y_image_px"] + 100.0, "event_index": fixation["event_index"], "event_kind": "fixation",
+            "source": "simulated", "combined_by": "device", "pupil_unit": "mm",
+        }  # fmt: skip
+        times = range(fixation["t_start_ns"], fixation["t_end_ns"], 4_000_000)
+        samples += [{**constant, "t_ns": t_ns} for t_ns in times]
+        span = {name: fixation[name] for name in ("event_index", "t_start_ns", "t_end_ns")}
+        events.append({"reading_id": reading_id, "kind": "fixation", **span, **at})
+    unique = {sample["t_ns"]: sample for sample in samples}
+    for folder, schema, values in (
+        ("samples", SAMPLES, [unique[t_ns] for t_ns in sorted(unique)]),
+        ("events", EVENT_ROWS, events),
+    ):
+        (dataset / folder).mkdir(exist_ok=True)
+        table = pa.Table.from_pylist(values, schema=schema)
+        with SamplesWriter(dataset / folder / f"{reading_id}.parquet", schema) as writer:
+            writer.write(table)

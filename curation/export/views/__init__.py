@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from curation.export.views.authors import AuthorsView
+from curation.export.views.bids import BidsView
+from curation.export.views.gazesearch import GazesearchView
 from curation.export.views.huggingface import HuggingfaceView
 from curation.export.views.llamafactory import LlamafactoryView
 from curation.export.views.protocol import View, ViewResult
+from curation.export.views.pymovements import PymovementsView
 from curation.export.views.swift import SwiftView
 from curation.export.views.trl import TrlView
 
@@ -15,8 +18,11 @@ __all__ = ["VIEWS", "View", "ViewResult", "view_named"]
 
 VIEWS: tuple[View[Any], ...] = (
     AuthorsView(),
+    BidsView(),
+    GazesearchView(),
     HuggingfaceView(),
     LlamafactoryView(),
+    PymovementsView(),
     SwiftView(),
     TrlView(),
 )
