@@ -14,6 +14,7 @@ from curation.consent import Consents
 from curation.ingest.protocol import Ingested, Ingester
 from curation.ingest.reflacx import ReflacxIngester
 from curation.ingest.session import SessionIngester
+from curation.ingest.xdf import XdfIngester
 from curation.manifest import Failure, ManifestLine, append_lines
 from curation.tombstones import Tombstones
 from gazecapture.store import Store
@@ -22,7 +23,11 @@ from keyframes.reading import SOURCE_TABLES, Reading
 
 __all__ = ["INGESTERS", "IngestSummary", "ingest"]
 
-INGESTERS: dict[str, Ingester] = {"session": SessionIngester(), "reflacx": ReflacxIngester()}
+INGESTERS: dict[str, Ingester] = {
+    "session": SessionIngester(),
+    "reflacx": ReflacxIngester(),
+    "xdf": XdfIngester(),
+}
 """By the name that ``--format`` takes."""
 _STAGE = "ingest"
 

@@ -44,6 +44,11 @@ _COMMANDS = {
     "doctor": _Entry(
         module="gazecapture.cli.doctor", attribute="doctor_command", help="Check this machine; name each fix."
     ),
+    "export-xdf": _Entry(
+        module="gazecapture.cli.export_xdf",
+        attribute="export_xdf_command",
+        help="Write a session as an XDF file.",
+    ),
     "read": _Entry(
         module="gazecapture.cli.read",
         attribute="read_command",

@@ -63,12 +63,13 @@ class _Span:
 
 
 def to_readings(
-    session: Path, *, key: bytes, own_profiles: Sequence[Profile] = ()
+    session: Path, *, key: bytes, own_profiles: Sequence[Profile] = (), with_pictures: bool = True
 ) -> Iterator[SessionReading]:
     """Give every study of a session that was opened, in the order of the sitting.
 
     key          : the store's pseudonym key; ids are hashed with it.
     own_profiles : a user's stream profiles, which come before those that the session brings with it.
+    with_pictures: False for a session that came without them, as out of an XDF file.
 
     A study that was not finished, or whose picture is missing or altered, comes with its error in place of a
     Reading; the others are not touched by that. Of a study that was opened twice (the window was killed and the
@@ -94,7 +95,7 @@ def to_readings(
                     record=number,
                     code="GT-UNFINISHED",
                 )
-            images = _pictures(session, study)
+            images = _pictures(session, study) if with_pictures else {}
             reading = _cut(
                 session, info, study, spans[number], list(spans.values()), journal, gaze, validations, key
             )

@@ -1,0 +1,146 @@
+"""A session to XDF and back, LabRecorder's files, and files that are cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyxdf
+
+from curation.ingest.protocol import Ingested
+from curation.ingest.xdf import XdfIngester
+from gazecapture.session.journal import read_journal
+from gazecapture.session.schema import read_stream_info
+from gazecapture.session.to_readings import to_readings
+from gazecapture.session.xdf_export import export_xdf
+from gazecapture.session.xdf_file import XdfWriter, walk_xdf
+from keyframes.errors import SchemaError
+from tests.conftest import SmallDataset
+
+KEY = b"k" * 32
+
+
+@pytest.fixture(scope="module")
+def session(small_dataset: SmallDataset) -> Path:
+    return small_dataset.studies.parent / "sessions" / "R01"
+
+
+@pytest.fixture(scope="module")
+def exported(session: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("xdf") / "s.xdf"
+    export_xdf(session, target)
+    return target
+
+
+def ingested(path: Path) -> list[Ingested]:
+    return list(XdfIngester().readings(path, key=KEY))
+
+
+def test_a_session_comes_back_as_it_was(session: Path, exported: Path) -> None:
+    before = [item.reading for item in to_readings(session, key=KEY)]
+    after = [item.reading for item in ingested(exported)]
+    assert len(before) == len(after) > 0
+    for ours, theirs in zip(before, after, strict=True):
+        assert ours is not None
+        assert theirs is not None
+        assert theirs.meta.reading_id == ours.meta.reading_id
+        assert (theirs.meta.source_format, theirs.meta.access_tier) == ("xdf", "local-only")
+        assert theirs.meta.duration_ns == ours.meta.duration_ns
+        for name in ("display", "words", "findings", "images"):
+            assert theirs.table(name).to_pylist() == ours.table(name).to_pylist(), name
+        for column in ("t_ns", "x_screen_px", "x_image_px", "left_pupil"):
+            np.testing.assert_array_equal(
+                theirs.table("gaze")[column].to_numpy(), ours.table("gaze")[column].to_numpy()
+            )
+
+
+def test_pyxdf_reads_every_stream_with_its_times_and_no_identifier(session: Path, exported: Path) -> None:
+    streams, _ = pyxdf.load_xdf(str(exported))
+    by_name = {stream["info"]["name"][0]: stream for stream in streams}
+    assert {"gazecapture words", "gazecapture display", "gazecapture marks"} <= by_name.keys()
+    (gaze,) = [s for s in streams if s["info"]["type"][0] == "Gaze"]
+    folders = [path.parent for path in (session / "streams").glob("*/stream.json")]
+    (folder,) = [folder for folder in folders if read_stream_info(folder).role == "gaze"]
+    table = read_journal(folder).table
+    assert gaze["time_series"].shape[0] == table.num_rows
+    content = exported.read_bytes()
+    for study in ("S001", "source_study_uid&quot;:&quot;1."):
+        assert study.encode() not in content
+
+
+def gaze_file(path: Path, *, markers: bool = False, rate_hz: str = "100") -> np.ndarray:
+    """As LabRecorder writes it: 8 s of gaze with an outage of 2 s, on a clock 3 s behind."""
+    t_s = np.arange(600) / 100.0
+    t_s[300:] += 2.0
+    channels = "".join(
+        f"<channel><label>{kind}</label><type>{kind}</type><eye>both</eye><unit>pixels</unit></channel>"
+        for kind in ("ScreenX", "ScreenY")
+    )
+    header = (
+        '<?xml version="1.0"?><info><name>eyes</name><type>Gaze</type><channel_count>2</channel_count>'
+        f"<nominal_srate>{rate_hz}</nominal_srate><channel_format>float32</channel_format>"
+        f"<desc><channels>{channels}</channels></desc></info>"
+    )
+    with path.open("wb") as file:
+        writer = XdfWriter(file)
+        writer.header(1, header)
+        if markers:
+            writer.header(
+                2,
+                '<?xml version="1.0"?><info><name>m</name><type>Markers</type><channel_count>1</channel_count>'
+                "<nominal_srate>0</nominal_srate><channel_format>string</channel_format></info>",
+            )
+            texts = [["image_on 1"], ["image_off"], ["image_on 2"], ["image_off"]]
+            writer.texts(2, [4.0, 5.0, 9.0, 10.5], texts)
+        for start in range(0, 600, 50):
+            part = slice(start, start + 50)
+            writer.clock_offset(1, float(t_s[start]), 3.0)
+            writer.numbers(1, t_s[part], [np.arange(600.0)[part], np.arange(600.0)[part]], "float32")
+    return t_s
+
+
+def test_a_foreign_file_is_one_reading_and_its_gap_stays(tmp_path: Path) -> None:
+    t_s = gaze_file(tmp_path / "a.xdf")
+    (item,) = ingested(tmp_path / "a.xdf")
+    assert item.reading is not None
+    assert (item.reading.meta.time_origin, item.reading.meta.source_format) == ("recording_start", "xdf")
+    gaze = item.reading.table("gaze")
+    np.testing.assert_allclose(gaze["t_ns"].to_numpy() / 1e9, t_s, atol=1e-6)
+    assert gaze["x_screen_px"].to_numpy().tolist() == list(range(600))
+    assert set(gaze["source"].to_pylist()) == {"imported"}
+
+
+def test_markers_cut_it_into_readings_on_the_session_clock(tmp_path: Path) -> None:
+    gaze_file(tmp_path / "a.xdf", markers=True)
+    first, second = (item.reading for item in ingested(tmp_path / "a.xdf"))
+    assert first is not None
+    assert second is not None
+    assert first.meta.time_origin == "image_on"
+    assert (first.meta.duration_ns, second.meta.duration_ns) == (10**9, 1_500_000_000)
+    assert first.table("gaze")["x_screen_px"].to_numpy().tolist() == [float(n) for n in range(100, 200)]
+
+
+def test_a_cut_file_is_read_to_its_last_whole_chunk(tmp_path: Path) -> None:
+    gaze_file(tmp_path / "a.xdf")
+    content = (tmp_path / "a.xdf").read_bytes()
+    for cut in range(len(content) - 1200, len(content), 37):
+        (tmp_path / "cut.xdf").write_bytes(content[:cut])
+        (item,) = ingested(tmp_path / "cut.xdf")
+        assert item.reading is not None, cut
+        n = item.reading.table("gaze").num_rows
+        assert n in (500, 550), cut
+        assert walk_xdf(tmp_path / "cut.xdf").whole_bytes <= cut
+        assert (tmp_path / "cut.xdf").read_bytes() == content[:cut], "the file itself stays as it is"
+
+
+def test_what_is_no_xdf_and_what_holds_no_gaze_comes_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "a.xdf").write_bytes(b"no")
+    (item,) = ingested(tmp_path / "a.xdf")
+    assert isinstance(item.error, SchemaError)
+    assert item.error.code == "GT-XDF"
+    with (tmp_path / "b.xdf").open("wb") as file:
+        XdfWriter(file)
+    (item,) = ingested(tmp_path / "b.xdf")
+    assert item.error is not None
+    assert item.error.code == "GT-NO-GAZE"
