@@ -134,7 +134,8 @@ def _cut(unpacked: UnpackedXdf) -> dict[str, str]:
 
 def _spans(markers: Sequence[tuple[int, str]]) -> list[tuple[int, int]]:
     """Pair markers that say on with those that say off; a second on ends the first."""
-    found, on_ns = [], None
+    found: list[tuple[int, int]] = []
+    on_ns: int | None = None
     for t_ns, text in markers:
         if _ON.match(text):
             if on_ns is not None:

@@ -96,7 +96,7 @@ def gaze_file(path: Path, *, markers: bool = False, rate_hz: str = "100") -> np.
         for start in range(0, 600, 50):
             part = slice(start, start + 50)
             writer.clock_offset(1, float(t_s[start]), 3.0)
-            writer.numbers(1, t_s[part], [np.arange(600.0)[part], np.arange(600.0)[part]], "float32")
+            writer.numbers(1, t_s[part], [np.arange(1.0, 601)[part], np.arange(1.0, 601)[part]], "float32")
     return t_s
 
 
@@ -107,7 +107,7 @@ def test_a_foreign_file_is_one_reading_and_its_gap_stays(tmp_path: Path) -> None
     assert (item.reading.meta.time_origin, item.reading.meta.source_format) == ("recording_start", "xdf")
     gaze = item.reading.table("gaze")
     np.testing.assert_allclose(gaze["t_ns"].to_numpy() / 1e9, t_s, atol=1e-6)
-    assert gaze["x_screen_px"].to_numpy().tolist() == list(range(600))
+    assert gaze["x_screen_px"].to_numpy().tolist() == list(range(1, 601))
     assert set(gaze["source"].to_pylist()) == {"imported"}
 
 
@@ -118,7 +118,7 @@ def test_markers_cut_it_into_readings_on_the_session_clock(tmp_path: Path) -> No
     assert second is not None
     assert first.meta.time_origin == "image_on"
     assert (first.meta.duration_ns, second.meta.duration_ns) == (10**9, 1_500_000_000)
-    assert first.table("gaze")["x_screen_px"].to_numpy().tolist() == [float(n) for n in range(100, 200)]
+    assert first.table("gaze")["x_screen_px"].to_numpy().tolist() == [float(n) for n in range(101, 201)]
 
 
 def test_a_cut_file_is_read_to_its_last_whole_chunk(tmp_path: Path) -> None:
