@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import json
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gazecapture.files import as_tool_error
+from gazecapture.files import append_json_line
 
 __all__ = [
     "ACCESS_LOG",
     "AccessEntry",
-    "append_json_line",
     "log_access",
     "read_access_log",
 ]
@@ -84,22 +81,6 @@ def read_access_log(store_root: Path) -> list[AccessEntry]:
         with contextlib.suppress(ValidationError):
             entries.append(AccessEntry.model_validate_json(line))
     return entries
-
-
-def append_json_line(path: Path, content: Mapping[str, Any]) -> None:
-    """Append one line to a file that only its owner may read, and make it durable; a torn last line is ended first."""
-    line = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-    try:
-        with os.fdopen(os.open(path, flags, 0o600), "rb+", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            if size:
-                file.seek(size - 1)
-                line = line if file.read(1) == b"\n" else b"\n" + line
-            file.write(line)
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise as_tool_error(error, path, "writing a log") from error
 
 
 def _user() -> str:

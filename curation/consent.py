@@ -13,8 +13,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from curation.access_log import append_json_line
 from curation.ingest.terms import TERMS
+from gazecapture.files import append_json_line
 from gazecapture.session.consent import SCOPES, SIMULATED_READER, ConsentRecord
 from gazecapture.store import Store
 from keyframes.access import AccessTier, strictest

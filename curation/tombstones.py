@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self
 
-from curation.access_log import append_json_line
+from gazecapture.files import append_json_line
 from gazecapture.store import KeyedHash, Store
 from keyframes.errors import DataError
 

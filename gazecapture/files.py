@@ -17,6 +17,7 @@ from typing import Any
 from keyframes.errors import DiskFullError, GazeToolError, RecordingError, UsageError
 
 __all__ = [
+    "append_json_line",
     "as_tool_error",
     "atomic_path",
     "claim_output_folder",
@@ -220,6 +221,22 @@ def write_json_atomically(target: Path, content: Mapping[str, Any] | list[Any]) 
     """Replace ``target`` by ``content`` as indented JSON with sorted keys."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_bytes_atomically(target, f"{text}\n".encode())
+
+
+def append_json_line(path: Path, content: Mapping[str, Any]) -> None:
+    """Append one line to a file that only its owner may read, and make it durable; a torn last line is ended first."""
+    line = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(path, flags, 0o600), "rb+", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(size - 1)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise as_tool_error(error, path, "writing a log") from error
 
 
 def sha256_of(path: Path) -> str:

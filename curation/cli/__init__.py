@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "export": ("curation.cli.export", "Write the dataset from what is curated."),
         "verify": ("curation.cli.verify", "Check a dataset against its manifest."),
         "attach-images": ("curation.cli.attach_images", "Put pictures into a dataset that came without."),
+        "burned-in": ("curation.cli.burned_in", "List and decide what is held back for text in its pixels."),
         "consent": ("curation.cli.consent", "Show or record what readers agreed to."),
         "forget": ("curation.cli.forget", "Remove a reader or a reading everywhere."),
         "report": ("curation.cli.report", "Write a report as one HTML page."),

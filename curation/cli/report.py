@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from curation.access_log import log_access
 from curation.cli.options import DATASET_KIND, as_json
+from curation.export.scan import scan_output
 from curation.report import DatasetSource, ReportSource, StoreSource, build_report, load_picture, load_scores
 from gazecapture.console import echo_result
 from gazecapture.files import as_tool_error, write_bytes_atomically
@@ -69,6 +73,8 @@ def report_command(
         click.echo(f"error: {error.one_line()}", err=True)
         return ExitCode.NOTHING_LEFT
     content = page.encode()
+    if dataset is not None:
+        _check(content, [dataset.resolve(), *(path.resolve().parent for path in picture_paths)])
     if store is not None:
         log_access(store, command="report", folder=target)
     _write(target, content)
@@ -99,6 +105,20 @@ def _source(dataset: Path | None, store: Path | None, out: Path | None) -> tuple
 def _is_dataset(folder: Path) -> bool:
     marker = folder / ".gazecapture"
     return marker.is_file() and marker.read_text(encoding="utf-8", errors="replace").strip() == DATASET_KIND
+
+
+def _check(content: bytes, private: Sequence[Path]) -> None:
+    """Scan a page as an export is scanned, before it gets its name. Raises PrivacyError.
+
+    Its rows were scanned when they were exported; what the page adds to them are pictures and their captions.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / _FILE).write_bytes(content)
+        hits = scan_output(Path(folder), {}, [f"{path}{os.sep}" for path in {Path.home(), *private}])
+    if hits:
+        raise PrivacyError(
+            f"the page holds what must not leave: {'; '.join(hits)}", hint="No page was written."
+        )
 
 
 def _write(target: Path, content: bytes) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import gzip
+import html
 import itertools
 import json
 import re
@@ -43,6 +45,8 @@ _BLOCK_ROWS = 1 << 16
 _DECIMAL = re.compile(r"-?\d+\.\d+|-?\d{1,5}|n/a|")
 """A cell that a table may hold unseen: a number with a decimal point, or one too short for an id."""
 _OVERLAP_BYTES = 1 << 10
+_JPEG_MARK, _JPEG_SCAN, _JPEG_END, _JFIF_BYTES = b"\xff\xd8", 0xDA, b"\xff\xd9", 16
+_DATA_URI = re.compile(r"data:image/[a-z]+;base64,([A-Za-z0-9+/=]+)")
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _TOKEN = re.compile(r"\d+(?:\.\d+){3,}|[^\W_]+")
 """A word, or a UID as a whole: its parts alone ("1.2.3.4.5") are found in any look-up table."""
@@ -182,6 +186,10 @@ def _content(path: Path) -> _Content:
         content.texts += _strings(json.loads(path.read_bytes()), with_keys=True)
     elif path.suffix == ".png":
         content.pictures.append(path.read_bytes())
+    elif path.suffix == ".html":
+        text = path.read_text(encoding="utf-8", errors="replace")
+        content.texts += [html.unescape(_DATA_URI.sub(" ", text))]
+        content.pictures += [base64.b64decode(found) for found in _DATA_URI.findall(text)]
     elif path.suffix == ".mp4":
         content.texts += _mp4_headers(path)
     else:
@@ -262,9 +270,11 @@ def _mp4_headers(path: Path) -> Iterator[str]:
 
 
 def _is_bare(picture: bytes) -> bool:
-    """Say whether a picture is PNG with pixels alone (a null cell of HDF5 has no bytes at all)."""
+    """Say whether a picture is PNG or JPEG with pixels alone (a null cell of HDF5 has no bytes at all)."""
     if not picture:
         return True
+    if picture.startswith(_JPEG_MARK):
+        return _is_bare_jpeg(picture)
     if not picture.startswith(_PNG_MARK):
         return False
     place = len(_PNG_MARK)
@@ -274,6 +284,20 @@ def _is_bare(picture: bytes) -> bool:
             return False
         place += 12 + length
     return place == len(picture)
+
+
+def _is_bare_jpeg(picture: bytes) -> bool:
+    """Say whether a JPEG has neither comment nor application data (but the size of JFIF), nor bytes after its end."""
+    place = len(_JPEG_MARK)
+    while place + 4 <= len(picture) and picture[place] == 0xFF:
+        kind, length = picture[place + 1], int.from_bytes(picture[place + 2 : place + 4], "big")
+        if kind == _JPEG_SCAN:
+            return picture.find(_JPEG_END) == len(picture) - len(_JPEG_END)
+        is_jfif = kind == 0xE0 and length == _JFIF_BYTES
+        if (0xE0 <= kind <= 0xEF and not is_jfif) or kind == 0xFE:
+            return False
+        place += 2 + length
+    return False
 
 
 def _holds(path: Path, literals: Sequence[bytes]) -> bool:

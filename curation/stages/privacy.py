@@ -37,7 +37,8 @@ class PrivacyStage:
         """Return the privacy settings, what the word lists hold, and which stand-ins for gaze may be exported."""
         lists = [sha256_of(path) for path in config.privacy.word_lists]
         return {
-            **config.privacy.model_dump(mode="json"),
+            # What the gaze tier takes away it takes at export.
+            **config.privacy.model_dump(mode="json", exclude={"gaze_tier"}),
             "word_lists": lists,
             "allow_mouse_gaze": config.export.allow_mouse_gaze,
             "allow_no_gaze": config.export.allow_no_gaze,

@@ -30,8 +30,10 @@ from pydicom.uid import UID, JPEGBaseline8Bit
 
 from curation.cli import cli
 from curation.export import dataset as exporting
-from curation.export import originals
+from curation.export import originals, write
+from curation.export import place as placing
 from curation.export.card import dataset_card
+from curation.export.views import VIEWS
 from curation.privacy import RowGuard
 from gazecapture.console import run_command
 from gazecapture.radiograph.phantom import make_phantom
@@ -288,7 +290,8 @@ def write_settings(folder: Path, canary: Canaries) -> Path:
     annotations.write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
     settings = folder / "gazecurate.toml"
     settings.write_text(
-        f"[privacy]\nword_lists = ['{words}']\n[regions]\nscheme = '{scheme}'\n"
+        f"[privacy]\ngaze_tier = 'raw'\nword_lists = ['{words}']\n[views]\nnames = {[view.name for view in VIEWS]}\n"
+        f"[regions]\nscheme = '{scheme}'\n"
         f"[[regions.annotations]]\nformat = 'coco'\npath = '{annotations}'\n"
         f"names = {{ {canary['region of a source']} = '{canary['region name']}' }}\n"
     )
@@ -327,13 +330,14 @@ class Planted:
     def run(self, *arguments: str | Path) -> ExitCode:
         return run_command(cli, [str(argument) for argument in arguments])
 
-    def export_light(self, out: Path) -> ExitCode:
+    def export_light(self, out: Path, *options: str) -> ExitCode:
         """Export again, without what takes most of the time."""
         light = self.settings.with_name("light.toml")
         light.write_text(
-            self.settings.read_text() + "[export]\nkeyframe_pictures = false\npicture_max_side_px = 64\n"
+            self.settings.read_text().replace("names = ['", "# names = ['", 1)
+            + "[export]\nkeyframe_pictures = false\npicture_max_side_px = 64\n"
         )
-        return self.run("export", "--store", self.store, "--out", out, "-c", light)
+        return self.run("export", "--store", self.store, "--out", out, "-c", light, *options)
 
 
 @pytest.fixture(scope="module")
@@ -371,6 +375,8 @@ def test_the_search_finds_each_marker_where_it_was_planted(planted: Planted, sea
 
 def test_no_marker_is_in_any_output(planted: Planted, dataset: Path, search: ModuleType) -> None:
     kinds = {path.suffix for path in dataset.rglob("*") if path.is_file()}
+    assert {path.name for path in (dataset / "views").iterdir()} == {view.name for view in VIEWS}
+    assert any((dataset / "samples").iterdir())
     assert {".parquet", ".h5", ".dcm", ".png", ".json", ".html", ".md"} <= kinds
     assert search.find(dataset, planted.needles, stem=STEM) == {}
 
@@ -383,6 +389,19 @@ def test_what_is_no_marker_is_still_there(planted: Planted, dataset: Path) -> No
         assert "heart" in row["text"].lower()
         assert len(row["images"]) == 1
         assert any("Nodule" in finding["label"] for finding in row["findings"])
+
+
+@pytest.mark.usefixtures("dataset")
+def test_attached_pictures_bring_nothing_with_them(
+    planted: Planted, search: ModuleType, tmp_path: Path
+) -> None:
+    assert planted.export_light(tmp_path / "out", "--without-images") == ExitCode.OK
+    assert planted.run("attach-images", tmp_path / "out", planted.inputs / "studies") == ExitCode.OK
+    rows = [
+        row for path in (tmp_path / "out" / "readings").iterdir() for row in pq.read_table(path).to_pylist()
+    ]
+    assert [len(row["images"]) for row in rows] == [1] * 4
+    assert search.find(tmp_path / "out", planted.needles, stem=STEM) == {}
 
 
 def without_rules(*_: object, **__: object) -> list[str]:
@@ -401,7 +420,7 @@ def test_the_search_sees_what_a_missing_rule_lets_out(
         "reader code", "study arm", "indication", "tracker maker", "tracker model", "finding id", "finding label",
         "finding shape", "truth id", "truth label", "truth source", "dictated", "word source", "patient name",
     }  # fmt: skip
-    assert {Path(hit.split(":")[0]).suffix for hit in found["dictated"]} == {".parquet", ".h5"}
+    assert {Path(hit.split(":")[0]).suffix for hit in found["dictated"]} >= {".parquet", ".h5"}
 
 
 def names_in_originals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,12 +451,12 @@ def codes_in_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     def leaky(facts: Any) -> str:
         return dataset_card(facts) + ", ".join(sorted({meta.reader_code for meta in facts.metas}))
 
-    monkeypatch.setattr(exporting, "dataset_card", leaky)
+    monkeypatch.setattr(write, "dataset_card", leaky)
 
 
 def paths_in_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        exporting, "_shareable", lambda settings, _: json.loads(json.dumps(settings, default=str))
+        placing, "_shareable", lambda settings, _: json.loads(json.dumps(settings, default=str))
     )
 
 
@@ -467,5 +486,5 @@ def test_source_hashes_in_the_card_are_refused(
     planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = planted.needles["hash of film 0"]
-    monkeypatch.setattr(exporting, "dataset_card", lambda facts: dataset_card(facts) + digest)
+    monkeypatch.setattr(write, "dataset_card", lambda facts: dataset_card(facts) + digest)
     assert planted.export_light(tmp_path / "out") == ExitCode.PRIVACY

@@ -142,12 +142,18 @@ def make_reading(
     return Reading.build(meta, tables)
 
 
-def fill_store(root: Path, n_readings: int, *, duration_s: float = 6.0, rate_hz: float = 250.0) -> Store:
-    """Return a store of readings with a picture each."""
+def make_store(root: Path) -> Store:
+    """Return an empty store with the consent of the simulated readers R01 to R03."""
     store = Store.create(root)
     consents = Consents.of(store)
     for number in range(1, 4):
         consents = consents.put(ConsentRecord.of_simulated_reader(f"R{number:02d}"))
+    return store
+
+
+def fill_store(root: Path, n_readings: int, *, duration_s: float = 6.0, rate_hz: float = 250.0) -> Store:
+    """Return a store of readings with a picture each."""
+    store = make_store(root)
     folder = root.parent / f"{root.name}-pictures"
     folder.mkdir()
     for number in range(1, n_readings + 1):

@@ -26,7 +26,7 @@ def store(tmp_path: Path, readings: ModuleType) -> Store:
         film = clean.convert("L")
     ImageDraw.Draw(film).text((8, 8), "DOE JANE", fill=255, font=ImageFont.load_default(20))
     film.save(path)
-    made = Store.create(root)
+    made: Store = readings.make_store(root)
     made.add(readings.make_reading(1, picture_path=path), {0: path})
     return made
 
