@@ -35,7 +35,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, readings: ModuleType) -> Sto
     The settings that the tests change touch the last stage alone, so that one store serves them all.
     """
     folder = tmp_path_factory.mktemp("no-eyes")
-    made = Store.create(folder / "store")
+    made: Store = readings.make_store(folder / "store")
     changes = (
         lambda r: r,
         with_mouse,
