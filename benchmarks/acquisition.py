@@ -1,9 +1,10 @@
 """How long a sample takes to the recorder and to its journal, what that costs, and what is lost.
 
-    python benchmarks/acquisition.py [--rates 200 1000 2000] [--seconds 10]
+    python benchmarks/acquisition.py [--parts arrival faults memory soak neon] [--quick] [--mne-lsl PYTHON]
 
-Prints a table: our recorder, and a bare pylsl pull beside it, on samples that one process pushes one by one with the
-time of the push as their stamp. Run it on a quiet machine; tails on a busy one are those of the machine.
+Prints a table: our recorder, a bare pylsl pull and mne-lsl's StreamInlet beside it, on samples that one process pushes
+one by one with the time of the push as their stamp; then the rows of the parts in acquisition_parts/, each with its
+target. Run it on a quiet machine; tails on a busy one are those of the machine.
 """
 
 from __future__ import annotations
@@ -34,12 +35,20 @@ N_CHANNELS = 8
 WARM_UP_S = 1.0
 """s of samples that are left out: threads and caches settle."""
 DRAIN_S = 3.0
+PARTS = Path(__file__).resolve().parent / "acquisition_parts"
+QUICK_SOAK_S = 20.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rates", type=float, nargs="+", default=[200.0, 1000.0, 2000.0], metavar="HZ")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument(
+        "--parts", nargs="+", default=["arrival", "faults", "memory", "soak", "neon"], metavar="PART"
+    )
+    parser.add_argument("--quick", action="store_true", help="small versions of the long parts")
+    parser.add_argument("--soak-seconds", type=float, default=600.0)
+    parser.add_argument("--mne-lsl", metavar="PYTHON", help="of an environment with mne-lsl, for the peer")
     parser.add_argument("--send", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--receive", choices=["recorder", "pylsl"], help=argparse.SUPPRESS)
     parser.add_argument("--name", default="", help=argparse.SUPPRESS)
@@ -51,10 +60,33 @@ def main() -> None:
     elif options.receive == "pylsl":
         print(json.dumps(receive_with_pylsl(options.name, options.seconds)))
     else:
-        table(options.rates, options.seconds)
+        if "arrival" in options.parts:
+            table(options.rates, options.seconds, options.mne_lsl)
+        soak_s = QUICK_SOAK_S if options.quick else options.soak_seconds
+        extra = {
+            "faults": ["--quick"] if options.quick else [],
+            "memory": ["--hours", "0.25"] if options.quick else [],
+            "soak": ["--seconds", f"{soak_s:g}"],
+        }
+        for part in options.parts:
+            if part != "arrival" and (PARTS / f"{part}.py").is_file():
+                print_rows(PARTS / f"{part}.py", extra.get(part, []))
 
 
-def table(rates_hz: list[float], seconds: float) -> None:
+def print_rows(script: Path, extra: list[str]) -> None:
+    """Run one part and print its rows; a part that prints something else is shown as it is."""
+    done = subprocess.run([sys.executable, str(script), *extra], stdout=subprocess.PIPE, text=True)
+    last = (done.stdout.strip().splitlines() or [""])[-1]
+    try:
+        rows = [(r["measure"], r["target"], r["measured"], r["met"]) for r in json.loads(last)]
+    except (ValueError, TypeError, KeyError):
+        print(done.stdout)
+        return
+    for measure, target, measured, met in rows:
+        print(f"{'met   ' if met else 'MISSED'} | {measure} | {target} | {measured}", flush=True)
+
+
+def table(rates_hz: list[float], seconds: float, mne_lsl: str | None) -> None:
     print(f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown")
     columns = (
         "receiver",
@@ -70,13 +102,14 @@ def table(rates_hz: list[float], seconds: float) -> None:
     )
     print(" | ".join(f"{name:>14}" for name in columns))
     for rate_hz in rates_hz:
-        for receiver in ("recorder", "pylsl"):
+        for receiver in ("recorder", "pylsl", *(["mne-lsl"] if mne_lsl else [])):
             name = f"benchmark-{uuid.uuid4().hex[:8]}"
             common = ["--name", name, "--seconds", f"{seconds:g}"]
             sender = subprocess.Popen([sys.executable, __file__, "--send", f"{rate_hz:g}", *common])
-            received = subprocess.run(
-                [sys.executable, __file__, "--receive", receiver, *common], stdout=subprocess.PIPE, check=True
-            )
+            command = [sys.executable, __file__, "--receive", receiver, *common]
+            if receiver == "mne-lsl":
+                command = [str(mne_lsl), str(PARTS / "receive_mne.py"), *common]
+            received = subprocess.run(command, stdout=subprocess.PIPE, check=True)
             sender.wait()
             n_sent = round(rate_hz * seconds)
             found: dict[str, Any] = json.loads(received.stdout.splitlines()[-1])
