@@ -264,7 +264,8 @@ class _Recorder:
             stream = streams[mark.stream_id]
             if mark.kind == "restart":
                 stream.n_restarts += 1
-                mark = replace(mark, n_samples=stream.swallowed_by_restart())
+                if mark.n_samples is None:  # a source that knows it itself says so
+                    mark = replace(mark, n_samples=stream.swallowed_by_restart())
             self._noted.put(replace(mark, stream_id=stream.info.stream_id))
 
     def _note(
