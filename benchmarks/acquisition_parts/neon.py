@@ -144,9 +144,8 @@ def main() -> None:
 
 def _is_met(row: dict[str, Any]) -> bool:
     """Counts must be exact, times at most the target."""
-    return bool(
-        row["value"] <= row["target"] if "ms" in row["measure"].split() else row["value"] == row["target"]
-    )
+    value, target = row["value"], row["target"]
+    return bool(value <= target if row["measure"].endswith(", ms") else value == target)
 
 
 if __name__ == "__main__":
