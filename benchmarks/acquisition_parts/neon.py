@@ -143,7 +143,7 @@ def main() -> None:
 
 
 def _is_met(row: dict[str, Any]) -> bool:
-    """Counts must be exact, times at most the target."""
+    """Say whether a count is exact, or a time at most the target."""
     value, target = row["value"], row["target"]
     return bool(value <= target if row["measure"].endswith(", ms") else value == target)
 
