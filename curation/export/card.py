@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.export.splits import SPLITS
+from curation.ingest.terms import LICENCES, TERMS
 from gazecapture import __version__
 from keyframes.reading import ReadingMeta
 
-__all__ = ["CardFacts", "dataset_card"]
+__all__ = ["CardFacts", "citations_of", "dataset_card", "licences_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +26,30 @@ class CardFacts:
     keyframe_profiles: Set[str]
     region_schemes: Set[str]
     config_hash: str
+    access_tier: str = "local-only"
+    """Of the whole: the strictest of its readings."""
+    gaze_tier: str = "fixations"
+
+
+def licences_of(facts: CardFacts) -> list[str]:
+    """Return the licences of the sources, in order: a mixture is bound by them all."""
+    return sorted({meta.source_licence for meta in facts.metas} & LICENCES)
+
+
+def citations_of(facts: CardFacts) -> list[str]:
+    """Return what is to be cited for the published datasets in it, in order."""
+    formats = {meta.source_format for meta in facts.metas} & TERMS.keys()
+    return sorted({citation for name in formats for citation in TERMS[name].citations})
 
 
 def dataset_card(facts: CardFacts) -> str:
     """Return README.md of a dataset."""
     counts = Counter(facts.splits.values())
-    tiers = sorted({meta.access_tier for meta in facts.metas})
+    cited = (
+        "\n".join(f"- {citation}" for citation in citations_of(facts))
+        or "Nothing: no published dataset is in it."
+    )
+    licences = "; ".join(licences_of(facts)) or "not stated"
     generated = sum(meta.synthetic for meta in facts.metas)
     readers = len({meta.reader_code for meta in facts.metas})
     studies = len({meta.study_key for meta in facts.metas})
@@ -72,7 +91,9 @@ configs:
 | readers | {readers} |
 | fixations | {facts.n_fixations} |
 | key frames | {facts.n_keyframes} |
-| access tier | {", ".join(tiers)} |
+| access tier | {facts.access_tier} |
+| gaze tier | {facts.gaze_tier} |
+| licences of the sources | {licences} |
 | shard format | {SHARD_SCHEMA_VERSION} |
 | made by | gazecapture {__version__}, settings {facts.config_hash} |
 
@@ -88,6 +109,24 @@ One row is one reading. Coordinates are px of the stored matrix (`image_info.mat
 picture in `images` has; boxes are half-open `[x0, y0, x1, y1]`; times are ns since image on. `hdf5/` holds the same
 rows. Columns `truth` are reference lesions for measures only: do not train on them unasked.
 `dataset.json` lists every file with its SHA-256; `gazecurate verify` checks them.
+
+| folder | what it holds |
+|---|---|
+| `readings/`, `hdf5/` | the rows, in two formats |
+| `tables/` | the same as tidy CSV for R and pandas, with `codebook.md` |
+| `samples/`, `events/` | gaze as measured and its events, where the gaze tier lets them out |
+| `images/` | de-identified originals |
+| `views/` | layouts of other programs |
+| `croissant.json` | the description for catalogues |
+
+## Known limits
+
+Regions of the built-in atlas are coarse. Readers are few and have habits: compare readers before pooling them. Gaze is
+as accurate as its tracker (`gaze_quality.accuracy_deg`); a fixation on one region may belong to its neighbour.
+
+## To cite
+
+{cited}
 
 ## How the gaze became rows
 

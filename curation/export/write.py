@@ -15,6 +15,7 @@ from curation.config import CurationConfig, config_hash
 from curation.decisions import read_decisions
 from curation.export.admission import may_show_public_ids, public_ids_of
 from curation.export.card import CardFacts, dataset_card
+from curation.export.croissant import CROISSANT_FILE, croissant
 from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.originals import write_original
 from curation.export.parquet_shard import ParquetShardWriter
@@ -26,7 +27,7 @@ from curation.export.shards import ShardWriter
 from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard
 from curation.privacy.narrowing import narrowed
-from gazecapture.files import make_private_folder, write_bytes_atomically
+from gazecapture.files import make_private_folder, write_bytes_atomically, write_json_atomically
 from gazecapture.radiograph.decode import Radiograph, load_radiograph
 from gazecapture.session.consent import SCOPES
 from gazecapture.store import Store
@@ -115,8 +116,11 @@ def write_all(
         keyframe_profiles=profiles,
         region_schemes=schemes,
         config_hash=config_hash(config),
+        access_tier=plan.tier,
+        gaze_tier=config.privacy.gaze_tier,
     )
     write_bytes_atomically(staging / "README.md", dataset_card(facts).encode())
+    write_json_atomically(staging / CROISSANT_FILE, croissant(staging, facts))
     return removed
 
 

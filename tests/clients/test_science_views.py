@@ -10,6 +10,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mlcroissant
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,6 +18,8 @@ import pytest
 
 from curation.config import CurationConfig, PrivacyConfig
 from curation.export.dataset import export_dataset
+from curation.export.place import MANIFEST
+from curation.export.tables import TABLES
 from curation.export.views.bids import LOST
 from gazecapture.store import Store
 
@@ -105,3 +108,25 @@ def test_gazesearch_records_are_those_of_the_rows(dataset: Path) -> None:
         if record["condition"] == "present":
             assert record["fixOnTarget"] == any(inside)
             assert width > 0 < height
+
+
+def test_mlcroissant_takes_the_description_and_reads_the_tables(dataset: Path) -> None:
+    described = mlcroissant.Dataset(str(dataset / "croissant.json"))
+    assert not described.metadata.ctx.issues.errors
+    listed = {file["path"]: file["sha256"] for file in json.loads((dataset / MANIFEST).read_bytes())["files"]}
+    content = json.loads((dataset / "croissant.json").read_bytes())
+    assert {file["contentUrl"]: file["sha256"] for file in content["distribution"]}.items() <= listed.items()
+    assert "open" in content["conditionsOfAccess"]
+    for table in TABLES:
+        records = list(described.records(table.name))
+        frame = pd.read_csv(dataset / "tables" / f"{table.name}.csv")
+        assert len(records) == len(frame) > 0
+        assert set(records[0]) == {f"{table.name}/{column}" for column in frame.columns}
+
+
+def test_mlcroissant_would_find_an_error(dataset: Path, tmp_path: Path) -> None:
+    content = json.loads((dataset / "croissant.json").read_bytes())
+    del content["distribution"][0]["contentUrl"]
+    (tmp_path / "croissant.json").write_text(json.dumps(content))
+    with pytest.raises(mlcroissant.ValidationError):
+        mlcroissant.Dataset(str(tmp_path / "croissant.json"))
