@@ -18,7 +18,7 @@ import pytest
 
 from curation.config import CurationConfig, PrivacyConfig
 from curation.export.dataset import export_dataset
-from curation.export.place import MANIFEST
+from curation.export.switch import MANIFEST
 from curation.export.tables import TABLES
 from curation.export.views.bids import LOST
 from gazecapture.store import Store
@@ -26,6 +26,8 @@ from gazecapture.store import Store
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
 
+OF_ITS_LIBRARIES = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+"""What mlcroissant's own libraries say to it."""
 VALIDATOR = Path(sysconfig.get_path("scripts")) / "bids-validator-deno"
 
 
@@ -110,6 +112,7 @@ def test_gazesearch_records_are_those_of_the_rows(dataset: Path) -> None:
             assert width > 0 < height
 
 
+@OF_ITS_LIBRARIES
 def test_mlcroissant_takes_the_description_and_reads_the_tables(dataset: Path) -> None:
     described = mlcroissant.Dataset(str(dataset / "croissant.json"))
     assert not described.metadata.ctx.issues.errors
@@ -124,6 +127,7 @@ def test_mlcroissant_takes_the_description_and_reads_the_tables(dataset: Path) -
         assert set(records[0]) == {f"{table.name}/{column}" for column in frame.columns}
 
 
+@OF_ITS_LIBRARIES
 def test_mlcroissant_would_find_an_error(dataset: Path, tmp_path: Path) -> None:
     content = json.loads((dataset / "croissant.json").read_bytes())
     del content["distribution"][0]["contentUrl"]
