@@ -19,8 +19,8 @@ _SIDE_PX: Final = 32
 _KEPT: Final = 8
 
 SAME_PICTURE_BITS: Final = 2
-"""Two hashes at most so many bits apart may be one picture. Of 24 phantoms each is, resized, as JPEG of quality 60 or darker
-by a fifth, at most 2 bits from itself; two different ones are at least 4 apart (1 in 100 pairs at most 6)."""
+"""Two hashes at most so many bits apart may be one picture. Of 24 phantoms each is, resized, as JPEG of quality 60 or
+darker by a fifth, at most 2 bits from itself; two different ones are at least 4 apart (1 in 100 pairs at most 6)."""
 
 
 def perceptual_hash(grey8: NDArray[np.uint8]) -> int:

@@ -1,0 +1,1 @@
+"""A trainer that reads this toolkit's shards and imports none of its packages."""
