@@ -25,7 +25,7 @@ from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import OFFSETS, SessionInfo, read_stream_info
 from keyframes.errors import UsageError
 
-__all__ = ["SCENE_KIND", "map_scene", "scene_map_of"]
+__all__ = ["SCENE_KIND", "import_av", "luma", "map_scene", "scene_map_of"]
 
 SCENE_KIND = "SceneVideo"
 """Type of the stream that journals a scene video's pictures."""
@@ -106,7 +106,7 @@ def map_scene(
 
 def _pictures(path: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Give the grey pictures of a file with their place in it; what a kill left unreadable at its end is left out."""
-    av = _import_av()
+    av = import_av()
     if not path.is_file():
         return
     with av.open(str(path)) as container:
@@ -115,18 +115,20 @@ def _pictures(path: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1
         try:
             for place, frame in enumerate(container.decode(stream)):
-                yield place, _luma(frame)
+                yield place, luma(frame)
         except (EOFError, av.error.InvalidDataError):
             return
 
 
-def _luma(frame: Any) -> NDArray[np.uint8]:
+def luma(frame: Any) -> NDArray[np.uint8]:
+    """Return the grey plane of a decoded picture, (h, w), contiguous."""
     plane = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
     return np.ascontiguousarray(rows[:, : frame.width])
 
 
-def _import_av() -> Any:
+def import_av() -> Any:
+    """Return PyAV. Raises UsageError (GT-EXTRA-MISSING) where it is not installed."""
     try:
         return importlib.import_module("av")
     except ImportError as error:

@@ -43,7 +43,7 @@ from gazecapture.sources.neon_payload import (
 from gazecapture.sources.neon_phone import NeonPhone, PhoneState, import_neon
 from gazecapture.sources.neon_rtp import OrderedPacket, RtpCounts, RtpPacket, SenderReport
 from gazecapture.sources.neon_rtsp import MediaDescription, RtspListener, play
-from gazecapture.sources.neon_scene import SceneRecorder, SceneRow
+from gazecapture.sources.neon_scene import SceneRecorder, SceneRow, SceneSink
 from gazecapture.sources.neon_sensor import SensorEvents, SensorPipeline
 from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
 from keyframes.errors import (
@@ -86,7 +86,8 @@ class NeonSource:
     Parameters
     ----------
     host, port : of the Companion app.
-    session    : folder of the session, for the scene video and the calibration; without one there is no video.
+    session    : folder of the session, for the scene video and the calibration.
+    scene      : takes the video where there is no session; without either there is none.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class NeonSource:
         port: int = DEFAULT_PORT,
         *,
         session: Path | None = None,
+        scene: SceneSink | None = None,
         options: NeonOptions | None = None,
     ) -> None:
         self._host, self._port = host, port
@@ -108,7 +110,7 @@ class NeonSource:
         self._phone = NeonPhone(host, port)
         self._pipelines: dict[str, SensorPipeline] = {}
         self._restarts: dict[str, _Restart] = {}
-        self._scene: SceneRecorder | None = None
+        self._scene = scene
         self._layout: GazeLayout | None = None
         self._first_gaze = threading.Event()
         self._end = threading.Event()
@@ -270,7 +272,7 @@ class NeonSource:
         """Begin to listen to each sensor that is wanted and there."""
         wanted = {
             "gaze": True,
-            "world": self._options.video and self._session is not None,
+            "world": self._options.video and (self._session is not None or self._scene is not None),
             "eye_events": self._options.eye_events,
             "imu": self._options.imu,
         }

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from gazecapture.sources.neon_rtp import OrderedPacket
 from gazecapture.sources.neon_rtsp import MediaDescription
 from gazecapture.sources.neon_video import FrameAssembler, SceneFrame, VideoFile, parameters_known
 from keyframes.errors import GazeToolError
 
-__all__ = ["SceneRecorder", "SceneRow"]
+__all__ = ["SceneRecorder", "SceneRow", "SceneSink"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,22 @@ class _Item:
     ordered: OrderedPacket
     t_device_s: float
     n_lost_packets: int
+
+
+class SceneSink(Protocol):
+    """Takes the video's packets in order; every call returns at once."""
+
+    def described(self, media: MediaDescription) -> None:
+        """Take note of a new connection."""
+        ...
+
+    def push(self, ordered: OrderedPacket, t_device_s: float, n_lost_packets: int, /) -> None:
+        """Take a packet; ``n_lost_packets`` of the stream were lost until now."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is under way and end."""
+        ...
 
 
 class SceneRecorder:

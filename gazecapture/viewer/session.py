@@ -28,6 +28,7 @@ from gazecapture.files import (
     write_json_atomically,
 )
 from gazecapture.radiograph.decode import Radiograph, load_radiograph
+from gazecapture.screen.tags import ScreenTag
 from gazecapture.session.consent import ConsentRecord, write_consent
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import (
@@ -240,6 +241,13 @@ class ReadingSession:
                 ),
             )
             write_session_info(self.folder, self._info)
+
+    def note_tags(self, tags: tuple[ScreenTag, ...]) -> None:
+        """Write down which tags are on the screen; they stay for the whole session."""
+        with self._guard:
+            if self._info.tags != tags:
+                self._info = replace(self._info, tags=tags)
+                write_session_info(self.folder, self._info)
 
     def register(self, prepared: PreparedStudy) -> None:
         """Write a study's images into session.json; done before it is shown."""

@@ -57,7 +57,7 @@ class Room:
         screen = self.window.screen()
         assert screen is not None
         self.checks = GazeChecks(
-            self.window, screen, DISPLAY, gaze=cast("LiveGaze", self.eyes),
+            self.window, screen, DISPLAY, room=self.window.rect, gaze=cast("LiveGaze", self.eyes),
             write=lambda rows: self.rows.extend(map(dict, rows)), settings=SETTINGS,
             calibrate_command=calibrate_command,
         )  # fmt: skip

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 
-from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtCore import QObject, QRect, pyqtSignal
 from PyQt6.QtGui import QScreen
 from PyQt6.QtWidgets import QWidget
 
@@ -32,6 +32,7 @@ class GazeChecks(QObject):
     Parameters
     ----------
     window            : is covered by the check screen, and yields the screen to a calibration.
+    room              : gives the part of the window that may be covered, now.
     gaze              : started.
     write             : takes rows of the validation journal.
     calibrate_command : program with arguments; empty where the tracker has none.
@@ -49,6 +50,7 @@ class GazeChecks(QObject):
         screen: QScreen,
         display: Display,
         *,
+        room: Callable[[], QRect],
         gaze: LiveGaze,
         write: Callable[[Sequence[Row]], None],
         settings: ValidationSettings,
@@ -60,7 +62,8 @@ class GazeChecks(QObject):
         self.sitting = SittingQuality(settings.policy())
         self.last: GazeCheck | None = None
         """The check that was run last, or is running."""
-        self._window, self._display, self._gaze, self._write = window, display, gaze, write
+        self._window, self._room, self._display = window, room, display
+        self._gaze, self._write = gaze, write
         self._settings = settings
         self._calibrate_command, self._is_attended, self._seed = calibrate_command, is_attended, seed
         self._n_run = 0
@@ -84,7 +87,7 @@ class GazeChecks(QObject):
         """
         self._then = then
         self._n_run += 1
-        self.screen.setGeometry(self._window.rect())
+        self.screen.setGeometry(self._room())
         is_first = self.sitting.light is None
         self.last = GazeCheck(
             step=step,

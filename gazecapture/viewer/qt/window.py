@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QRect, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeyEvent, QMoveEvent, QPalette, QResizeEvent, QScreen
 from PyQt6.QtWidgets import QWidget
 
@@ -14,9 +14,11 @@ from gazecapture.viewer.qt import theme
 from gazecapture.viewer.qt.header import HEADER_HEIGHT, HeaderBar, ImageLabel
 from gazecapture.viewer.qt.panels import CheatSheet, FindingPanel, MessageCard, OverlayPanel
 from gazecapture.viewer.qt.screens import rect_on_screen
+from gazecapture.viewer.qt.tag_frame import TagFrame
 from gazecapture.viewer.qt.viewport import Canvas, DrawnBox
 from gazecapture.viewer.render import Picture
 from keyframes.errors import UsageError
+from keyframes.geometry import Display
 
 __all__ = ["ReadingWindow"]
 
@@ -53,6 +55,7 @@ class ReadingWindow(QWidget):
     model        : the state shown; every action of the reader goes through `act`.
     screen       : whose px the model's area and panels are in.
     on_presented : called at the end of the paint of every new state.
+    tags_for     : the screen, where tags are to be at the window's edge for a scene camera.
     """
 
     next_asked = pyqtSignal()
@@ -61,7 +64,14 @@ class ReadingWindow(QWidget):
     """A drawn box with its label and certainty."""
     remove_finding_asked = pyqtSignal()
 
-    def __init__(self, model: ViewerModel, screen: QScreen, *, on_presented: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        model: ViewerModel,
+        screen: QScreen,
+        *,
+        on_presented: Callable[[], None],
+        tags_for: Display | None = None,
+    ) -> None:
         super().__init__()
         self.setWindowTitle("gazecapture: research use only, not for diagnosis")
         palette = QPalette()
@@ -71,6 +81,7 @@ class ReadingWindow(QWidget):
         self.model = model
         self.session_screen = screen
         self._presented = on_presented
+        self.tag_frame = None if tags_for is None else TagFrame(self, screen, tags_for)
         self.header = HeaderBar(self)
         self.canvas = Canvas(model, self, before_frame=self._follow_geometry, on_presented=self._after_frame)
         self.canvas.acted.connect(self._act_by_hand)
@@ -132,8 +143,14 @@ class ReadingWindow(QWidget):
 
     def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802 - Qt's name
         """Lay out header, radiographs and panels."""
-        self.header.setGeometry(0, 0, self.width(), HEADER_HEIGHT)
-        self.canvas.setGeometry(0, HEADER_HEIGHT, self.width(), max(1, self.height() - HEADER_HEIGHT))
+        inside = self.rect() if self.tag_frame is None else self.tag_frame.lay_out()
+        self.header.setGeometry(inside.x(), inside.y(), inside.width(), HEADER_HEIGHT)
+        self.canvas.setGeometry(
+            inside.x(),
+            inside.y() + HEADER_HEIGHT,
+            inside.width(),
+            max(1, inside.height() - HEADER_HEIGHT),
+        )
         self._follow_geometry()
         self._arrange_panels()
 
@@ -151,6 +168,11 @@ class ReadingWindow(QWidget):
             if panel.isVisible()
         ]
         self.model.set_panels(panels)
+
+    @property
+    def inside(self) -> QRect:
+        """What header and radiographs take together, in the window's coordinates."""
+        return self.header.geometry().united(self.canvas.geometry())
 
     def _rect(self, widget: QWidget) -> Rect:
         return rect_on_screen(widget, self.session_screen)
