@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from gazecapture.sources.neon_options import NeonOptions, parse_address
+from gazecapture.sources.neon_options import NeonChoice, NeonOptions, parse_address
 from keyframes.errors import UsageError
 
-__all__ = ["NeonChoice", "neon_choice", "neon_options"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeonChoice:
-    """Which Neon, and what of it."""
-
-    host: str
-    port: int
-    options: NeonOptions
-
-    def arguments(self) -> list[str]:
-        """Return the same choice as arguments of another command."""
-        chosen = self.options
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        arguments = ["--neon", f"{host}:{self.port}"]
-        arguments += [] if chosen.video else ["--neon-no-video"]
-        arguments += ["--neon-imu"] if chosen.imu else []
-        arguments += [] if chosen.backup else ["--neon-no-backup"]
-        return arguments + (["--neon-tcp"] if chosen.tcp else [])
+__all__ = ["neon_choice", "neon_options"]
 
 
 def neon_options(function: Callable[..., Any]) -> Callable[..., Any]:

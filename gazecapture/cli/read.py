@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
-from gazecapture.cli.neon_option import neon_choice, neon_options
 from gazecapture.cli.station import require_viewer, station_options
 from gazecapture.cli.volume_warning import warn_where_not_encrypted
 from gazecapture.console import echo_result
@@ -45,7 +44,6 @@ __all__ = ["read_command"]
     help="What stands for the eyes: a tracker's stream; the mouse cursor or nothing, for trying the tool: export "
     "refuses both unless it is told otherwise.",
 )
-@neon_options
 @station_options
 @click.option(
     "--validation/--no-validation",
@@ -77,7 +75,6 @@ def read_command(
     validates: bool | None,
     screenshots: Path | None,
     as_json: bool,
-    **neon: Any,
 ) -> ExitCode:
     """Read a worklist (a CSV file, or a folder of radiographs) while gaze is recorded into a session folder.
 
@@ -96,11 +93,11 @@ def read_command(
             f"--gaze {gaze} excludes --stream, --driver and --validation",
             hint="They go with a gaze stream; leave --gaze out.",
         )
-    phone = neon_choice(**neon)
-    if phone is not None and (not with_tracker or station.stream or station.driver is not None or validates):
+    without_scene = station.neon is not None and not station.has_scene_camera
+    if station.neon is not None and (not with_tracker or (without_scene and validates)):
         raise UsageError(
-            "--neon excludes --gaze, --stream, --driver and --validation",
-            hint="Its gaze is mapped to the screen after the session, so that nothing can be measured live.",
+            f"--neon excludes --gaze {gaze}, and --validation without the scene camera",
+            hint="Only the scene camera can tell where on the screen its wearer looks.",
         )
     studies = order_for_reader(
         load_worklist(worklist),
@@ -116,11 +113,11 @@ def read_command(
     options = ReadOptions(
         out=out,
         reader_code=reader_code,
-        station=replace(station, gaze=gaze, neon=() if phone is None else tuple(phone.arguments())),
+        station=replace(station, gaze=gaze),
         screenshots=screenshots,
         seed=seed if order == "shuffled" else None,
         marks=marks,
-        validates=with_tracker and station.driver is None and phone is None
+        validates=with_tracker and station.driver is None and not without_scene
         if validates is None
         else validates,
     )

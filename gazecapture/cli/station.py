@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from gazecapture.cli.neon_option import neon_choice, neon_options
 from gazecapture.cli.profile_option import own_profiles_option
 from gazecapture.console import FiniteRange
 from gazecapture.viewer.settings import RoomSettings, load_room_settings
@@ -96,7 +97,7 @@ _OPTIONS = (
 
 
 def station_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command these options, as one argument ``station``."""
+    """Give a command these options and those of a Neon, as one argument ``station``."""
 
     def with_station(
         *,
@@ -112,6 +113,11 @@ def station_options(command: Callable[..., Any]) -> Callable[..., Any]:
         driver: tuple[str, int] | None,
         **others: Any,
     ) -> Any:
+        neon = neon_choice(**{name: others.pop(name) for name in [*others] if name.startswith("neon")})
+        if neon is not None and (stream is not None or driver is not None):
+            raise UsageError(
+                "--neon excludes --stream and --driver", hint="A Neon is no stream of the network."
+            )
         if fullscreen and size_px is not None:
             raise UsageError("--fullscreen and --size exclude each other", hint="Give one of them.")
         station = Station(
@@ -123,6 +129,7 @@ def station_options(command: Callable[..., Any]) -> Callable[..., Any]:
             size_px=size_px,
             screen_index=screen_index,
             driver=driver,
+            neon=neon,
             room=RoomSettings() if room_file is None else load_room_settings(room_file),
         )
         return command(station=station, **others)
@@ -134,7 +141,7 @@ def station_options(command: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = with_station
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
-    return decorated
+    return neon_options(decorated)
 
 
 def require_viewer() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_PORT", "LARGEST_PORT", "NeonOptions", "parse_address"]
+__all__ = ["DEFAULT_PORT", "LARGEST_PORT", "NeonChoice", "NeonOptions", "parse_address"]
 
 DEFAULT_PORT = 8080
 """Of the Companion app."""
@@ -23,6 +23,25 @@ class NeonOptions:
     """The phone records too, from open to close."""
     tcp: bool = False
     """Streams over TCP: nothing is lost in the network, but some versions of the app break such streams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeonChoice:
+    """Which Neon, and what of it."""
+
+    host: str
+    port: int
+    options: NeonOptions
+
+    def arguments(self) -> list[str]:
+        """Return the same choice as arguments of another command."""
+        chosen = self.options
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        arguments = ["--neon", f"{host}:{self.port}"]
+        arguments += [] if chosen.video else ["--neon-no-video"]
+        arguments += ["--neon-imu"] if chosen.imu else []
+        arguments += [] if chosen.backup else ["--neon-no-backup"]
+        return arguments + (["--neon-tcp"] if chosen.tcp else [])
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from gazecapture.sources.neon_options import NeonChoice
 from gazecapture.viewer.settings import RoomSettings
 
 __all__ = ["Station"]
@@ -25,8 +26,8 @@ class Station:
     """Name of the gaze stream, where there are several."""
     profile_files: tuple[Path, ...] = ()
     """A user's own stream profiles."""
-    neon: tuple[str, ...] = ()
-    """Arguments of `gazecapture record` that name a Neon, in place of a stream."""
+    neon: NeonChoice | None = None
+    """In place of a stream."""
     wait_s: float = 10.0
     """s to look for it."""
     size_px: tuple[int, int] | None = None
@@ -35,3 +36,8 @@ class Station:
     driver: tuple[str, int] | None = None
     """Where a simulated reader listens that reads in place of a person."""
     room: RoomSettings = field(default_factory=RoomSettings)
+
+    @property
+    def has_scene_camera(self) -> bool:
+        """Say whether tags at the window's edge are looked for, to put gaze on the screen."""
+        return self.neon is not None and self.neon.options.video

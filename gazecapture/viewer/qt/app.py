@@ -11,17 +11,23 @@ from typing import Any
 
 from PyQt6.QtCore import QTimer
 
-from gazecapture.session.profiles import session_profiles
 from gazecapture.session.tracker_marks import MarkSender, TrackerMarks
 from gazecapture.viewer.cursor_outlet import CursorOutlet
 from gazecapture.viewer.journals import ViewerJournals
-from gazecapture.viewer.live_gaze import LiveGaze, live_source
+from gazecapture.viewer.live_gaze import LiveGaze
 from gazecapture.viewer.model import ViewerModel
 from gazecapture.viewer.qt.controller import SessionController
 from gazecapture.viewer.qt.cursor import CursorWatch
 from gazecapture.viewer.qt.driver import DriverClient
 from gazecapture.viewer.qt.platform import make_application
-from gazecapture.viewer.qt.surroundings import checks_of, ending_on_signals, screen_of, setup_of, show_on
+from gazecapture.viewer.qt.surroundings import (
+    checks_of,
+    ending_on_signals,
+    live_gaze_of,
+    screen_of,
+    setup_of,
+    show_on,
+)
 from gazecapture.viewer.qt.window import ReadingWindow
 from gazecapture.viewer.recording import SessionRecorder
 from gazecapture.viewer.session import ReadingSession
@@ -100,7 +106,7 @@ def read_worklist(
         stream=station.stream if cursor is None else cursor.source_id,
         without_gaze=station.gaze == "none",
         profile_files=station.profile_files,
-        neon=station.neon,
+        neon=() if station.neon is None else station.neon.arguments(),
         wait_s=station.wait_s,
     )
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
@@ -111,35 +117,46 @@ def read_worklist(
     )
     journals = ViewerJournals(options.out, on_error=controller.fail_later)
     gaze: LiveGaze | None = None
+    window: ReadingWindow | None = None
     try:
         recorder.start(say)
         session.complete_display(recorder.display_of_streams())
+        window = ReadingWindow(
+            model,
+            screen,
+            on_presented=controller.presented,
+            tags_for=session.info.display if station.has_scene_camera else None,
+        )
+        show_on(window, screen, station.size_px)
+        if window.tag_frame is not None:
+            application.processEvents()  # only then is the window where its tags are to be
+            session.note_tags(window.tag_frame.tags)
         if options.validates:
-            gaze = LiveGaze(
-                live_source(options.out, wait_s=station.wait_s),
-                session.info.display,
-                own_profiles=session_profiles(options.out),
-            )
-            gaze.start()
+            gaze = live_gaze_of(options.out, session.info, station)
     except BaseException:
+        if window is not None:
+            window.hide()
         with contextlib.suppress(GazeToolError):  # the first error is the one to tell
             recorder.stop()
         journals.close()
         if marks is not None:
             marks.close()
         raise
-    window = ReadingWindow(model, screen, on_presented=controller.presented)
-    checks = (
-        None
-        if gaze is None
-        else checks_of(
-            window, screen, session.info, options.out, station=station, gaze=gaze, journals=journals
+    checks = None
+    if gaze is not None:
+        checks = checks_of(
+            window,
+            screen,
+            session.info,
+            options.out,
+            room=lambda: window.inside,
+            station=station,
+            gaze=gaze,
+            journals=journals,
         )
-    )
     controller.attach(window, journals, checks)
     # Not `quit`: Qt asks every window before it quits, and this one never closes by itself.
     controller.finished.connect(lambda: application.exit(0))
-    show_on(window, screen, station.size_px)
     QTimer.singleShot(0, controller.start)
     watch = None if cursor is None else CursorWatch(screen, cursor)
     with ending_on_signals(controller.end):

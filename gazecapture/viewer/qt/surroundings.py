@@ -9,20 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from PyQt6.QtCore import QTimer
+from PyQt6.QtCore import QRect, QTimer
 from PyQt6.QtGui import QScreen
 from PyQt6.QtWidgets import QApplication, QWidget
 
+from gazecapture.session.profiles import session_profiles
 from gazecapture.session.schema import SessionInfo, read_stream_info
 from gazecapture.viewer.journals import ViewerJournals
-from gazecapture.viewer.live_gaze import LiveGaze
+from gazecapture.viewer.live_gaze import LiveGaze, live_neon, live_source
 from gazecapture.viewer.qt.checks import GazeChecks
 from gazecapture.viewer.qt.screens import display_of
 from gazecapture.viewer.session import SessionSetup
 from gazecapture.viewer.station import Station
 from keyframes.errors import UsageError
 
-__all__ = ["checks_of", "ending_on_signals", "screen_of", "setup_of", "show_on"]
+__all__ = ["checks_of", "ending_on_signals", "live_gaze_of", "screen_of", "setup_of", "show_on"]
 
 SIGNAL_POLL_MS = 200
 """ms; Python handles a signal only when it gets to run, which Qt's loop alone would not let it."""
@@ -41,12 +42,24 @@ def setup_of(screen: QScreen, station: Station, *, reader_code: str, seed: int |
     )
 
 
+def live_gaze_of(session: Path, info: SessionInfo, station: Station) -> LiveGaze:
+    """Return gaze as it comes, begun; blocks while it connects. Raises DeviceUnavailableError where there is none."""
+    if station.neon is None:
+        source, scene = live_source(session, wait_s=station.wait_s), None
+    else:
+        source, scene = live_neon(session, (station.neon.host, station.neon.port), info.tags)
+    gaze = LiveGaze(source, info.display, own_profiles=session_profiles(session), scene=scene)
+    gaze.start()
+    return gaze
+
+
 def checks_of(
     window: QWidget,
     screen: QScreen,
     info: SessionInfo,
     session: Path,
     *,
+    room: Callable[[], QRect],
     station: Station,
     gaze: LiveGaze,
     journals: ViewerJournals,
@@ -58,6 +71,7 @@ def checks_of(
         window,
         screen,
         info.display,
+        room=room,
         gaze=gaze,
         write=lambda rows: journals.write("validation", rows),
         settings=station.room.validation,

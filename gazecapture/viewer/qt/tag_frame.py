@@ -29,7 +29,7 @@ class _Tag(QWidget):
         grey = np.ascontiguousarray((tag_bitmap(tag) > 0) * np.uint8(BRIGHT_GREY))
         side = grey.shape[0]
         # Copied, since Qt does not keep the array.
-        self._image = QImage(grey.data, side, side, side, QImage.Format.Format_Grayscale8).copy()
+        self._image = QImage(grey.tobytes(), side, side, side, QImage.Format.Format_Grayscale8).copy()
         self._image.setDevicePixelRatio(ratio)
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802 - Qt's name
@@ -50,38 +50,43 @@ class TagFrame:
     def __init__(self, window: QWidget, screen: QScreen, display: Display) -> None:
         self._window, self._screen, self._display = window, screen, display
         self._widgets: list[_Tag] = []
-        self.tags: tuple[ScreenTag, ...] = ()
-        """As they are on the screen now."""
+        self._laid: tuple[ScreenTag, ...] = ()
+        self.inside = QRect()
+        """What is left to the window's content, in the window's coordinates."""
+        self.lay_out()
 
-    def lay_out(self) -> QRect:
-        """Put the tags where the window's edge is now; return what is left inside, in the window's coordinates."""
+    @property
+    def tags(self) -> tuple[ScreenTag, ...]:
+        """The tags as they are on the screen now, in its px."""
+        x0, y0, _, _ = rect_on_screen(self._window, self._screen)
+        return tuple(
+            replace(tag, x0_screen_px=tag.x0_screen_px + round(x0), y0_screen_px=tag.y0_screen_px + round(y0))
+            for tag in self._laid
+        )
+
+    def lay_out(self) -> None:
+        """Put the tags where the window's edge is now."""
         ratio = self._screen.devicePixelRatio()
         x0, y0, x1, y1 = rect_on_screen(self._window, self._screen)
         width_px, height_px = round(x1 - x0), round(y1 - y0)
         display = self._display
-        known = display.width_mm and display.height_mm
         laid = tag_layout(
             width_px,
             height_px,
-            width_mm=width_px * (display.width_mm or 0.0) / display.width_px if known else None,
-            height_mm=height_px * (display.height_mm or 0.0) / display.height_px if known else None,
+            width_mm=None if display.width_mm is None else width_px * display.width_mm / display.width_px,
+            height_mm=None
+            if display.height_mm is None
+            else height_px * display.height_mm / display.height_px,
         )
         for widget in self._widgets:
+            widget.hide()
             widget.deleteLater()
         self._widgets = [_Tag(self._window, tag, ratio) for tag in laid]
         for widget, tag in zip(self._widgets, laid, strict=True):
             left, top, right, bottom = (v / ratio for v in tag.box_screen_px())
             widget.setGeometry(round(left), round(top), round(right - left), round(bottom - top))
             widget.show()
-        self.tags = tuple(
-            replace(tag, x0_screen_px=tag.x0_screen_px + round(x0), y0_screen_px=tag.y0_screen_px + round(y0))
-            for tag in laid
-        )
+        self._laid = laid
         left, top, right, bottom = laid[0].box_screen_px()
         inset_x, inset_y = round((right - left) / ratio) + GAP_PX, round((bottom - top) / ratio) + GAP_PX
-        return self._window.rect().adjusted(inset_x, inset_y, -inset_x, -inset_y)
-
-    def raise_all(self) -> None:
-        """Keep the tags above what was put over the window."""
-        for widget in self._widgets:
-            widget.raise_()
+        self.inside = self._window.rect().adjusted(inset_x, inset_y, -inset_x, -inset_y)

@@ -7,18 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import QRect, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QColor, QKeyEvent, QPalette
 from PyQt6.QtWidgets import QWidget
 
 from gazecapture.screen.validation import ValidationResult
-from gazecapture.session.profiles import session_profiles
 from gazecapture.viewer.journals import ViewerJournals
-from gazecapture.viewer.live_gaze import LiveGaze, live_source
+from gazecapture.viewer.live_gaze import LiveGaze
 from gazecapture.viewer.qt.checks import GazeChecks
 from gazecapture.viewer.qt.driver import DriverClient, hello_message
 from gazecapture.viewer.qt.platform import make_application
-from gazecapture.viewer.qt.surroundings import checks_of, ending_on_signals, screen_of, setup_of, show_on
+from gazecapture.viewer.qt.surroundings import (
+    checks_of,
+    ending_on_signals,
+    live_gaze_of,
+    screen_of,
+    setup_of,
+    show_on,
+)
+from gazecapture.viewer.qt.tag_frame import TagFrame
 from gazecapture.viewer.recording import SessionRecorder
 from gazecapture.viewer.session import ReadingSession
 from gazecapture.viewer.station import Station
@@ -50,9 +57,14 @@ class _Window(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setWindowTitle("gazecapture validate: research use only, not for diagnosis")
+        self.tag_frame: TagFrame | None = None
         palette = QPalette()
         palette.setColor(QPalette.ColorRole.Window, QColor(0, 0, 0))
         self.setPalette(palette)
+
+    def inside(self) -> QRect:
+        """Return what may be covered."""
+        return self.rect() if self.tag_frame is None else self.tag_frame.inside
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802 - Qt's name
         """End the validation; that closes the window."""
@@ -80,7 +92,11 @@ def validate_tracker(
     screen = screen_of(application, station.screen_index)
     session = ReadingSession.open_without_studies(out, setup_of(screen, station, reader_code=reader_code))
     recorder = SessionRecorder(
-        out, stream=station.stream, profile_files=station.profile_files, wait_s=station.wait_s
+        out,
+        stream=station.stream,
+        profile_files=station.profile_files,
+        neon=() if station.neon is None else station.neon.arguments(),
+        wait_s=station.wait_s,
     )
     problems: list[BaseException] = []
 
@@ -96,12 +112,22 @@ def validate_tracker(
     try:
         recorder.start(say)
         session.complete_display(recorder.display_of_streams())
-        gaze = LiveGaze(
-            live_source(out, wait_s=station.wait_s), session.info.display, own_profiles=session_profiles(out)
-        )
-        gaze.start()
-        checks = checks_of(window, screen, session.info, out, station=station, gaze=gaze, journals=journals)
         show_on(window, screen, station.size_px)
+        if station.has_scene_camera and session.info.display is not None:
+            application.processEvents()  # only then is the window where its tags are to be
+            window.tag_frame = TagFrame(window, screen, session.info.display)
+            session.note_tags(window.tag_frame.tags)
+        gaze = live_gaze_of(out, session.info, station)
+        checks = checks_of(
+            window,
+            screen,
+            session.info,
+            out,
+            room=window.inside,
+            station=station,
+            gaze=gaze,
+            journals=journals,
+        )
         window.quit_asked.connect(lambda: end(KeyboardInterrupt()))
         if driver is None:
             QTimer.singleShot(0, lambda: _run(checks, end))

@@ -143,7 +143,10 @@ class ReadingWindow(QWidget):
 
     def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802 - Qt's name
         """Lay out header, radiographs and panels."""
-        inside = self.rect() if self.tag_frame is None else self.tag_frame.lay_out()
+        inside = self.rect()
+        if self.tag_frame is not None:
+            self.tag_frame.lay_out()
+            inside = self.tag_frame.inside
         self.header.setGeometry(inside.x(), inside.y(), inside.width(), HEADER_HEIGHT)
         self.canvas.setGeometry(
             inside.x(),
