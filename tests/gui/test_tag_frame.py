@@ -23,7 +23,7 @@ def grey_of(window: ReadingWindow) -> NDArray[np.uint8]:
     image = window.grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
     bits = image.constBits()
     assert bits is not None
-    content = cast("bytes", bits.asstring(image.sizeInBytes()))
+    content = bits.asstring(image.sizeInBytes())
     rows = np.frombuffer(content, np.uint8).reshape(image.height(), image.bytesPerLine())
     return np.ascontiguousarray(rows[:, : image.width()])
 
