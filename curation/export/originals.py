@@ -11,6 +11,7 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,19 @@ __all__ = ["write_original"]
 
 KEPT_LUTS = ("ModalityLUTSequence", "VOILUTSequence")
 EMPTY = (
-    "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientBirthDate", "PatientSex", "StudyID",
+    "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientBirthDate", "PatientSex", "StudyID",
     "SeriesNumber", "InstanceNumber", "Manufacturer", "AcquisitionDate", "AcquisitionTime",
 )  # fmt: skip
 """Type 2 attributes: there, without a value."""
 METHOD = "allow-list of display and geometry attributes; ids by keyed hash"
 DIGITAL_XRAY = SOP_CLASSES - {SECONDARY_CAPTURE, "1.2.840.10008.5.1.4.1.1.1"}
-METHOD_CODE = ("113100", "DCM", "Basic Application Confidentiality Profile")
+METHOD_CODES = (
+    ("113100", "DCM", "Basic Application Confidentiality Profile"),
+    ("113107", "DCM", "Retain Longitudinal Temporal Information Modified Dates Option"),
+)
+"""PS3.16 CID 7050."""
+SHIFT_DAYS = (30, 3650)
+"""By how much a patient's dates are moved into the past; a multiple of no week, month or year."""
 
 
 def write_original(
@@ -61,7 +68,8 @@ def write_original(
     A DICOM file becomes a new DICOM object with the same pixel values, uncompressed; any other picture its bare grey
     pixels as PNG.
 
-    patient   : pseudonym that takes the place of name and id.
+    patient   : pseudonym that takes the place of name and id. The date of the study is moved by days that depend on it
+                and the key, so that the intervals between a patient's studies stay; no other date or time is kept.
     pseudonym : keyed hash; gives new UIDs, the same for the same old ones.
     masks     : boxes that become black.
     """
@@ -101,9 +109,11 @@ def _write_dicom(
     new.StudyInstanceUID = new_uid("study", str(old.get("StudyInstanceUID", "")))
     new.SeriesInstanceUID = new_uid("series", str(old.get("SeriesInstanceUID", "")))
     new.SOPInstanceUID = new_uid("instance", str(old.get("SOPInstanceUID", "")))
+    new.StudyDate = _shifted(str(old.get("StudyDate", "")), pseudonym("days", patient))
+    new.LongitudinalTemporalInformationModified = "MODIFIED" if new.StudyDate else "REMOVED"
     new.PatientIdentityRemoved = "YES"
     new.DeidentificationMethod = METHOD
-    new.DeidentificationMethodCodeSequence = DicomSequence([_code(*METHOD_CODE)])
+    new.DeidentificationMethodCodeSequence = DicomSequence([_code(*code) for code in METHOD_CODES])
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = new.SOPClassUID
     meta.MediaStorageSOPInstanceUID = new.SOPInstanceUID
@@ -112,6 +122,16 @@ def _write_dicom(
     content = io.BytesIO()
     new.save_as(content, enforce_file_format=True)
     return _put(content, target)
+
+
+def _shifted(date: str, digits: str) -> str:
+    """Return a date (YYYYMMDD) moved into the past; empty for what is none. digits: hex, of the patient."""
+    least, most = SHIFT_DAYS
+    days = timedelta(days=least + int(digits, 16) % (most - least + 1))
+    try:
+        return (datetime.strptime(date, "%Y%m%d").replace(tzinfo=UTC) - days).strftime("%Y%m%d").zfill(8)
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _put(content: io.BytesIO, target: Path) -> Path:
