@@ -179,6 +179,7 @@ def test_a_mixture_has_the_strictest_tier(store: Store, tmp_path: Path) -> None:
     agree(store, "R03", *SCOPES)
     assert [row["access_tier"] for row in rows_of(store, tmp_path / "out")] == ["consented", "open"]
     assert json.loads((tmp_path / "out" / MANIFEST).read_bytes())["access_tier"] == "consented"
+    assert "| access tier | consented |" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_the_tier_of_the_settings_is_obeyed(store: Store, tmp_path: Path) -> None:
@@ -201,6 +202,7 @@ def test_the_tiers_of_gaze(store: Store, tmp_path: Path, tier: str, kinds: bool,
     speeds = [s["peak_velocity_deg_per_s"] for s in row["saccades"]]
     assert bool(np.isfinite(speeds).any()) == with_velocity
     assert json.loads((tmp_path / "out" / MANIFEST).read_bytes())["gaze_tier"] == tier
+    assert f"| gaze tier | {tier} |" in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("rate_hz", [30.0, 60.0, 119.9, 120.0, 250.0, 1000.0, 2000.0])

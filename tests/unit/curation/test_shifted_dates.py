@@ -1,37 +1,17 @@
-"""The terms of a mixture, and how dates of a patient's films leave."""
+"""How dates of a patient's films leave."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 import pydicom
 import pytest
 
-from curation.export.licence import OWN_LICENCE, licence_facts
 from curation.export.originals import SHIFT_DAYS, write_original
-from curation.ingest.terms import TERMS
 from gazecapture.radiograph.phantom import make_phantom
 from gazecapture.radiograph.phantom_dicom import write_dicom
 from gazecapture.store import KeyedHash
-from keyframes.reading import ReadingMeta
-
-
-def test_every_licence_of_a_mixture_holds(readings: ModuleType) -> None:
-    def meta(**changes: object) -> ReadingMeta:
-        found: ReadingMeta = readings.with_meta(readings.make_reading(1, duration_s=1.0), **changes).meta
-        return found
-
-    published = [meta(source_format=name, **TERMS[name].of_reading) for name in ("reflacx", "egd")]
-    own = [meta(source_licence="CC BY 4.0"), meta(source_licence="by word of mouth, Dr. Quillfeather")]
-    facts = licence_facts([*published, *own], "credentialed")
-    assert facts.licences == ("CC BY 4.0", TERMS["reflacx"].licence, OWN_LICENCE)
-    assert facts.sources == ("EGD-CXR 1.0.0", "REFLACX 1.0.0")
-    assert set(facts.citations) == {*TERMS["reflacx"].citations, *TERMS["egd"].citations}
-    assert facts.needs_credentials
-    assert not licence_facts(own, "open").needs_credentials
-    assert "Quillfeather" not in str(facts)
 
 
 def shifted(folder: Path, date: str, patient: str, key: bytes = b"k" * 32) -> str:
