@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from curation.export.originals import write_original
-from curation.privacy import Identifiers, Redactor, load_lexicon
+from curation.privacy import Identifiers, Lexicon, Redactor, load_lexicon
 from gazecapture.radiograph.burned_in import find_burned_in_text
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.radiograph.phantom import make_phantom
@@ -90,16 +90,12 @@ def _costs(paths: list[Path], root: Path) -> None:
     for path in paths:
         radiograph = load_radiograph(path)
         grey8 = radiograph.grey8()
-        text = cpu_ms(lambda grey8=grey8: find_burned_in_text(grey8))
-        named = Redactor(identifiers=Identifiers.of([radiograph]), lexicon=lexicon)
-        words = cpu_ms(lambda named=named: replace(named, _known={})(TRANSCRIPT))
-        original = cpu_ms(
-            lambda path=path: write_original(path, root / "out", patient="p", pseudonym=pseudonym), repeats=3
-        )
+        text = cpu_ms(partial(find_burned_in_text, grey8))
+        words = cpu_ms(partial(_redacted, Identifiers.of([radiograph]), lexicon))
+        wanted = partial(write_original, path, root / "out", patient="p", pseudonym=pseudonym)
+        original = cpu_ms(wanted, repeats=3)
         # What a copy of the pixels costs by itself: decoded, and written as bare numbers.
-        copy = cpu_ms(
-            lambda path=path: (root / "copy").write_bytes(load_radiograph(path).grey8().tobytes()), repeats=3
-        )
+        copy = cpu_ms(partial(_copied, path, root / "copy"), repeats=3)
         beside.append(text + words + max(original - copy, 0.0))
         size = f"{grey8.shape[1]}x{grey8.shape[0]}"
         print(
@@ -108,6 +104,14 @@ def _costs(paths: list[Path], root: Path) -> None:
     print(
         f"beside the copy of the pixels: median {statistics.median(beside):.1f} ms, most {max(beside):.1f} ms\n"
     )
+
+
+def _redacted(identifiers: Identifiers, lexicon: Lexicon) -> str:
+    return Redactor(identifiers=identifiers, lexicon=lexicon)(TRANSCRIPT)
+
+
+def _copied(path: Path, target: Path) -> int:
+    return target.write_bytes(load_radiograph(path).grey8().tobytes())
 
 
 def _recall(films: list[Grey]) -> None:
