@@ -15,6 +15,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+PINNED_WHOLE = "# pinned whole\n"
+"""First line of a NAME.txt that lists every package, down to the last dependency."""
 
 
 def main() -> int:
@@ -45,7 +47,9 @@ def _environment(name: str) -> str:
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
         venv.create(folder, clear=True, with_pip=True)
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "--requirement", str(HERE / f"{name}.txt")], check=True)
+        # Where every package is pinned nothing is resolved: pins of large clients contradict one another.
+        whole = ["--no-deps"] if wanted.startswith(PINNED_WHOLE) else []
+        subprocess.run([*install, *whole, "--requirement", str(HERE / f"{name}.txt")], check=True)
         stamp.write_text(wanted, encoding="utf-8")
     return str(python)
 

@@ -40,17 +40,22 @@ class AuthorsView:
         for split in examples.splits:
             name = _LIST_NAME if split == "train" else f"{_LIST_NAME}_{SPLIT_NAMES[split]}"
             path = folder / f"{name}.json"
-            n_before = 0
+            n_written = 0
+            media: set[str] = set()
             try:
                 with path.open("w", encoding="utf-8") as handle:
-                    for n_before, (_, record) in enumerate(examples.of(split), start=1):
+                    for n_written, (_, record) in enumerate(examples.of(split), start=1):
                         content = _content(record, examples, pictures, folder, options)
-                        handle.write("[\n" if n_before == 1 else ",\n")
+                        media |= content.keys()
+                        handle.write("[\n" if n_written == 1 else ",\n")
                         handle.write(json.dumps(content, ensure_ascii=False))
-                    handle.write("\n]\n" if n_before else "[]\n")
+                    handle.write("\n]\n")
+                if not n_written:  # a list of nothing is an error to the loader
+                    path.unlink()
             except OSError as error:
                 raise as_tool_error(error, path, "writing a view") from error
-            info[name] = _entry(path.name)
+            if n_written:
+                info[name] = _entry(path.name, sorted(media))
         write_json_atomically(folder / "dataset_info.json", info)
         return examples.result()
 
@@ -81,11 +86,11 @@ def _clip(record: TaskRecord, folder: Path, options: AuthorsOptions) -> str:
     return path
 
 
-def _entry(file_name: str) -> dict[str, Any]:
+def _entry(file_name: str, columns: list[str]) -> dict[str, Any]:
     return {
         "file_name": file_name,
         "formatting": "sharegpt",
-        "columns": {"messages": "messages", "images": "images", "videos": "videos"},
+        "columns": {column: column for column in columns},
         "tags": {
             "role_tag": "role",
             "content_tag": "content",

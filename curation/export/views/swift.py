@@ -1,7 +1,8 @@
 """View ``swift``: messages with ``<bbox>`` for every box and the boxes beside them, as ms-swift reads them.
 
 It turns ``objects`` into the numbers that the model wants, once it has the size that the picture is resized to, so one
-view serves all models. Videos are lists of frame paths from the view's folder (``ROOT_IMAGE_DIR``).
+view serves all models. Videos are lists of frame paths from the view's folder, in which ms-swift must be started: it
+does not join ``ROOT_IMAGE_DIR`` to frames in a list (``template/base.py`` of 4.6.0).
 """
 
 from __future__ import annotations

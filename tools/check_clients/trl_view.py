@@ -1,0 +1,54 @@
+"""TRL trains one epoch on view ``trl`` with a tiny Qwen2-VL, on the completions alone."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import torchvision_shim  # noqa: F401  # before anything that imports torchvision
+from datasets import load_dataset
+from our_views import our_views
+from tiny_qwen2_vl import write_tiny_model
+from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
+from trl import SFTConfig, SFTTrainer
+
+
+def main(views: Path, scratch: Path) -> None:
+    folder = write_tiny_model(scratch / "model")
+    processor = AutoProcessor.from_pretrained(folder)
+    rows = load_dataset(
+        "parquet",
+        data_files=sorted(map(str, (views / "trl" / "data").glob("train-*.parquet"))),
+        cache_dir=str(scratch),
+        split="train",
+    )
+    assert {"prompt", "completion", "images"} <= set(rows.column_names)
+    assert all(picture.mode == "L" for row in rows for picture in row["images"])
+    assert not any("<image>" in turn["content"] for row in rows for turn in row["prompt"])
+    trainer = SFTTrainer(
+        model=Qwen2VLForConditionalGeneration.from_pretrained(folder),
+        args=SFTConfig(
+            output_dir=f"{scratch}/out",
+            per_device_train_batch_size=2,
+            max_steps=4,
+            max_length=None,
+            report_to=[],
+            use_cpu=True,
+            logging_steps=1,
+            save_strategy="no",
+            dataloader_pin_memory=False,
+        ),
+        train_dataset=rows,
+        processing_class=processor,
+    )
+    batch = next(iter(trainer.get_train_dataloader()))
+    trained = batch["labels"] != -100
+    assert 0 < int(trained.sum()) < trained.numel() / 2, "only completions are trained on"
+    loss = trainer.train().training_loss
+    assert 0 < loss < 100
+    print(
+        f"trl {version('trl')}, transformers {version('transformers')}: {len(rows)} rows, 4 steps, loss {loss:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    with our_views() as (views, scratch):
+        main(views, scratch)
