@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from curation.export.clips import write_clip
@@ -20,8 +21,8 @@ def frames(height: int, width: int) -> list[bytes]:
     return [encode_png(rng.integers(0, 256, (height, width), dtype=np.uint8)) for _ in range(4)]
 
 
-def grey(png: bytes) -> np.ndarray:  # type: ignore[type-arg]
-    return np.asarray(Image.open(io.BytesIO(png)))
+def grey(png: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(png)), np.uint8)
 
 
 @pytest.mark.parametrize("codec", ["ffv1", "h264"])
