@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+
+# Not this script's own folder: keyframes.py in it would hide the package of that name.
+sys.path.pop(0)
 
 import matplotlib as mpl
 import numpy as np
