@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from PIL import Image
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -31,7 +30,7 @@ from curation.export.dicom_terms import (
     SECONDARY_CAPTURE,
     SOP_CLASSES,
 )
-from curation.export.pictures import Box, masked
+from curation.export.pictures import Box, encode_png, masked
 from gazecapture.files import as_tool_error
 from gazecapture.radiograph.decode import load_radiograph
 from keyframes.errors import ImageError
@@ -75,9 +74,7 @@ def write_original(
     """
     if source.suffix.lower() != ".dcm":
         grey = masked(load_radiograph(source).grey8(), masks, fill=0)
-        content = io.BytesIO()
-        Image.fromarray(grey).save(content, format="PNG")
-        return _put(content, target_stem.with_suffix(".png"))
+        return _put(io.BytesIO(encode_png(grey)), target_stem.with_suffix(".png"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning quotes the header value it is about
         return _write_dicom(source, target_stem.with_suffix(".dcm"), patient, pseudonym, masks)
