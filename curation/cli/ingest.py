@@ -9,7 +9,7 @@ import click
 from curation.cli.options import as_json, hold_store, list_lines, progress_shown, store_folder
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.into_store import ingest as put_into_store
-from curation.ingest.protocol import TakesImages, TakesProfiles
+from curation.ingest.protocol import TakesImages, TakesProfiles, TakesTrials
 from curation.ingest.session import SessionIngester
 from curation.sessions import remember_sessions
 from gazecapture.console import echo_result
@@ -38,6 +38,18 @@ __all__ = ["ingest"]
     metavar="FILE",
     help="Your own stream profile, read before those that SOURCE brings with it; may be repeated.",
 )
+@click.option(
+    "--trials",
+    "trials_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Table of what was shown when, of a tracker's own file (docs/ingest.md).",
+)
+@click.option(
+    "--tolerant",
+    is_flag=True,
+    help="Leave out what cannot be read of a tracker's own file and note how much.",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first reading that fails.")
 @as_json
 def ingest(
@@ -47,13 +59,16 @@ def ingest(
     store_root: Path,
     images: Path | None,
     profile_files: tuple[Path, ...],
+    trials_file: Path | None,
+    tolerant: bool,
     fail_fast: bool,
     as_json: bool,
 ) -> ExitCode:
     """Put the readings of SOURCE into the store; made if absent.
 
     SOURCE is one session folder or a folder of sessions; of format reflacx, the folder that has main_data and
-    gaze_data in it. Readings that are in the store already are left as they are, unless they changed.
+    gaze_data in it; of a tracker's format, a file or a folder of them. Readings that are in the store already are left
+    as they are, unless they changed.
     """
     ingester = INGESTERS[source_format]
     if images is not None:
@@ -66,6 +81,15 @@ def ingest(
         if not isinstance(ingester, TakesProfiles):
             raise UsageError(f"--profile does not go with --format {source_format}: it has no raw streams")
         ingester = ingester.with_profiles(profile_files)
+    if trials_file is not None or tolerant:
+        if not isinstance(ingester, TakesTrials):
+            raise UsageError(
+                f"--trials and --tolerant do not go with --format {source_format}: they are for trackers' own files"
+            )
+        if tolerant:
+            ingester = ingester.tolerant()
+        if trials_file is not None and isinstance(ingester, TakesTrials):
+            ingester = ingester.with_trials(trials_file)
     units = ingester.find(source)
     store = Store.create(store_root)
     with hold_store(store), progress_shown("ingest", as_json=as_json) as progress:

@@ -14,6 +14,7 @@ from curation.consent import Consents
 from curation.ingest.protocol import Ingested, Ingester
 from curation.ingest.reflacx import ReflacxIngester
 from curation.ingest.session import SessionIngester
+from curation.ingest.trackers import EYELINK_ASC_INGESTER, NEON_INGESTER, TOBII_TSV_INGESTER
 from curation.ingest.xdf import XdfIngester
 from curation.manifest import Failure, ManifestLine, append_lines
 from curation.tombstones import Tombstones
@@ -26,6 +27,9 @@ __all__ = ["INGESTERS", "IngestSummary", "ingest"]
 INGESTERS: dict[str, Ingester] = {
     "session": SessionIngester(),
     "reflacx": ReflacxIngester(),
+    "eyelink-asc": EYELINK_ASC_INGESTER,
+    "tobii-tsv": TOBII_TSV_INGESTER,
+    "neon": NEON_INGESTER,
     "xdf": XdfIngester(),
 }
 """By the name that ``--format`` takes."""

@@ -11,7 +11,7 @@ from gazecapture.session.consent import ConsentRecord
 from keyframes.errors import GazeToolError
 from keyframes.reading import Reading
 
-__all__ = ["Ingested", "Ingester", "TakesImages", "TakesProfiles"]
+__all__ = ["Ingested", "Ingester", "TakesImages", "TakesProfiles", "TakesTrials"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,4 +67,17 @@ class TakesProfiles(Protocol):
 
     def with_profiles(self, paths: Sequence[Path]) -> Ingester:
         """Return the ingester that reads streams by these profile files first. Raises ConfigError for a broken one."""
+        ...
+
+
+@runtime_checkable
+class TakesTrials(Protocol):
+    """An ingester whose source does not say what was shown when."""
+
+    def with_trials(self, path: Path) -> Ingester:
+        """Return the ingester that cuts by the table at ``path``. Raises UsageError where it is none."""
+        ...
+
+    def tolerant(self) -> Ingester:
+        """Return the ingester that leaves out what cannot be read and notes how much that is."""
         ...

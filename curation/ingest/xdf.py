@@ -7,7 +7,6 @@ its first gaze sample (``time_origin`` recording_start). No picture comes with s
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from curation.ingest.markers import spans_of
 from curation.ingest.protocol import Ingested
 from gazecapture import __version__
 from gazecapture.files import sha256_of
@@ -30,9 +30,6 @@ from keyframes.errors import DataError, GazeToolError, UsageError
 from keyframes.reading import Reading, ReadingMeta
 
 __all__ = ["XdfIngester"]
-
-_ON = re.compile(r"^\s*(image|reading|trial|stimulus)[ _-]?(on|onset|start|begin)\b", re.IGNORECASE)
-_OFF = re.compile(r"^\s*(image|reading|trial|stimulus)[ _-]?(off|offset|stop|end)\b", re.IGNORECASE)
 
 
 class XdfIngester:
@@ -94,7 +91,7 @@ class XdfIngester:
             raise DataError(
                 "the file holds no gaze stream that a profile reads", path=unit, code="GT-NO-GAZE"
             )
-        spans = _spans(unpacked.markers)
+        spans = spans_of(unpacked.markers)
         origin = "image_on" if spans else "recording_start"
         spans = spans or [(int(gaze.t_ns[0]), int(gaze.t_ns[-1]) + 1)]
         pseudonym, file_id = KeyedHash(key), sha256_of(unit)
@@ -130,21 +127,6 @@ def _cut(unpacked: UnpackedXdf) -> dict[str, str]:
     """Say of a file that was cut how much of its end could not be used."""
     n = unpacked.n_bytes_left_out
     return {"xdf_bytes_left_out": str(n)} if n else {}
-
-
-def _spans(markers: Sequence[tuple[int, str]]) -> list[tuple[int, int]]:
-    """Pair markers that say on with those that say off; a second on ends the first."""
-    found: list[tuple[int, int]] = []
-    on_ns: int | None = None
-    for t_ns, text in markers:
-        if _ON.match(text):
-            if on_ns is not None:
-                found.append((on_ns, t_ns))
-            on_ns = t_ns
-        elif _OFF.match(text) and on_ns is not None:
-            found.append((on_ns, t_ns))
-            on_ns = None
-    return [(on, off) for on, off in found if off > on]
 
 
 def _gaze(part: GazeStream, on_ns: int) -> pa.Table:

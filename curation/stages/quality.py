@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.issues import GAZE_DISCARDED, ISSUE_SEVERITY
+from curation.issues import GAZE_DISCARDED, ISSUE_SEVERITY, SOURCE_ISSUES, source_issues
 from curation.stages.gaze_measures import GazeMeasures, measure_gaze, was_read_without_tracker
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.reading import ISSUES, QUALITY, Reading
@@ -28,7 +28,7 @@ class QualityStage:
 
     name = "quality"
     tables = ("quality", "issues")
-    code_version = "3"
+    code_version = "4"
     depends_on: tuple[str, ...] = ()
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
@@ -41,6 +41,8 @@ class QualityStage:
         gaze = measure_gaze(reading)
         _add_metrics(report, gaze, reading)
         _add_dictation(report, gaze, reading, context.config)
+        for code, n in source_issues(reading.meta.provenance).items():
+            report.issue(code, f"{SOURCE_ISSUES[code][1]} ({n})" if n > 1 else SOURCE_ISSUES[code][1])
         _judge(report, gaze, reading)
         rejecting = sorted({row["code"] for row in report.issues if row["severity"] == "error"})
         return StageOutput(

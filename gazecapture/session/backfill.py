@@ -6,7 +6,6 @@ whole. What a Reading holds is decided when it is cut (`gazecapture.session.gaze
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gazecapture import __version__
-from gazecapture.files import as_tool_error, atomic_path, sha256_of, sweep_scratch
+from gazecapture.files import atomic_path, sweep_scratch
 from gazecapture.session.alignment import MAX_RESIDUAL_MS, Alignment, LiveGaze, find_alignment
 from gazecapture.session.backfill_merge import LossShares
 from gazecapture.session.backfill_record import (
@@ -45,6 +44,7 @@ from gazecapture.session.schema import (
 )
 from gazecapture.session.tracker_marks import MARK_TEXT
 from gazecapture.trackers import TrackerRecording, read_recordings
+from gazecapture.trackers.fingerprint import fingerprint
 from keyframes.errors import DataError, GazeToolError, UsageError
 from keyframes.reading import Tracker
 
@@ -120,7 +120,7 @@ def backfill_session(
     lock.acquire()
     try:
         sweep_scratch(streams)
-        sha256 = _fingerprint(file)
+        sha256 = fingerprint(file)
         present = _present(session, replace=replace)
         if present is not None and present.sha256 == sha256 and recording in (None, present.recording):
             return _report(session, present, changed=False)
@@ -153,23 +153,6 @@ def _present(session: Path, *, replace: bool) -> BackfillRecord | None:
         if replace:
             return None
         raise
-
-
-def _fingerprint(file: Path) -> str:
-    """Return a hash over the file, or over names and contents of all files of a folder."""
-    try:
-        if file.is_file():
-            return sha256_of(file)
-        if file.is_dir():
-            digest = hashlib.sha256()
-            for path in sorted(
-                p for p in file.rglob("*") if p.is_file() and p.suffix not in (".mp4", ".mjpeg")
-            ):
-                digest.update(f"{path.relative_to(file).as_posix()}\0{sha256_of(path)}\n".encode())
-            return digest.hexdigest()
-    except OSError as error:
-        raise as_tool_error(error, file, "reading it") from error
-    raise UsageError(f"{file} does not exist", path=file, code="GT-PATH")
 
 
 def _aligned(

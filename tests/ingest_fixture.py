@@ -1,0 +1,71 @@
+"""One small synthetic source of readings per ingest format, for the contract and the fuzz tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.ingest.into_store import INGESTERS
+from curation.ingest.protocol import Ingester, TakesTrials
+from tests.reflacx_fixture import write_picture
+from tests.trackers_fixture import (
+    Eyes,
+    synthetic_eyes,
+    write_eyelink_asc,
+    write_neon_cloud,
+    write_neon_native,
+    write_tobii_tsv,
+)
+
+TRIALS = (
+    "reading,file,t_start_ns,t_end_ns,image,x0_screen_px,y0_screen_px,x1_screen_px,y1_screen_px,reader,"
+    "screen_width_px,screen_height_px,screen_width_mm,screen_height_mm,distance_mm"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A source, its ingester, and a file of it in which damage fails some reading."""
+
+    path: Path
+    ingester: Ingester
+    n_readings: int
+    victim: Path
+
+
+def trials_csv(path: Path, file: str, t0_ns: int) -> Path:
+    """Write a table of two trials of 0.5 s; the second says nothing of an image."""
+    rows = [
+        f"one,{file},{t0_ns},{t0_ns + 500_000_000},film,200,100,1100,1180,R07,1920,1080,520,290,650",
+        f"two,{file},{t0_ns + 600_000_000},{t0_ns + 1_100_000_000},,,,,,R07,1920,1080,520,290,650",
+    ]
+    path.write_text("\n".join([TRIALS, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def _tracker(
+    root: Path, name: str, write: Callable[[Path, Eyes], Path], *, from_zero: bool = False
+) -> Source:
+    """Write a tracker's file with its table of trials. ``from_zero``: the format's clock starts with the recording."""
+    eyes = synthetic_eyes()
+    recording = write(root, eyes)
+    write_picture(root / "film.png")
+    table = trials_csv(root / "trials.csv", recording.name, 0 if from_zero else int(eyes.t_ns[0]))
+    ingester = INGESTERS[name]
+    assert isinstance(ingester, TakesTrials)
+    victim = recording if recording.is_file() else next(
+        file for file in (recording / "gaze.csv", recording / "gaze ps1.raw") if file.exists()
+    )  # fmt: skip
+    return Source(path=recording, ingester=ingester.with_trials(table), n_readings=2, victim=victim)
+
+
+WRITERS: dict[str, Callable[[Path], Source]] = {
+    "eyelink-asc": lambda root: _tracker(root, "eyelink-asc", lambda r, e: write_eyelink_asc(r / "a.asc", e)),
+    "tobii-tsv": lambda root: _tracker(
+        root, "tobii-tsv", lambda r, e: write_tobii_tsv(r / "a.tsv", e), from_zero=True
+    ),
+    "neon": lambda root: _tracker(root, "neon", lambda r, e: write_neon_native(r / "native", e)),
+    "neon cloud": lambda root: _tracker(root, "neon", lambda r, e: write_neon_cloud(r / "cloud", e)),
+}
+"""Own formats of trackers; the contract test adds the others."""
