@@ -174,9 +174,9 @@ def test_a_damaged_file_fails_its_readings_alone_and_names_nobody(source: Source
         items = []
     refused += [item.error for item in items if item.error is not None]
     assert refused or all(item.reading is not None for item in items)
-    for error in refused:
-        assert error.code.startswith("GT-")
-        assert PLANTED not in error.message
+    for one in refused:
+        assert one.code.startswith("GT-")
+        assert PLANTED not in one.message
     for item in items:
         assert (item.reading is None) != (item.error is None)
         if item.reading is not None:

@@ -145,4 +145,5 @@ def _mean(left: FloatArray, right: FloatArray) -> FloatArray:
     values = np.vstack([left, right])
     count = np.isfinite(values).sum(axis=0)
     total = np.where(np.isfinite(values), values, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(left.size, np.nan), where=count > 0)
+    mean: FloatArray = np.divide(total, count, out=np.full(left.size, np.nan), where=count > 0)
+    return mean
