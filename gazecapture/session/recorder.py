@@ -134,6 +134,8 @@ class _Recorder:
 
     def _finish(self) -> RecorderStatus:
         """Write what is left, close everything, return the final state."""
+        for source, _ in self._sources:
+            _quietly(source.close)  # what a source has to say of its end is taken below
         self._housekeeping()
         for stream in self._streams.values():
             self._note("stop", stream.info.stream_id, n_samples=stream.monitor.n_samples)
@@ -188,6 +190,7 @@ class _Recorder:
             opened.result()
         for source in sources:
             self._sources.append((source, self._begin(source)))
+        self._write_marks()  # what a source began on its device must be known to whoever comes after a kill
 
     def _begin(self, source: Source, *, late_s: float | None = None) -> dict[str, RecordedStream]:
         """Begin the journals of an open source; ``late_s``: how long after the others it came."""

@@ -98,8 +98,8 @@ MARKS = pa.schema(
         pa.field("detail", _STR),
     ]
 )
-"""kind: start, stop, gap, restart, overflow, clock_step, late_start, disk_low, backup (the tracker's own recording and
-its id)."""
+"""kind: start, stop, gap, restart, overflow, clock_step, late_start, disk_low, backup (the tracker's own recording:
+its id, where it begins and where it ends)."""
 
 CLOCK = pa.schema(
     [

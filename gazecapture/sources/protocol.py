@@ -110,7 +110,7 @@ class Source(Protocol):
         ...
 
     def marks(self) -> list[SourceMark]:
-        """Return what happened since the last call."""
+        """Return what happened since the last call; after `close` what happened until its end."""
         ...
 
     def close(self) -> None:

@@ -184,7 +184,10 @@ def test_the_phones_own_recording_is_begun_noted_and_ended_and_events_go_into_it
         assert (event["name"], event["recording_id"]) == ("7 on", recording["id"])
         assert abs(event["timestamp"] / 1e9 - time.time()) < 5
         marks = read_journal(tmp_path / "session" / "marks", schema=MARKS).table.to_pylist()
-        assert [m["detail"] for m in marks if m["kind"] == "backup"] == [f"phone recording {recording['id']}"]
+        assert [m["detail"] for m in marks if m["kind"] == "backup"] == [
+            f"phone recording {recording['id']}",
+            f"phone recording {recording['id']} ended",
+        ]
 
 
 def test_no_phone_is_an_error_with_a_hint() -> None:
