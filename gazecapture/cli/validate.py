@@ -14,7 +14,7 @@ from gazecapture.console import echo_result
 from gazecapture.screen.measures import EyeSummary, Light
 from gazecapture.screen.validation import ValidationResult
 from gazecapture.viewer.station import Station
-from keyframes.errors import ExitCode
+from keyframes.errors import ExitCode, UsageError
 
 __all__ = ["validate_command"]
 
@@ -37,6 +37,11 @@ def validate_command(*, out: Path, reader_code: str, station: Station, as_json: 
     Takes half a minute at most. The gaze is recorded into the session folder, the result is in its journal. Ends with 3
     where the result is red: then calibrate the tracker.
     """
+    if station.neon is not None and not station.has_scene_camera:
+        raise UsageError(
+            "--neon-no-video leaves nothing to measure",
+            hint="Only the scene camera can tell where on the screen its wearer looks.",
+        )
     require_viewer()
     # Not before it is needed: Qt takes a second and system libraries to load.
     from gazecapture.viewer.qt.validate import validate_tracker

@@ -147,6 +147,13 @@ class LiveGaze:
                 hint="Give the tracker's channels in a profile file.",
                 code="GT-NO-PROFILE",
             )
+        if profile.frame == "scene" and self._scene is None:
+            raise DeviceUnavailableError(
+                f"stream {info.name!r} gives gaze in the picture of a scene camera, not on the screen",
+                reason=DeviceUnavailableReason.NOT_FOUND,
+                hint="Read a Neon by --neon HOST, or leave validations out: --no-validation.",
+                code="GT-SCENE-GAZE",
+            )
         return profile
 
     def take(self) -> EyeSamples:

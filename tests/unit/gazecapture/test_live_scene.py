@@ -26,6 +26,7 @@ from gazecapture.sources.neon_streams import describe_gaze, tracker_of
 from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
 from gazecapture.viewer.live_gaze import LiveGaze
 from gazecapture.viewer.live_scene import LiveScene
+from keyframes.errors import DeviceUnavailableError
 
 RATE_HZ, N = 30.0, 12
 STEP_NS = round(1e9 / RATE_HZ)
@@ -190,3 +191,9 @@ def test_live_gaze_waits_for_its_picture_and_gives_up_in_time(world: World) -> N
     assert np.median(np.abs(x[inside][mapped] - looked[mapped, 0])) < 2
     assert np.isnan(x[~inside]).all(), "what has no picture is given as unmapped, not kept back for ever"
     assert (~inside).any()
+
+
+def test_gaze_of_a_scene_camera_without_its_video_is_refused(world: World) -> None:
+    gaze = LiveGaze(Glasses(world), SCREEN)
+    with pytest.raises(DeviceUnavailableError, match="not on the screen"):
+        gaze.start()
