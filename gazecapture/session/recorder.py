@@ -28,7 +28,7 @@ from gazecapture.session.journal import JournalWriter
 from gazecapture.session.lock import process_start_s
 from gazecapture.session.recorded_stream import RecordedStream
 from gazecapture.session.schema import MARKS, WORDS_JOURNAL, SessionInfo, write_session_info
-from gazecapture.session.status import RecorderStatus, stop_requested, withdraw_stop, write_status
+from gazecapture.session.status import RecorderStatus, StatusWriter, stop_requested, withdraw_stop
 from gazecapture.sources.lsl_xml import display_from_xml
 from gazecapture.sources.protocol import Source, SourceMark
 from keyframes.errors import DiskFullError, GazeToolError
@@ -98,6 +98,8 @@ class _Recorder:
         self._n_clock_steps = 0
         # The lock of this journal keeps a second recorder out, so it comes before any state is written.
         self._marks = self._journal(session / "marks", MARKS)
+        self._state_file = StatusWriter(session)
+        stack.callback(self._state_file.close)
         self._intake = Intake(self._noted.put, patience_s=patience_s)
 
     def run(
@@ -128,7 +130,8 @@ class _Recorder:
             with suppress(GazeToolError):
                 self._publish("failed", text)
             raise
-        write_status(self._session, final)
+        self._state_file.write(final)
+        self._state_file.close()
         withdraw_stop(self._session)
         return final
 
@@ -319,7 +322,7 @@ class _Recorder:
     def _publish(self, state: _State, error: str = "") -> RecorderStatus:
         status = self._status(state, error)
         with suppress(DiskFullError):
-            write_status(self._session, status)
+            self._state_file.write(status)
         return status
 
     def _journal(self, folder: Path, schema: pa.Schema) -> JournalWriter:

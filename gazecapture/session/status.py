@@ -13,10 +13,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from gazecapture.files import as_tool_error, make_private_folder, replace_patiently
-from keyframes.errors import SchemaError
+from keyframes.errors import DiskFullError, SchemaError
 
 __all__ = [
     "RecorderStatus",
+    "StatusWriter",
     "StreamStatus",
     "read_status",
     "request_stop",
@@ -29,6 +30,9 @@ STATUS_NAME = "status.json"
 _REPLACE_ATTEMPTS = 20
 _REPLACE_PAUSE_S = 0.01
 """Windows refuses to replace a file while somebody reads it; readers need far less than 0.2 s."""
+SPARE_NAME = f".{STATUS_NAME}.spare"
+SPARE_BYTES = 16 * 2**10
+"""Room for the states of twenty streams; the blocks are taken while there are some."""
 _CHECKED = ConfigDict(extra="ignore")
 
 
@@ -88,17 +92,59 @@ class RecorderStatus:
 _ADAPTER = TypeAdapter(RecorderStatus)
 
 
+class StatusWriter:
+    """Replaces SESSION/status.json again and again, on a full disk too: a spare file holds room for the next one.
+
+    A state is not forced onto the disk: 250 ms later there is a newer one.
+    """
+
+    def __init__(self, session: Path) -> None:
+        self._session = session
+        self._spare = session / SPARE_NAME
+
+    def write(self, status: RecorderStatus) -> None:
+        """Replace the state. Raises DiskFullError where even the spare room is gone."""
+        try:
+            write_status(self._session, status)
+        except DiskFullError:
+            if not self._spare.exists():
+                raise
+            _replace(self._session, status, into=self._spare)
+        self._keep_spare()
+
+    def close(self) -> None:
+        """Give the spare room free."""
+        self._spare.unlink(missing_ok=True)
+
+    def _keep_spare(self) -> None:
+        if self._spare.exists():
+            return
+        try:
+            # Not a hole: bytes that are written have blocks, and writing over them needs no others.
+            self._spare.write_bytes(b" " * SPARE_BYTES)
+        except OSError:
+            self._spare.unlink(missing_ok=True)
+
+
 def write_status(session: Path, status: RecorderStatus) -> None:
-    """Replace SESSION/status.json. It is not forced onto the disk: 250 ms later there is a newer one."""
+    """Replace SESSION/status.json once. Raises DiskFullError where there is no room."""
+    _replace(session, status, into=session / f".{STATUS_NAME}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def _replace(session: Path, status: RecorderStatus, *, into: Path) -> None:
+    """Write a state into the file ``into``, over what is there, and rename it."""
     target = session / STATUS_NAME
-    scratch = target.with_name(f".{STATUS_NAME}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        scratch.write_bytes(_ADAPTER.dump_json(status, indent=2) + b"\n")
-        replace_patiently(scratch, target)
+        with os.fdopen(
+            os.open(into, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600), "wb"
+        ) as file:
+            file.write(_ADAPTER.dump_json(status, indent=2) + b"\n")
+            file.truncate()
+        replace_patiently(into, target)
     except OSError as error:
         raise as_tool_error(error, target, "writing the recorder's state") from error
     finally:
-        scratch.unlink(missing_ok=True)
+        into.unlink(missing_ok=True)
 
 
 def read_status(session: Path) -> RecorderStatus | None:

@@ -1,12 +1,17 @@
 """A session as one XDF file, for other programs: every stream as its sender stamped it, our journals as markers.
 
 Gaps stay gaps: a stream that has any names no nominal rate, so that no reader spreads its samples evenly over them.
-No patient's or study's id goes into the file, nor what the study was asked for; pictures are named by their SHA-256.
+No patient's or study's id goes into the file, nor what the study was asked for, nor a picture's SHA-256, by which
+whoever has the picture finds it: their places hold numbers made for this one file, equal where what they stand for is.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,7 @@ from gazecapture.session.schema import (
     WORDS_JOURNAL,
     SessionInfo,
     StreamInfo,
+    StudyInfo,
     read_session_info,
     read_stream_info,
 )
@@ -45,6 +51,8 @@ JOURNALS = {
     "marks": MARKS,
 }
 """By folder; the first column is a row's time."""
+_HOST_NODES = ("hostname", "v4address", "v6address")
+"""Of a sender's header: computers are named after people and rooms."""
 
 
 def export_xdf(session: Path, target: Path) -> dict[str, int]:
@@ -69,17 +77,30 @@ def export_xdf(session: Path, target: Path) -> dict[str, int]:
 
 
 def without_identifiers(info: SessionInfo) -> SessionInfo:
-    """Return the description of a session without what names a patient or study."""
-    studies = tuple(
+    """Return the description of a session without what names a patient, a study or a picture.
+
+    Readings of one study or one patient can still be told to be that: each id is replaced by its hash under a key that
+    nobody keeps, so that no two files have one in common.
+    """
+    key = secrets.token_bytes(32)
+
+    def opaque(kind: str, text: str) -> str:
+        return hmac.new(key, f"{kind}/{text}".encode(), hashlib.sha256).hexdigest() if text else ""
+
+    return replace(info, studies=tuple(_anonymous(study, opaque) for study in info.studies))
+
+
+def _anonymous(study: StudyInfo, opaque: Callable[[str, str], str]) -> StudyInfo:
+    images = tuple(
         replace(
-            study,
-            study_id=str(study.reading_number),
-            indication="",
-            images=tuple(replace(i, source_patient_id="", source_study_uid="") for i in study.images),
+            image,
+            sha256=opaque("picture", image.sha256),
+            source_patient_id=opaque("patient", image.source_patient_id),
+            source_study_uid=opaque("study", image.source_study_uid),
         )
-        for study in info.studies
+        for image in study.images
     )
-    return replace(info, studies=studies)
+    return replace(study, study_id=str(study.reading_number), indication="", images=images)
 
 
 def _write_stream(writer: XdfWriter, number: int, session: Path, folder: Path) -> int:
@@ -136,6 +157,9 @@ def _header(info: StreamInfo, t_s: np.ndarray[Any, Any]) -> str:
         if node is None:
             node = ElementTree.SubElement(root, name)
         node.text = text
+    for name in _HOST_NODES:
+        for node in root.iter(name):
+            node.text = ""
     return '<?xml version="1.0"?>' + ElementTree.tostring(root, encoding="unicode")
 
 
