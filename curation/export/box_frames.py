@@ -63,7 +63,8 @@ def smart_resize(width_px: int, height_px: int, limits: ResizeLimits) -> tuple[i
     if max(width_px, height_px) / min(width_px, height_px) > MAX_ASPECT:
         raise ValueError(f"a picture of {width_px} x {height_px} px is too long for the processor")
     factor = limits.factor
-    width, height = (max(factor, round(side / factor) * factor) for side in (width_px, height_px))
+    # A side that rounds to nothing makes the area 0, so the picture grows.
+    width, height = (round(side / factor) * factor for side in (width_px, height_px))
     if width * height > limits.max_pixels:
         shrink = math.sqrt(width_px * height_px / limits.max_pixels)
         width, height = (

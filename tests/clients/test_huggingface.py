@@ -1,4 +1,4 @@
-"""The shards as a stranger opens them: Hugging Face datasets, torch, and our reader that imports none of our code."""
+"""Shards and view as a stranger opens them: Hugging Face datasets, torch, our reader that imports none of our code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 import datasets
 import pytest
 import torch
+from huggingface_hub import DatasetCard
+
+from curation.export.read import ShardReader
+from curation.export.views import ViewResult, view_named
+from curation.view_settings import HuggingfaceOptions
+from tests.shard_rows import PICTURE_PX, varied_rows, write_shards
 
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
@@ -73,3 +79,63 @@ def test_our_reader_needs_none_of_our_packages(small_dataset: SmallDataset, tmp_
     assert "both formats hold the same rows" in done.stdout
     assert len(done.stdout.splitlines()) == 9
     assert any(tmp_path.glob("*_k000.png"))
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ViewResult]:
+    """View ``huggingface`` of rows of every kind, two to a file."""
+    folder = tmp_path_factory.mktemp("view")
+    shards = write_shards(tmp_path_factory.mktemp("rows") / "dataset", varied_rows())
+    options = HuggingfaceOptions(rows_per_file=2)
+    return folder, view_named("huggingface").write(ShardReader(shards), folder, options)
+
+
+@pytest.fixture(scope="module")
+def opened(view: tuple[Path, ViewResult], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every configuration that the card names, opened by the folder's name."""
+    folder, cache = str(view[0]), str(tmp_path_factory.mktemp("cache"))
+    names = datasets.get_dataset_config_names(folder, cache_dir=cache)
+    return {name: datasets.load_dataset(folder, name, cache_dir=cache) for name in names}
+
+
+def test_the_view_opens_by_its_folder_with_every_row_in_its_split(
+    view: tuple[Path, ViewResult], opened: dict[str, Any]
+) -> None:
+    assert sorted(opened) == ["examples", "keyframes", "readings"]
+    rows = varied_rows()
+    for stem, split in (("train", "train"), ("validation", "validate"), ("test", "test")):
+        ids = [row["reading_id"] for row in rows if row["split"] == split]
+        assert opened["readings"][stem]["reading_id"] == ids
+    assert sum(len(split) for config in opened.values() for split in config.values()) == view[1].n_records
+    drawn = [frame for row in rows for frame in row["keyframes"] if frame["picture"]]
+    assert sum(len(split) for split in opened["keyframes"].values()) == len(drawn) > 0
+
+
+def test_pictures_of_the_view_are_pictures(opened: dict[str, Any]) -> None:
+    picture = datasets.Image()
+    assert opened["readings"]["train"].features["images"] == datasets.List(picture)
+    assert opened["keyframes"]["train"].features["picture"] == picture
+    for name in ("images", "frames"):
+        assert opened["examples"]["train"].features[name] == datasets.List(picture)
+    for row in opened["examples"]["train"]:
+        assert row["prompt"].count("<image>") == len(row["images"])
+        assert row["prompt"].count("<video>") == bool(row["frames"])
+        assert {(shown.mode, shown.size) for shown in (*row["images"], *row["frames"])} == {("L", PICTURE_PX)}
+    first = opened["readings"]["train"][0]
+    assert [shown.size for shown in first["images"]] == [PICTURE_PX]
+    assert first["findings"][0]["box"] == [50.0, 60.0, 380.0, 450.0]
+    frame = opened["keyframes"]["train"][0]
+    assert frame["picture"].size == PICTURE_PX
+    assert frame["sentence"] == "the heart is enlarged ."
+
+
+def test_the_card_of_the_view_is_one(view: tuple[Path, ViewResult], opened: dict[str, Any]) -> None:
+    card = DatasetCard.load(view[0] / "README.md")
+    facts = card.data.to_dict()
+    assert facts["license"] == "other"
+    named = {
+        config["config_name"]: {entry["split"] for entry in config["data_files"]}
+        for config in facts["configs"]
+    }
+    assert named == {name: set(config) for name, config in opened.items()}
+    assert "not for diagnosis" in card.text

@@ -6,12 +6,14 @@ from pathlib import Path
 import torchvision_shim  # noqa: F401  # before anything that imports torchvision
 from datasets import load_dataset
 from our_views import our_views
+from resize_check import check_resize
 from tiny_qwen2_vl import write_tiny_model
 from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
 from trl import SFTConfig, SFTTrainer
 
 
 def main(views: Path, scratch: Path) -> None:
+    print(check_resize())
     folder = write_tiny_model(scratch / "model")
     processor = AutoProcessor.from_pretrained(folder)
     rows = load_dataset(

@@ -100,8 +100,14 @@ def test_the_resized_picture_is_what_the_processor_takes(width: int, height: int
 
 
 def test_known_sizes_after_the_resize() -> None:
-    # Printed by smart_resize of transformers 5.23 for the default limits.
+    # Printed by smart_resize of transformers 5.23 (as height, width); tools/check_clients/resize_check.py compares more.
     assert smart_resize(640, 768, LIMITS) == (644, 756)
+    assert smart_resize(853, 1024, LIMITS) == (840, 1036)
+    assert smart_resize(2544, 3056, LIMITS) == (896, 1092)
+    assert smart_resize(40, 30, LIMITS) == (84, 56)
+    assert smart_resize(1, 112, LIMITS) == (28, 616)
+    assert smart_resize(640, 768, ResizeLimits(max_pixels=256 * 256)) == (224, 280)
+    assert smart_resize(640, 768, ResizeLimits(factor=32)) == (640, 768)
     with pytest.raises(ValueError, match="too long"):
         smart_resize(10, 3000, LIMITS)
 
