@@ -100,7 +100,7 @@ def test_the_resized_picture_is_what_the_processor_takes(width: int, height: int
 
 
 def test_known_sizes_after_the_resize() -> None:
-    # Printed by smart_resize of transformers 5.23 (as height, width); tools/check_clients/resize_check.py compares more.
+    # Printed by smart_resize of transformers 5.23, height first there; check_clients/resize_check.py compares more.
     assert smart_resize(640, 768, LIMITS) == (644, 756)
     assert smart_resize(853, 1024, LIMITS) == (840, 1036)
     assert smart_resize(2544, 3056, LIMITS) == (896, 1092)
