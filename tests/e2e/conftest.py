@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from gazecapture.session.journal import read_journal
+from gazecapture.session.schema import DISPLAY_JOURNAL
+
 N_READINGS = 2
 RATE_HZ = 1000
-READING_STARTED_S = 5.0
-"""Gaze time after which the first run is interrupted."""
+READING_STARTED_S = 3.0
+"""Gaze time after image on at which the first run is interrupted."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,11 @@ def interrupt_while_reading(out: Path, log: Path) -> int:
         process = subprocess.Popen(demo_command(out), stdout=sink, stderr=sink, start_new_session=True)
         try:
             deadline = time.monotonic() + 90
+            n_at_image_on: int | None = None
             while time.monotonic() < deadline and process.poll() is None:
-                if n_samples(out) > READING_STARTED_S * RATE_HZ:
+                if n_at_image_on is None and film_is_open(out):
+                    n_at_image_on = n_samples(out)
+                if n_at_image_on is not None and n_samples(out) - n_at_image_on > READING_STARTED_S * RATE_HZ:
                     os.killpg(process.pid, signal.SIGINT)
                     return process.wait(60)
                 time.sleep(0.2)
@@ -53,6 +59,11 @@ def interrupt_while_reading(out: Path, log: Path) -> int:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def film_is_open(out: Path) -> bool:
+    journal = read_journal(out / "session" / "display", schema=DISPLAY_JOURNAL).table
+    return "on" in journal["event"].to_pylist()
 
 
 def n_samples(out: Path) -> int:

@@ -62,6 +62,23 @@ def test_agreement_with_the_ground_truth(demo_run: DemoRun) -> None:
         assert found[name]["ok"] is True, found[name]
 
 
+def test_the_tracker_was_measured_before_between_and_after(demo_run: DemoRun) -> None:
+    store = Store.open(demo_run.out / "store")
+    readings = [store.load(reading_id) for reading_id in store.reading_ids()]
+    for reading in readings:
+        rows = reading.table("validations").to_pylist()
+        of_both = {row["phase"]: row for row in rows if row["eye"] == "both"}
+        assert {"before", "after"} <= set(of_both)
+        for phase in ("before", "after"):
+            assert of_both[phase]["light"] == "green"
+            assert of_both[phase]["n_points"] == 9
+            # The simulated tracker is off by up to 0.3 degrees per eye, and has 0.05 degrees of noise.
+            assert of_both[phase]["accuracy_deg"] < 0.4
+    assert any(
+        row["phase"] == "drift" for reading in readings for row in reading.table("validations").to_pylist()
+    )
+
+
 def test_the_shards_hold_what_was_read(demo_run: DemoRun) -> None:
     (shard,) = (demo_run.out / "dataset" / "readings").glob("*.parquet")
     rows = pq.read_table(shard).to_pylist()
