@@ -8,6 +8,7 @@ from pathlib import Path
 
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.protocol import Ingester, TakesTrials
+from tests.egd_fixture import write_folder
 from tests.reflacx_fixture import write_picture
 from tests.trackers_fixture import (
     Eyes,
@@ -60,7 +61,12 @@ def _tracker(
     return Source(path=recording, ingester=ingester.with_trials(table), n_readings=2, victim=victim)
 
 
-WRITERS: dict[str, Callable[[Path], Source]] = {
+def _egd(root: Path) -> Source:
+    folder = write_folder(root / "egd")
+    return Source(path=folder, ingester=INGESTERS["egd"], n_readings=2, victim=folder / "eye_gaze.csv")
+
+
+TRACKERS: dict[str, Callable[[Path], Source]] = {
     "eyelink-asc": lambda root: _tracker(root, "eyelink-asc", lambda r, e: write_eyelink_asc(r / "a.asc", e)),
     "tobii-tsv": lambda root: _tracker(
         root, "tobii-tsv", lambda r, e: write_tobii_tsv(r / "a.tsv", e), from_zero=True
@@ -68,4 +74,6 @@ WRITERS: dict[str, Callable[[Path], Source]] = {
     "neon": lambda root: _tracker(root, "neon", lambda r, e: write_neon_native(r / "native", e)),
     "neon cloud": lambda root: _tracker(root, "neon", lambda r, e: write_neon_cloud(r / "cloud", e)),
 }
-"""Own formats of trackers; the contract test adds the others."""
+"""Trackers' own files."""
+WRITERS: dict[str, Callable[[Path], Source]] = {**TRACKERS, "egd": _egd}
+"""The contract test adds the formats that have fuzz tests of their own."""

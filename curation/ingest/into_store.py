@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.consent import Consents
+from curation.ingest.egd import EgdIngester
 from curation.ingest.protocol import Ingested, Ingester
 from curation.ingest.reflacx import ReflacxIngester
 from curation.ingest.session import SessionIngester
@@ -30,6 +31,7 @@ INGESTERS: dict[str, Ingester] = {
     "eyelink-asc": EYELINK_ASC_INGESTER,
     "tobii-tsv": TOBII_TSV_INGESTER,
     "neon": NEON_INGESTER,
+    "egd": EgdIngester(),
     "xdf": XdfIngester(),
 }
 """By the name that ``--format`` takes."""

@@ -21,8 +21,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from curation.ingest.csv_files import first_existing, malformed, number_of, read_rows
+from curation.ingest.mimic_pictures import MIMIC_PATH, find_mimic_picture, picture_columns
 from curation.ingest.protocol import Ingested
-from curation.ingest.reflacx_files import first_existing, malformed, number_of, read_rows
 from curation.ingest.reflacx_gaze import SCREEN_PX, ReflacxGaze, read_gaze
 from curation.ingest.reflacx_marks import (
     METADATA_COLUMNS,
@@ -34,7 +35,6 @@ from curation.ingest.reflacx_marks import (
 from curation.ingest.terms import TERMS
 from curation.issues import GAZE_DISCARDED
 from gazecapture import __version__
-from gazecapture.files import sha256_of
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.store import KeyedHash
 from keyframes.errors import DataError, GazeToolError, ImageError, UsageError
@@ -52,8 +52,6 @@ _DEPTHS = ("", "*/", "*/*/", "*/*/*/*/")
 """Where main_data may lie below SOURCE; the last is as PhysioNet's mirror has it (physionet.org/files/name/version)."""
 _ID = re.compile(r"P[123]\d{2}R\d{6}")
 _DICOM_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-_IMAGE = re.compile(r"(?:.*/)?(files/p\d{2}/p(\d{1,12})/s(\d{1,12})/([0-9A-Za-z-]{1,64}))\.dcm")
-_SUFFIXES = (".dcm", ".jpg", ".png")
 _MAX_SIDE_PX = 50_000
 
 
@@ -187,9 +185,7 @@ class ReflacxIngester:
     def _picture(self, image: _Image, unit: Path) -> Path | None:
         """Return the picture's file, None where there is none. Raises ImageError where its size is another."""
         folder = self.images or unit.parent.parent / "images"
-        names = (image.file, image.file.removeprefix("files/"), image.dicom_id)
-        candidates = (folder / f"{name}{suffix}" for name in names for suffix in _SUFFIXES)
-        return next((path for path in candidates if path.is_file()), None)
+        return find_mimic_picture(folder, image.file)
 
     def _images(self, image: _Image, picture: Path | None, chest: list[float] | None) -> pa.Table:
         row: dict[str, Any] = {
@@ -211,13 +207,7 @@ class ReflacxIngester:
                     hint="Gaze is in px of the picture at full size: give that one.",
                     path=picture,
                 )
-            row |= {
-                "sha256": sha256_of(picture),
-                "view_position": radiograph.view_position or None,
-                "spacing_kind": radiograph.spacing_kind,
-                "spacing_x_mm": radiograph.spacing_x_mm,
-                "spacing_y_mm": radiograph.spacing_y_mm,
-            }
+            row |= picture_columns(radiograph, picture)
         return pa.Table.from_pylist([row], schema=_IMAGES)
 
 
@@ -240,7 +230,7 @@ class _Image:
     @classmethod
     def of(cls, row: Mapping[str, str], path: Path) -> _Image:
         """Raise SchemaError where the ids contradict each other or a size is none."""
-        match = _IMAGE.fullmatch(row["image"])
+        match = MIMIC_PATH.fullmatch(row["image"])
         if match is None or not _DICOM_ID.fullmatch(row["dicom_id"]):
             malformed("column image or dicom_id is not as MIMIC-CXR's", path, record=row["id"])
         file, subject_id, study_id, dicom_id = match.groups()

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curation.ingest.reflacx_files import CODE, malformed, read_columns
+from curation.ingest.csv_files import CODE, malformed, read_columns
 from keyframes.errors import GeometryError, TimestampError
 from keyframes.geometry import Affine
 from keyframes.reading import DISPLAY

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.ingest.reflacx_files import CODE, malformed, number_of, read_rows, read_text
+from curation.ingest.csv_files import CODE, malformed, number_of, read_rows, read_text
 from keyframes.errors import GeometryError, TimestampError
 from keyframes.reading import FINDINGS, WORDS
 

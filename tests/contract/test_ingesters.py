@@ -183,7 +183,7 @@ def test_a_damaged_file_fails_its_readings_alone_and_names_nobody(source: Source
             check_clean(item.reading)
 
 
-@pytest.mark.parametrize("name", list(ingest_fixture.WRITERS))
+@pytest.mark.parametrize("name", list(ingest_fixture.TRACKERS))
 def test_trials_put_gaze_on_the_image_that_was_shown(name: str, source: Source) -> None:
     on_image, without = readings_of(source)
     for reading in (on_image, without):

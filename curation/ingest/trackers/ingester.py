@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curation.ingest.mimic_pictures import picture_columns
 from curation.ingest.protocol import Ingested
 from curation.ingest.trackers.messages import View, trials_of_messages, views_of_messages
 from curation.ingest.trackers.tables import display_table, gaze_table, rate_hz, validation_table
 from curation.ingest.trackers.trials import Trial, TrialTable
 from curation.issues import source_issues_entry
 from gazecapture import __version__
-from gazecapture.files import sha256_of
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.radiograph.image import Radiograph
 from gazecapture.store import KeyedHash
@@ -170,7 +170,8 @@ class TrackerIngester:
         gaze = gaze_table(recording, samples, trial, shown, display)
         rate = rate_hz(gaze.column("t_ns").to_numpy())
         _note(issues, recording, gaze, trial, display, rate)
-        sha256 = "" if path is None else sha256_of(path)
+        rows = [] if path is None or picture is None else [_image_row(picture, path)]
+        sha256 = rows[0]["sha256"] if rows else ""
         source_id = f"{file_id}/{number}/{trial.label}"
         study = sha256 or source_id
         patient = ""
@@ -198,9 +199,7 @@ class TrackerIngester:
             provenance={"tool_version": __version__, **source_issues_entry(issues)},
         )
         tables = {
-            "images": pa.Table.from_pylist(
-                [] if picture is None else [_image_row(picture, sha256)], schema=IMAGES
-            ),
+            "images": pa.Table.from_pylist(rows, schema=IMAGES),
             "gaze": gaze,
             "display": shown,
             "validations": validation_table(recording, trial),
@@ -285,17 +284,13 @@ def _note(
         issues["GI-GAZE-OFF-SCREEN"] += bool(on_screen[seen].mean() < MIN_ON_SCREEN)
 
 
-def _image_row(picture: Radiograph, sha256: str) -> dict[str, Any]:
+def _image_row(picture: Radiograph, path: Path) -> dict[str, Any]:
     return {
         "image_index": 0,
         "role": "current",
         "width_px": picture.width_px,
         "height_px": picture.height_px,
-        "spacing_kind": picture.spacing_kind,
-        "sha256": sha256,
-        "view_position": picture.view_position or None,
-        "spacing_x_mm": picture.spacing_x_mm,
-        "spacing_y_mm": picture.spacing_y_mm,
+        **picture_columns(picture, path),
     }
 
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePosixPath
 
-from curation.ingest.reflacx_files import read_text
+from curation.ingest.csv_files import read_text
 from keyframes.errors import DataError, GazeToolError, UsageError
 from keyframes.geometry import Display
 

@@ -1,4 +1,4 @@
-"""Reads the files of a REFLACX tree: bounded in size, by column name, with errors that name file, row and column."""
+"""Reads published datasets' text files: bounded in size, by column name, with errors that name file and column."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from keyframes.errors import SchemaError
 __all__ = ["first_existing", "malformed", "number_of", "read_columns", "read_rows", "read_text"]
 
 CODE = "GT-REFLACX"
+"""Of errors, unless a caller reads another dataset and says so."""
 MAX_TABLE_BYTES = 1 << 24
 """The largest table beside the gaze, metadata of phase 3, has below 1 MB."""
 MAX_GAZE_BYTES = 1 << 28
@@ -43,9 +44,11 @@ class SupportsRead(Protocol):
         ...
 
 
-def malformed(message: str, path: Path, *, record: str | int | None = None, hint: str = "") -> NoReturn:
-    """Raise the error for a file that does not hold what REFLACX's must."""
-    raise SchemaError(message, path=path, record=record, hint=hint or "Copy it again.", code=CODE)
+def malformed(
+    message: str, path: Path, *, record: str | int | None = None, hint: str = "", code: str = CODE
+) -> NoReturn:
+    """Raise the error for a file that does not hold what its dataset's must."""
+    raise SchemaError(message, path=path, record=record, hint=hint or "Copy it again.", code=code)
 
 
 def first_existing(path: Path) -> Path | None:
@@ -54,39 +57,42 @@ def first_existing(path: Path) -> Path | None:
     return next((candidate for candidate in found if candidate.is_file()), None)
 
 
-def read_text(path: Path, *, limit: int = MAX_TABLE_BYTES) -> str:
+def read_text(path: Path, *, limit: int = MAX_TABLE_BYTES, code: str = CODE) -> str:
     """Return a text file's content, line ends as they are."""
     try:
-        return _read(path, limit).decode("utf-8-sig")
+        return _read(path, limit, code).decode("utf-8-sig")
     except UnicodeDecodeError:
-        malformed("it is no UTF-8 text", path)
+        malformed("it is no UTF-8 text", path, code=code)
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
+def read_rows(path: Path, columns: Sequence[str], *, code: str = CODE) -> Iterator[Mapping[str, str]]:
     """Yield the rows of a small CSV file. Raises SchemaError where a column or a cell is absent."""
-    table = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    table = csv.DictReader(io.StringIO(read_text(path, code=code), newline=""))
     try:
         absent = [name for name in columns if name not in (table.fieldnames or ())]
         if absent:
-            malformed(f"it lacks column {', '.join(absent)}", path)
+            malformed(f"it lacks column {', '.join(absent)}", path, code=code)
         for number, row in enumerate(table, start=2):
             if None in row or None in row.values():
                 malformed(
-                    f"a row has another number of cells than the header's {len(row)}", path, record=number
+                    f"a row has another number of cells than the header's {len(row)}",
+                    path,
+                    record=number,
+                    code=code,
                 )
             yield row
     except csv.Error:
-        malformed("it is no CSV file", path)
+        malformed("it is no CSV file", path, code=code)
 
 
-def number_of(row: Mapping[str, str], name: str, path: Path) -> float:
+def number_of(row: Mapping[str, str], name: str, path: Path, *, code: str = CODE) -> float:
     """Return a cell that must be a finite number."""
     try:
         value = float(row[name])
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        malformed(f"column {name} holds what is no finite number", path)
+        malformed(f"column {name} holds what is no finite number", path, code=code)
     return value
 
 
@@ -95,7 +101,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, NDArray[np.flo
 
     Raises SchemaError where a column is absent or a cell is no number.
     """
-    content = _read(path, MAX_GAZE_BYTES)
+    content = _read(path, MAX_GAZE_BYTES, CODE)
     try:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(content),
@@ -111,7 +117,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, NDArray[np.flo
     return {name: table.column(name).to_numpy() for name in columns}
 
 
-def _read(path: Path, limit: int) -> bytes:
+def _read(path: Path, limit: int, code: str) -> bytes:
     """Return the unpacked content. Raises SchemaError where it is larger than ``limit`` bytes or damaged."""
     parts: list[bytes] = []
     n_bytes = 0
@@ -121,13 +127,15 @@ def _read(path: Path, limit: int) -> bytes:
                 parts.append(part)
                 n_bytes += len(part)
                 if n_bytes > limit:
-                    malformed(f"it holds more than {limit} bytes", path, hint="Is it the right file?")
+                    malformed(
+                        f"it holds more than {limit} bytes", path, hint="Is it the right file?", code=code
+                    )
     except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError):
-        malformed("the packed file is damaged", path)
+        malformed("the packed file is damaged", path, code=code)
     except OSError as error:
         if error.errno is None:  # how bz2 says that its data are damaged
-            malformed("the packed file is damaged", path)
-        raise as_tool_error(error, path, "reading a REFLACX file") from error
+            malformed("the packed file is damaged", path, code=code)
+        raise as_tool_error(error, path, "reading it") from error
     return b"".join(parts)
 
 
