@@ -113,7 +113,8 @@ def _kept(field: pa.Field, places: Sequence[tuple[str, ...]]) -> pa.Field | None
 
 def _parquet(path: Path, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
     try:
-        with pq.ParquetFile(path) as file:
+        # Mapped, so that picture bytes are copied once, out of the page cache into the table.
+        with pq.ParquetFile(path, memory_map=True) as file:
             check_version(parquet_version(file.schema_arrow), path)
             there = pa.schema([field for field in file.schema_arrow if field.name in schema.names])
             leaves = [leaf for field in schema if field.name in there.names for leaf in _leaves(field)]
@@ -138,8 +139,10 @@ def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = []
     for field in schema:
         if field.name in table.column_names:
-            chunks = table.column(field.name).combine_chunks()
-            columns.append(_conformed(chunks, field.type))
+            column = table.column(field.name)
+            # As it is wherever possible: joining the chunks of a column of pictures copies them all.
+            same = column.type.equals(field.type)
+            columns.append(column if same else _conformed(column.combine_chunks(), field.type))
         else:
             columns.append(pa.nulls(table.num_rows, field.type))
     return pa.table(columns, schema=schema)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,19 @@ def test_every_key_frame_with_a_picture(dataset: Path) -> None:
         assert item["picture"] == f"picture {number}".encode()
         assert item["box"].tolist() == [1.0, 2.0, 3.0, float(number)]
     assert len({frames[i]["reading_id"] for i in range(N)}) == N
+
+
+def test_a_key_frame_over_many_chunks(tmp_path: Path) -> None:
+    given = [random.Random(n).randbytes(length) for n, length in enumerate((1, 700_000, 262_144, 3, 900_000))]
+    (tmp_path / "hdf5").mkdir()
+    writer = Hdf5ShardWriter(tmp_path / "hdf5" / "train-00000-of-00001.h5")
+    for number, picture in enumerate(given):
+        one = row(number)
+        one["keyframes"][0]["picture"] = {"bytes": picture, "path": "k.png"}
+        writer.add(one)
+    writer.close()
+    frames = pickle.loads(pickle.dumps(KeyFrameDataset(tmp_path)))  # noqa: S301  as a worker process gets it
+    assert [frames[i]["picture"] for i in range(len(frames))] == given
 
 
 @pytest.mark.parametrize(("world_size", "n_workers"), [(1, 0), (3, 0), (2, 2)])
