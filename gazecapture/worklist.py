@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from gazecapture.session.schema import TruthLesion
+from gazecapture.session.schema import StudyInfo, TruthLesion
 from keyframes.access import ACCESS_TIERS
 from keyframes.errors import UsageError
 
@@ -75,6 +75,20 @@ class WorklistStudy:
     """Of the films, where they are somebody else's."""
     access_tier: str = ""
     """Of the films (`keyframes.access`); empty: a generated film may go to anybody, any other to nobody."""
+
+    def unopened(self, reading_number: int) -> StudyInfo:
+        """Return what a session says of the study before it is opened: everything but its images."""
+        return StudyInfo(
+            reading_number=reading_number,
+            study_id=self.study_id,
+            images=(),
+            indication=self.indication,
+            arm=self.arm,
+            truth=self.truth,
+            synthetic=self.synthetic,
+            licence=self.licence,
+            access_tier=self.access_tier,
+        )
 
 
 def load_worklist(path: Path) -> tuple[WorklistStudy, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gazecapture import __version__
 from gazecapture.files import atomic_path, claim_output_folder, make_private_folder
-from gazecapture.session.schema import SessionInfo, StudyInfo
+from gazecapture.session.schema import SessionInfo
 from gazecapture.session.status import read_status
 from gazecapture.simulation.content import generic_content, load_contents
 from gazecapture.simulation.feed import GazeFeed
@@ -138,18 +138,5 @@ def _session_info(
         refresh_hz=REFRESH_HZ,
         seed=reader_seed,
         synthetic=True,
-        studies=tuple(
-            StudyInfo(
-                reading_number=number,
-                study_id=study.study_id,
-                images=(),
-                indication=study.indication,
-                arm=study.arm,
-                truth=study.truth,
-                synthetic=study.synthetic,
-                licence=study.licence,
-                access_tier=study.access_tier,
-            )
-            for number, study in enumerate(studies, start=1)
-        ),
+        studies=tuple(study.unopened(number) for number, study in enumerate(studies, start=1)),
     )

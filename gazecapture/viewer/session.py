@@ -114,20 +114,7 @@ class ReadingSession:
             info = read_session_info(folder)
             _check_same(folder, info, mark, setup)
             return cls(folder, info, studies)
-        listed_studies = tuple(
-            StudyInfo(
-                reading_number=number,
-                study_id=study.study_id,
-                images=(),
-                indication=study.indication,
-                arm=study.arm,
-                truth=study.truth,
-                synthetic=study.synthetic,
-                licence=study.licence,
-                access_tier=study.access_tier,
-            )
-            for number, study in enumerate(studies, start=1)
-        )
+        listed_studies = tuple(study.unopened(number) for number, study in enumerate(studies, start=1))
         info = _new_info(setup, listed_studies)
         listed = [study.study_id for study in studies]
         write_json_atomically(folder / "worklist.json", {"fingerprint": mark, "studies": listed})
