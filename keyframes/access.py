@@ -1,16 +1,21 @@
-"""Access tiers: to whom a reading, and a dataset of many, may be given; the strictest decides."""
+"""What readers agree to, and access tiers: to whom readings may be given; of many the strictest decides."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
-__all__ = ["ACCESS_TIERS", "AccessTier", "is_laxer", "strictest"]
+__all__ = ["ACCESS_TIERS", "SCOPES", "AccessTier", "Scope", "is_laxer", "strictest"]
 
 AccessTier = Literal["open", "consented", "credentialed", "local-only"]
 ACCESS_TIERS: Final[tuple[AccessTier, ...]] = get_args(AccessTier)
 """From the laxest to the strictest. open: anybody. consented: whom the readers agreed to, by agreement. credentialed:
 people whom the source's owner has admitted. local-only: nobody outside the lab."""
+
+Scope = Literal["gaze", "audio", "pupil", "teaching"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+"""gaze: where the reader looked, and what is made of it. audio: the voice, and the words that were spoken. pupil: its
+size. teaching: to show the reading to trainees."""
 
 
 def strictest(tiers: Iterable[str]) -> AccessTier:

@@ -7,13 +7,10 @@ from pathlib import Path
 import click
 
 from gazecapture.console import echo_result
-from keyframes.access import ACCESS_TIERS
+from keyframes.access import ACCESS_TIERS, SCOPES
 from keyframes.errors import ExitCode, UsageError
 
 __all__ = ["consent_command"]
-
-_SCOPES = ("gaze", "audio", "pupil", "teaching")
-"""As in `gazecapture.session.consent`, which the help must not wait for."""
 
 
 @click.command("consent")
@@ -25,7 +22,7 @@ _SCOPES = ("gaze", "audio", "pupil", "teaching")
 )
 @click.option("--version", metavar="TEXT", help="Of the text that the reader agreed to.")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(_SCOPES), help="May be given several times."
+    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="May be given several times."
 )
 @click.option(
     "--tier",

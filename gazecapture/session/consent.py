@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self, get_args
+from typing import Annotated, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gazecapture.files import write_json_atomically
 from gazecapture.session.schema import read_session_info
-from keyframes.access import AccessTier
+from keyframes.access import SCOPES, AccessTier, Scope
 from keyframes.errors import SchemaError, UsageError
 
 __all__ = [
@@ -35,11 +35,6 @@ SIMULATED_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Fixed, so that the same seed gives the same bytes."""
 SIMULATED_READER: Final[Mapping[str, str]] = MappingProxyType({"reader": "simulated"})
 """In the provenance of a reading whose reader is a program: only there does a simulated record count."""
-
-Scope = Literal["gaze", "audio", "pupil", "teaching"]
-SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
-"""gaze: where the reader looked, and what is made of it. audio: the voice, and the words that were spoken. pupil: its
-size. teaching: to show the reading to trainees."""
 
 
 class ConsentRecord(BaseModel):
