@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from curation.config import CurationConfig, PrivacyConfig
+from curation.config import CurationConfig, ExportConfig, PrivacyConfig
 from curation.export import dataset_views
 from curation.export.dataset import MANIFEST, export_dataset
 from curation.export.dataset_views import write_views
@@ -28,8 +28,8 @@ from tests.byte_search import find
 from tests.shard_rows import varied_rows, write_shards
 from tests.unit.curation.readings import fill_store
 
-CONFIG = CurationConfig(privacy=PrivacyConfig(gaze_tier="raw"))
-"""A view of samples has something to show then."""
+CONFIG = CurationConfig(privacy=PrivacyConfig(gaze_tier="raw"), export=ExportConfig(formats=("parquet",)))
+"""A view of samples has something to show then; views are made of the Parquet shards."""
 ALL = tuple(view.name for view in VIEWS)
 ALL_ROWS, N_ROWS = slice(None), len(varied_rows())
 ABSOLUTE = re.compile(rb"(?:/(?:home|root|tmp|work|mnt|Users)/|[A-Z]:\\\\)")

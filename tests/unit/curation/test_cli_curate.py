@@ -66,6 +66,14 @@ def done(curated: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def one_format(tmp_path: Path) -> Path:
+    """Settings for tests that are not about formats."""
+    path = tmp_path / "one-format.toml"
+    path.write_text('[export]\nformats = ["parquet"]\n')
+    return path
+
+
+@pytest.fixture
 def store(filled: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(filled, tmp_path / "store"))
 
@@ -206,7 +214,7 @@ def test_a_bad_config_is_refused_before_any_work(gazecurate: Command, store: Pat
 
 @pytest.mark.parametrize("damage", ["missing", "corrupt", "other_size"])
 def test_a_bad_picture_fails_its_reading_only(
-    gazecurate: Command, readings: ModuleType, store: Path, tmp_path: Path, damage: str
+    gazecurate: Command, store: Path, one_format: Path, tmp_path: Path, damage: str
 ) -> None:
     bad = Store.open(store).reading_ids()[1]
     picture = Store.open(store).image_path(bad, 0)
@@ -217,8 +225,8 @@ def test_a_bad_picture_fails_its_reading_only(
         picture.write_bytes(picture.read_bytes()[:300])
     else:
         Image.new("L", (50, 60)).save(picture)
-    out = tmp_path / "out"
-    assert gazecurate("run", "--store", store, "--out", out, "-j", "1", "--json") == ExitCode.SOME_FAILED
+    command = ("run", "--store", store, "--out", tmp_path / "out", "-c", one_format, "-j", "1", "--json")
+    assert gazecurate(*command) == ExitCode.SOME_FAILED
     result = gazecurate.json()
     assert [(f["reading_id"], f["stage"], f["code"]) for f in result["failed"]] == [
         (bad, "regions", "GT-IMAGE")
@@ -232,7 +240,9 @@ def test_a_bad_picture_fails_its_reading_only(
     assert status["stages_done"]["trajectory"] == 2
 
 
-def test_a_mended_reading_is_taken_up_again(gazecurate: Command, store: Path, tmp_path: Path) -> None:
+def test_a_mended_reading_is_taken_up_again(
+    gazecurate: Command, store: Path, one_format: Path, tmp_path: Path
+) -> None:
     bad, *others = Store.open(store).reading_ids()
     for other in others[1:]:
         shutil.rmtree(store / other)
@@ -240,9 +250,10 @@ def test_a_mended_reading_is_taken_up_again(gazecurate: Command, store: Path, tm
     assert picture is not None
     content = picture.read_bytes()
     picture.write_bytes(b"nothing")
-    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1") == ExitCode.SOME_FAILED
+    command = ("run", "--store", store, "--out", tmp_path / "out", "-c", one_format, "-j", "1", "--json")
+    assert gazecurate(*command) == ExitCode.SOME_FAILED
     picture.write_bytes(content)
-    assert gazecurate("run", "--store", store, "--out", tmp_path / "out", "-j", "1", "--json") == 0
+    assert gazecurate(*command) == 0
     assert gazecurate.json()["n_unchanged"] == 1
     assert gazecurate("status", "--store", store, "--json") == 0
     assert gazecurate.json()["failed"] == []
@@ -289,13 +300,13 @@ def test_rejection_is_a_result(gazecurate: Command, store: Path, tmp_path: Path)
 
 
 def test_one_rejected_of_three_is_code_0(
-    gazecurate: Command, readings: ModuleType, store: Path, tmp_path: Path
+    gazecurate: Command, readings: ModuleType, store: Path, one_format: Path, tmp_path: Path
 ) -> None:
     picture = readings.picture(tmp_path / "p.png")
     lossy = readings.make_reading(9, lost=[(1.0, 5.0)], picture_path=picture)
     Store.open(store).add(lossy, {0: picture})
-    out = tmp_path / "out"
-    assert gazecurate("run", "--store", store, "--out", out, "-j", "1", "--json") == 0
+    command = ("run", "--store", store, "--out", tmp_path / "out", "-c", one_format, "-j", "1", "--json")
+    assert gazecurate(*command) == 0
     result = gazecurate.json()
     assert list(result["rejected"]) == [lossy.meta.reading_id]
     assert result["export"]["n_readings"] == 3
@@ -325,7 +336,7 @@ def test_export_leaves_out_what_is_listed(gazecurate: Command, done: Path, tmp_p
 
 @pytest.mark.parametrize("command", ["run", "export"])
 def test_a_picture_lost_since_the_last_run_fails_its_reading(
-    gazecurate: Command, done: Path, tmp_path: Path, command: str
+    gazecurate: Command, done: Path, one_format: Path, tmp_path: Path, command: str
 ) -> None:
     first, second, third = Store.open(done).reading_ids()
     for n, reading_id in enumerate((second, first, third), start=1):
@@ -333,7 +344,7 @@ def test_a_picture_lost_since_the_last_run_fails_its_reading(
         assert picture is not None
         picture.unlink()
         code = ExitCode.SOME_FAILED if n < 3 else ExitCode.NOTHING_LEFT
-        assert gazecurate(command, "--store", done, "--out", tmp_path / "other") == code
+        assert gazecurate(command, "--store", done, "--out", tmp_path / "other", "-c", one_format) == code
         assert f"failed: {reading_id} export: picture 0 of the reading is missing" in gazecurate.err
 
 
