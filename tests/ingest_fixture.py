@@ -9,6 +9,7 @@ from pathlib import Path
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.protocol import Ingester, TakesTrials
 from tests.egd_fixture import write_folder
+from tests.mimic_eye_fixture import write_patients
 from tests.reflacx_fixture import write_picture
 from tests.trackers_fixture import (
     Eyes,
@@ -66,6 +67,12 @@ def _egd(root: Path) -> Source:
     return Source(path=folder, ingester=INGESTERS["egd"], n_readings=2, victim=folder / "eye_gaze.csv")
 
 
+def _mimic_eye(root: Path) -> Source:
+    patients = write_patients(root / "mimic-eye")
+    victim = patients / "patient_90000011" / "EyeGaze" / "eye_gaze.csv"
+    return Source(path=patients, ingester=INGESTERS["mimic-eye"], n_readings=5, victim=victim)
+
+
 TRACKERS: dict[str, Callable[[Path], Source]] = {
     "eyelink-asc": lambda root: _tracker(root, "eyelink-asc", lambda r, e: write_eyelink_asc(r / "a.asc", e)),
     "tobii-tsv": lambda root: _tracker(
@@ -75,5 +82,5 @@ TRACKERS: dict[str, Callable[[Path], Source]] = {
     "neon cloud": lambda root: _tracker(root, "neon", lambda r, e: write_neon_cloud(r / "cloud", e)),
 }
 """Trackers' own files."""
-WRITERS: dict[str, Callable[[Path], Source]] = {**TRACKERS, "egd": _egd}
+WRITERS: dict[str, Callable[[Path], Source]] = {**TRACKERS, "egd": _egd, "mimic-eye": _mimic_eye}
 """The contract test adds the formats that have fuzz tests of their own."""

@@ -21,9 +21,9 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from gazecapture.files import as_tool_error
-from keyframes.errors import SchemaError
+from keyframes.errors import GazeToolError, SchemaError
 
-__all__ = ["first_existing", "malformed", "number_of", "read_columns", "read_rows", "read_text"]
+__all__ = ["count_rows", "first_existing", "malformed", "number_of", "read_columns", "read_rows", "read_text"]
 
 CODE = "GT-REFLACX"
 """Of errors, unless a caller reads another dataset and says so."""
@@ -55,6 +55,14 @@ def first_existing(path: Path) -> Path | None:
     """Return the file as it is, or a packed one beside its place; None where there is neither."""
     found = (path.with_name(path.name + suffix) for suffix in ("", *PACKED))
     return next((candidate for candidate in found if candidate.is_file()), None)
+
+
+def count_rows(path: Path) -> int:
+    """Return about how many rows a small table has, at least 1: its lines but the header."""
+    try:
+        return max(1, _read(path, MAX_TABLE_BYTES, CODE).count(b"\n") - 1)
+    except GazeToolError:
+        return 1
 
 
 def read_text(path: Path, *, limit: int = MAX_TABLE_BYTES, code: str = CODE) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.ingest.csv_files import malformed
+from curation.ingest.csv_files import count_rows, malformed
 from curation.ingest.egd_gaze import MAX_SIZE_OFF, SCREEN_PX, EgdGaze, Letterbox, read_gaze
 from curation.ingest.egd_marks import age_band, anatomy_boxes, read_labels, read_phrases, sex
 from curation.ingest.egd_tables import CODE, EgdTables
@@ -84,6 +84,10 @@ class EgdIngester:
                 code="GT-NOT-EGD",
             )
         return found
+
+    def count(self, unit: Path) -> int:
+        """See `curation.ingest.protocol.CountsReadings.count`."""
+        return count_rows(unit / MASTER)
 
     def readings(self, unit: Path, *, key: bytes) -> Iterator[Ingested]:
         """See `curation.ingest.protocol.Ingester.readings`."""

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from curation.consent import Consents
 from curation.ingest.egd import EgdIngester
-from curation.ingest.protocol import Ingested, Ingester
+from curation.ingest.mimic_eye import MimicEyeIngester
+from curation.ingest.protocol import CountsReadings, Ingested, Ingester
 from curation.ingest.reflacx import ReflacxIngester
 from curation.ingest.session import SessionIngester
 from curation.ingest.trackers import EYELINK_ASC_INGESTER, NEON_INGESTER, TOBII_TSV_INGESTER
@@ -32,13 +33,14 @@ INGESTERS: dict[str, Ingester] = {
     "tobii-tsv": TOBII_TSV_INGESTER,
     "neon": NEON_INGESTER,
     "egd": EgdIngester(),
+    "mimic-eye": MimicEyeIngester(),
     "xdf": XdfIngester(),
 }
 """By the name that ``--format`` takes."""
 _STAGE = "ingest"
 
 Progress = Callable[[int, int, int], None]
-"""Called with (units done, units, failures)."""
+"""Called with (done, all, failures); counted are readings where the ingester can count them beforehand, else units."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,10 +89,12 @@ def ingest(
     key = store.pseudonym_key
     tombstones, consents = Tombstones.of(store), Consents.of(store)
     first: GazeToolError | None = None
-    for n_done, unit in enumerate(units):
+    sizes = [ingester.count(unit) if isinstance(ingester, CountsReadings) else 1 for unit in units]
+    n_done = 0
+    for unit, size in zip(units, sizes, strict=True):
         if progress is not None:
-            progress(n_done, len(units), len(summary.failed))
-        for item in ingester.readings(unit, key=key):
+            progress(n_done, sum(sizes), len(summary.failed))
+        for n_here, item in enumerate(ingester.readings(unit, key=key), start=1):
             if item.consent is not None and not tombstones.has("reader", item.consent.reader_code):
                 consents = consents.put(item.consent)
             error = _put(store, item, summary, tombstones)
@@ -99,8 +103,11 @@ def ingest(
                 summary.failed.append(Failure.of(error, reading_id=item.label, stage=_STAGE))
                 if fail_fast:
                     raise error
+            if progress is not None and n_here < size:
+                progress(n_done + n_here, sum(sizes), len(summary.failed))
+        n_done += size
     if progress is not None:
-        progress(len(units), len(units), len(summary.failed))
+        progress(sum(sizes), sum(sizes), len(summary.failed))
     if first is not None and not (summary.added or summary.changed or summary.unchanged):
         raise first
     return summary

@@ -11,7 +11,7 @@ from gazecapture.session.consent import ConsentRecord
 from keyframes.errors import GazeToolError
 from keyframes.reading import Reading
 
-__all__ = ["Ingested", "Ingester", "TakesImages", "TakesProfiles", "TakesTrials"]
+__all__ = ["CountsReadings", "Ingested", "Ingester", "TakesImages", "TakesProfiles", "TakesTrials"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,15 @@ class Ingester(Protocol):
 
         key : the store's pseudonym key; source ids are hashed with it.
         """
+        ...
+
+
+@runtime_checkable
+class CountsReadings(Protocol):
+    """An ingester whose units have many readings, so that progress goes by these."""
+
+    def count(self, unit: Path) -> int:
+        """Return about how many readings a unit has, at least 1; cheap, and never an error."""
         ...
 
 

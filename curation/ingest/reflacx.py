@@ -21,7 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.ingest.csv_files import first_existing, malformed, number_of, read_rows
+from curation.ingest.csv_files import count_rows, first_existing, malformed, number_of, read_rows
 from curation.ingest.mimic_pictures import MIMIC_PATH, find_mimic_picture, picture_columns
 from curation.ingest.protocol import Ingested
 from curation.ingest.reflacx_gaze import SCREEN_PX, ReflacxGaze, read_gaze
@@ -91,8 +91,15 @@ class ReflacxIngester:
             )
         return found
 
+    def count(self, unit: Path) -> int:
+        """See `curation.ingest.protocol.CountsReadings.count`."""
+        return count_rows(unit)
+
     def readings(self, unit: Path, *, key: bytes) -> Iterator[Ingested]:
-        """See `curation.ingest.protocol.Ingester.readings`."""
+        """Give the readings of a table of metadata: one of the published ones, or one of all phases beside main_data.
+
+        See `curation.ingest.protocol.Ingester.readings`.
+        """
         seen: set[str] = set()
         rows = read_rows(unit, METADATA_COLUMNS)
         number = 1
@@ -103,6 +110,8 @@ class ReflacxIngester:
                 row = next(rows, None)
                 if row is None:
                     return
+                if not unit.match(_METADATA):  # a table of all phases leaves the labels of the others empty
+                    row = {name: cell for name, cell in row.items() if cell or name in METADATA_COLUMNS}
                 if not _ID.fullmatch(row["id"]):
                     malformed("an id is not of the form P000R000000", unit, record=number)
                 label = row["id"]
@@ -114,13 +123,13 @@ class ReflacxIngester:
                 yield Ingested(label=label, error=error)
 
     def _reading(self, row: Mapping[str, str], unit: Path, pseudonym: KeyedHash) -> Ingested:
-        folder = unit.parent / row["id"]
+        folder = _main(unit) / row["id"]
         image = _Image.of(row, unit)
         size = {"width_px": image.width_px, "height_px": image.height_px}
         transcript = folder / "timestamps_transcription.csv"
         words = read_words(transcript) if transcript.is_file() else WORDS.empty_table()
         ellipses = folder / "anomaly_location_ellipses.csv"
-        facts = {"phase": unit.stem[-1], "tool_version": __version__}
+        facts = {"phase": row["id"][1], "tool_version": __version__}
         if (folder / "transcription.txt").is_file():
             facts["transcript_matches"] = str(transcript_matches(words, folder / "transcription.txt")).lower()
         if row.get("Quality issue") == "True":
@@ -171,7 +180,7 @@ class ReflacxIngester:
         if row["eye_tracking_data_discarded"] == "True":
             facts[GAZE_DISCARDED] = "true"
             return None
-        wanted = unit.parent.parent / "gaze_data" / row["id"] / "gaze.csv"
+        wanted = _main(unit).parent / "gaze_data" / row["id"] / "gaze.csv"
         path = first_existing(wanted)
         if path is None:
             raise DataError(
@@ -180,11 +189,11 @@ class ReflacxIngester:
                 path=wanted,
                 code="GT-NO-GAZE-FILE",
             )
-        return read_gaze(path, first_existing(unit.parent / row["id"] / "fixations.csv"), **size)
+        return read_gaze(path, first_existing(_main(unit) / row["id"] / "fixations.csv"), **size)
 
     def _picture(self, image: _Image, unit: Path) -> Path | None:
         """Return the picture's file, None where there is none. Raises ImageError where its size is another."""
-        folder = self.images or unit.parent.parent / "images"
+        folder = self.images or _main(unit).parent / "images"
         return find_mimic_picture(folder, image.file)
 
     def _images(self, image: _Image, picture: Path | None, chest: list[float] | None) -> pa.Table:
@@ -253,3 +262,8 @@ class _Image:
 
 def _known(path: Path) -> Path | None:
     return path if path.is_file() else None
+
+
+def _main(unit: Path) -> Path:
+    """Return the folder of the readings: the one that the metadata are in, or ``main_data`` beside them."""
+    return unit.parent if unit.parent.name == MAIN else unit.parent / MAIN
