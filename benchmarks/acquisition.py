@@ -1,10 +1,12 @@
 """How long a sample takes to the recorder and to its journal, what that costs, and what is lost.
 
     python benchmarks/acquisition.py [--parts arrival faults memory soak neon] [--quick] [--mne-lsl PYTHON]
+                                      [--soak-seconds 600] [--json]
 
 Prints a table: our recorder, a bare pylsl pull and mne-lsl's StreamInlet beside it, on samples that one process pushes
 one by one with the time of the push as their stamp; then the rows of the parts in acquisition_parts/, each with its
-target. Run it on a quiet machine; tails on a busy one are those of the machine.
+target; a row without one is there to compare with. ``--json`` prints one list of rows in place of the table, with the
+load of the machine when each was begun. Run it on a quiet machine; tails on a busy one are those of the machine.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ WARM_UP_S = 1.0
 """s of samples that are left out: threads and caches settle."""
 DRAIN_S = 3.0
 PARTS = Path(__file__).resolve().parent / "acquisition_parts"
+PART_NAMES = ["arrival", "faults", "memory", "soak", "neon"]
 QUICK_SOAK_S = 20.0
 
 
@@ -43,11 +47,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rates", type=float, nargs="+", default=[200.0, 1000.0, 2000.0], metavar="HZ")
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument(
-        "--parts", nargs="+", default=["arrival", "faults", "memory", "soak", "neon"], metavar="PART"
-    )
+    parser.add_argument("--parts", nargs="+", default=PART_NAMES, choices=PART_NAMES, metavar="PART")
     parser.add_argument("--quick", action="store_true", help="small versions of the long parts")
-    parser.add_argument("--soak-seconds", type=float, default=600.0)
+    parser.add_argument("--soak-seconds", type=float, default=600.0, help="how long the loss row takes")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.add_argument("--mne-lsl", metavar="PYTHON", help="of an environment with mne-lsl, for the peer")
     parser.add_argument("--send", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--receive", choices=["recorder", "pylsl"], help=argparse.SUPPRESS)
@@ -60,50 +63,77 @@ def main() -> None:
     elif options.receive == "pylsl":
         print(json.dumps(receive_with_pylsl(options.name, options.seconds)))
     else:
-        if "arrival" in options.parts:
-            table(options.rates, options.seconds, options.mne_lsl)
-        soak_s = QUICK_SOAK_S if options.quick else options.soak_seconds
-        extra = {
-            "faults": ["--quick"] if options.quick else [],
-            "memory": ["--hours", "0.25"] if options.quick else [],
-            "soak": ["--seconds", f"{soak_s:g}"],
-        }
-        for part in options.parts:
-            if part != "arrival" and (PARTS / f"{part}.py").is_file():
-                print_rows(PARTS / f"{part}.py", extra.get(part, []))
+        rows = measure(options)
+        if options.json:
+            print(json.dumps(rows, indent=1))
 
 
-def print_rows(script: Path, extra: list[str]) -> None:
-    """Run one part and print its rows; a part that prints something else is shown as it is."""
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run the parts asked for and return their rows; print them as they come, unless they are printed as JSON."""
+    rows: list[dict[str, Any]] = []
+    if "arrival" in options.parts:
+        if not options.json:
+            print(" | ".join(f"{name:>14}" for name in COLUMNS.values()), flush=True)
+        for row in arrival_rows(options.rates, options.seconds, options.mne_lsl):
+            rows.append(row)
+            if not options.json:
+                print(" | ".join(f"{show(row[name]):>14}" for name in COLUMNS), flush=True)
+    soak_s = QUICK_SOAK_S if options.quick else options.soak_seconds
+    extra = {
+        "faults": ["--quick"] if options.quick else [],
+        "memory": ["--hours", "0.25"] if options.quick else [],
+        "soak": ["--seconds", f"{soak_s:g}"],
+    }
+    for part in options.parts:
+        if part != "arrival":
+            found = part_rows(PARTS / f"{part}.py", extra.get(part, []))
+            rows += found
+            if not options.json:
+                print_part(found)
+    return rows
+
+
+def part_rows(script: Path, extra: list[str]) -> list[dict[str, Any]]:
+    """Run one part; return its rows: measure, target, measured, met (None where there is no target)."""
+    load = machine_load()
     done = subprocess.run([sys.executable, str(script), *extra], stdout=subprocess.PIPE, text=True)
     last = (done.stdout.strip().splitlines() or [""])[-1]
     try:
-        rows = [(r["measure"], r["target"], r["measured"], r["met"]) for r in json.loads(last)]
-    except (ValueError, TypeError, KeyError):
-        print(done.stdout)
-        return
-    for measure, target, measured, met in rows:
-        print(f"{'met   ' if met else 'MISSED'} | {measure} | {target} | {measured}", flush=True)
+        return [{"part": script.stem, "load": load, **row} for row in json.loads(last)]
+    except (ValueError, TypeError) as error:
+        raise SystemExit(
+            f"{script.name} ended with {done.returncode} and without rows:\n{done.stdout}"
+        ) from error
 
 
-def table(rates_hz: list[float], seconds: float, mne_lsl: str | None) -> None:
-    print(f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown")
-    columns = (
-        "receiver",
-        "Hz",
-        "sent",
-        "lost",
-        "arrival p50 ms",
-        "p99 ms",
-        "max ms",
-        "journal p50 ms",
-        "p99 ms",
-        "CPU %",
-    )
-    print(" | ".join(f"{name:>14}" for name in columns))
+def print_part(rows: list[dict[str, Any]]) -> None:
+    verdicts = {True: "met", False: "MISSED", None: "-"}
+    for row in rows:
+        cells = (f"{verdicts[row['met']]:6}", row["measure"], row["target"], row["measured"])
+        print(" | ".join(str(cell) for cell in cells), f"(load {row['load']})", flush=True)
+
+
+def machine_load() -> float | None:
+    """Return the load of the last minute, rounded; None where the system does not tell it."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+
+
+COLUMNS = {
+    "receiver": "receiver", "rate_hz": "Hz", "n_sent": "sent", "n_lost": "lost", "arrival_p50_ms": "arrival p50 ms",
+    "arrival_p99_ms": "p99 ms", "arrival_max_ms": "max ms", "journal_p50_ms": "journal p50 ms",
+    "journal_p99_ms": "p99 ms", "cpu_percent": "CPU %", "load": "load", "met": "targets",
+}  # fmt: skip
+ARRIVAL_P50_MS, ARRIVAL_P99_MS, JOURNAL_P99_MS = 0.3, 1.0, 60.0
+CPU_PERCENT, CPU_RATE_HZ = 10.0, 1000.0
+"""The CPU target is of this rate."""
+
+
+def arrival_rows(rates_hz: list[float], seconds: float, mne_lsl: str | None) -> Iterator[dict[str, Any]]:
+    """Measure every receiver at every rate; ``met`` is None for the peers, which have no targets."""
     for rate_hz in rates_hz:
         for receiver in ("recorder", "pylsl", *(["mne-lsl"] if mne_lsl else [])):
             name = f"benchmark-{uuid.uuid4().hex[:8]}"
+            load = machine_load()
             common = ["--name", name, "--seconds", f"{seconds:g}"]
             sender = subprocess.Popen([sys.executable, __file__, "--send", f"{rate_hz:g}", *common])
             command = [sys.executable, __file__, "--receive", receiver, *common]
@@ -111,15 +141,30 @@ def table(rates_hz: list[float], seconds: float, mne_lsl: str | None) -> None:
                 command = [str(mne_lsl), str(PARTS / "receive_mne.py"), *common]
             received = subprocess.run(command, stdout=subprocess.PIPE, check=True)
             sender.wait()
-            n_sent = round(rate_hz * seconds)
             found: dict[str, Any] = json.loads(received.stdout.splitlines()[-1])
-            cells = [receiver, f"{rate_hz:g}", n_sent, n_sent - found["n"], *map(show, found["arrival_ms"])]
-            cells += [*map(show, found["journal_ms"]), f"{found['cpu_percent']:.1f}"]
-            print(" | ".join(f"{cell!s:>14}" for cell in cells), flush=True)
+            n_sent = round(rate_hz * seconds)
+            p50, p99, longest = found["arrival_ms"]
+            row = {
+                "part": "arrival", "receiver": receiver, "rate_hz": rate_hz, "n_sent": n_sent,
+                "n_lost": n_sent - found["n"], "arrival_p50_ms": p50, "arrival_p99_ms": p99, "arrival_max_ms": longest,
+                "journal_p50_ms": found["journal_ms"][0], "journal_p99_ms": found["journal_ms"][1],
+                "cpu_percent": found["cpu_percent"], "load": load, "met": None,
+            }  # fmt: skip
+            if receiver == "recorder":
+                row["met"] = (
+                    row["n_lost"] == 0
+                    and p50 <= ARRIVAL_P50_MS
+                    and p99 <= ARRIVAL_P99_MS
+                    and row["journal_p99_ms"] <= JOURNAL_P99_MS
+                    and (rate_hz != CPU_RATE_HZ or row["cpu_percent"] <= CPU_PERCENT)
+                )
+            yield row
 
 
-def show(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def show(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "met", False: "MISSED"}[value]
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def send(name: str, rate_hz: float, seconds: float) -> None:

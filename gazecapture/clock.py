@@ -2,7 +2,11 @@
 
 Session time is ``pylsl.local_clock()`` of the recording host in int64 ns. Each process writes clock triples
 (monotonic, unix, session) when it starts and every 5 s, so that whatever it stamped with its monotonic clock can be
-put on the session clock later, and so that a clock that was set while recording is noticed.
+put on the session clock later, and so that a clock that was set, or a host that slept, while recording is noticed.
+
+A host that sleeps and a wall clock that is put forward look alike to the monotonic clock, which stands still in sleep
+on Linux and macOS. Both have a further clock that goes on (`awake_or_asleep_ns`); what it gains on the monotonic one
+is sleep. Windows' monotonic clock goes on in sleep itself, so that a sleep there is a gap in the samples and no more.
 """
 
 from __future__ import annotations
@@ -10,10 +14,11 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +36,12 @@ __all__ = [
     "ClockStep",
     "ClockTriple",
     "ClockTriples",
-    "clock_steps",
+    "awake_or_asleep_ns",
     "import_pylsl",
     "monotonic_now_ns",
     "read_triple",
     "session_now_ns",
+    "steps_between",
 ]
 
 INTERVAL_S = 5.0
@@ -89,6 +95,18 @@ def monotonic_now_ns() -> int:
     return time.perf_counter_ns()
 
 
+def awake_or_asleep_ns() -> int | None:
+    """Return a clock that goes on while this host sleeps, ns; None where the system has none beside the monotonic one.
+
+    Linux: CLOCK_BOOTTIME (clock_gettime(2)). macOS: CLOCK_MONOTONIC_RAW, which goes on in sleep, where
+    ``perf_counter`` (mach_absolute_time) does not (its clock_gettime(3)).
+    """
+    if sys.platform == "darwin":
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return None if clock is None else time.clock_gettime_ns(clock)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockTriple:
     """Three clocks read at one moment, ns."""
@@ -96,18 +114,24 @@ class ClockTriple:
     monotonic_ns: int
     unix_ns: int
     session_ns: int
+    awake_or_asleep_ns: int | None = None
+    """For telling a sleep at once; not kept in the journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockStep:
-    """One clock moved against the monotonic one between two triples."""
+    """A clock was set, or the host slept, between two triples."""
 
-    clock: str
-    """unix or session."""
+    clock: Literal["unix", "session", "sleep"]
     session_ns: int
     """When it was noticed."""
     step_s: float
-    """Positive: the clock was put forward."""
+    """By which the clock was put forward; of a sleep, how long it was."""
+
+    @property
+    def detail(self) -> str:
+        """What happened, for a mark."""
+        return "the host slept" if self.clock == "sleep" else f"the {self.clock} clock was set"
 
 
 def read_triple() -> ClockTriple:
@@ -115,9 +139,11 @@ def read_triple() -> ClockTriple:
     best: tuple[int, ClockTriple] | None = None
     for _ in range(_ATTEMPTS):
         before = monotonic_now_ns()
-        unix, session = time.time_ns(), session_now_ns()
+        unix, session, ever = time.time_ns(), session_now_ns(), awake_or_asleep_ns()
         after = monotonic_now_ns()
-        triple = ClockTriple(monotonic_ns=(before + after) // 2, unix_ns=unix, session_ns=session)
+        triple = ClockTriple(
+            monotonic_ns=(before + after) // 2, unix_ns=unix, session_ns=session, awake_or_asleep_ns=ever
+        )
         if best is None or after - before < best[0]:
             best = after - before, triple
     assert best is not None  # noqa: S101 - there is at least one attempt
@@ -144,7 +170,7 @@ class ClockTriples:
         if monotonic_now_ns() - self._last.monotonic_ns < self._interval_ns:
             return []
         previous, self._last = self._last, self._write(read_triple())
-        return _steps(_columns([previous, self._last]))
+        return steps_between(previous, self._last)
 
     def close(self) -> None:
         """Write a last triple and close the journal."""
@@ -183,7 +209,7 @@ class ClockMap:
                 "the clock journal is empty, so times cannot be put on the session clock",
                 hint="Was the process killed in its first moments?",
             )
-        columns = _columns(triples)
+        columns = {name: triples.column(name).to_numpy() for name in CLOCK.names}
         order = np.argsort(columns["monotonic_ns"], kind="stable")
         self._monotonic = columns["monotonic_ns"][order]
         self._session = columns["session_ns"][order]
@@ -211,27 +237,25 @@ class ClockMap:
         return np.asarray(times + base + np.round(correction).astype(np.int64), np.int64)
 
 
-def clock_steps(triples: pa.Table) -> list[ClockStep]:
-    """Return where a clock was set while a recording ran; ``triples`` in the order in which they were written."""
-    return _steps(_columns(triples))
+def steps_between(before: ClockTriple, after: ClockTriple) -> list[ClockStep]:
+    """Return what was set between two triples, and a sleep; a clock that only kept going in sleep was not set."""
 
+    def moved_s(then_ns: int, now_ns: int) -> float:
+        return ((now_ns - then_ns) - (after.monotonic_ns - before.monotonic_ns)) / 1e9
 
-def _columns(triples: pa.Table | list[ClockTriple]) -> dict[str, NDArray[np.int64]]:
-    if isinstance(triples, list):
-        return {name: np.array([getattr(t, name) for t in triples], np.int64) for name in CLOCK.names}
-    return {name: triples.column(name).to_numpy() for name in CLOCK.names}
-
-
-def _steps(columns: dict[str, Any]) -> list[ClockStep]:
-    found = []
-    for clock in ("unix", "session"):
-        moved_s = np.diff(columns[f"{clock}_ns"] - columns["monotonic_ns"]) / 1e9
-        for place in np.flatnonzero(np.abs(moved_s) > STEP_LIMIT_S):
-            found.append(  # noqa: PERF401 - a step is rare, the loop is clearer
-                ClockStep(
-                    clock=clock,
-                    session_ns=int(columns["session_ns"][place + 1]),
-                    step_s=float(moved_s[place]),
-                )
-            )
-    return found
+    slept_s = 0.0
+    if before.awake_or_asleep_ns is not None and after.awake_or_asleep_ns is not None:
+        slept_s = moved_s(before.awake_or_asleep_ns, after.awake_or_asleep_ns)
+        slept_s = slept_s if slept_s > STEP_LIMIT_S else 0.0
+    session_s = moved_s(before.session_ns, after.session_ns)
+    steps: list[tuple[Literal["unix", "session", "sleep"], float]] = [
+        ("sleep", slept_s),
+        ("unix", moved_s(before.unix_ns, after.unix_ns) - slept_s),
+        # liblsl's clock stands still in sleep with the monotonic one, on some systems it goes on: neither is a step.
+        ("session", min(session_s, session_s - slept_s, key=abs)),
+    ]
+    return [
+        ClockStep(clock=clock, session_ns=after.session_ns, step_s=step_s)
+        for clock, step_s in steps
+        if abs(step_s) > STEP_LIMIT_S
+    ]

@@ -135,7 +135,7 @@ def main() -> None:
             "measure": f"Neon, {row['receiver']}: {row['measure']}",
             "target": "-" if row["target"] is None else row["target"],
             "measured": row["value"],
-            "met": row["target"] is None or _is_met(row),
+            "met": None if row["target"] is None else _is_met(row),
         }
         for row in neon_rows()
     ]

@@ -96,6 +96,7 @@ class _Recorder:
         self._unwritten: list[SourceMark] = []
         self._disk_is_low = False
         self._n_clock_steps = 0
+        self._n_sleeps = 0
         # The lock of this journal keeps a second recorder out, so it comes before any state is written.
         self._marks = self._journal(session / "marks", MARKS)
         self._state_file = StatusWriter(session)
@@ -257,8 +258,11 @@ class _Recorder:
         self._disk_is_low = is_low
         with suppress(DiskFullError):
             for step in self._clock.tick():
-                self._n_clock_steps += 1
-                self._note("clock_step", "", duration_s=step.step_s, detail=step.clock)
+                if step.clock == "sleep":
+                    self._n_sleeps += 1
+                else:
+                    self._n_clock_steps += 1
+                self._note("clock_step", "", duration_s=step.step_s, detail=step.detail)
         self._write_marks()
 
     def _collect(self, source: Source, streams: Mapping[str, RecordedStream]) -> None:
@@ -315,6 +319,7 @@ class _Recorder:
             queue_high_water=self._intake.high_water,
             n_overflows=self._intake.n_overflows,
             n_clock_steps=self._n_clock_steps,
+            n_sleeps=self._n_sleeps,
             disk_is_low=self._disk_is_low,
             error=error or self._intake.trouble,
         )

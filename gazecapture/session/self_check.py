@@ -90,6 +90,7 @@ class SelfCheck:
     streams: tuple[StreamCheck, ...]
     n_words: int
     n_clock_steps: int
+    n_sleeps: int
     n_overflows: int
     disk_free_bytes: int
     recorded_bytes: int
@@ -152,6 +153,7 @@ def check_recording(session: Path, final: RecorderStatus) -> SelfCheck:
         streams=tuple(streams),
         n_words=n_words,
         n_clock_steps=final.n_clock_steps,
+        n_sleeps=final.n_sleeps,
         n_overflows=final.n_overflows,
         disk_free_bytes=free_bytes(session),
         recorded_bytes=sum(path.stat().st_size for path in session.rglob("[0-9]*.*") if path.is_file()),
@@ -270,7 +272,9 @@ def _remarks(final: RecorderStatus, streams: list[StreamCheck]) -> Iterator[str]
         if rate is not None and nominal and abs(rate / nominal - 1) > RATE_TOLERANCE:
             yield f"{stream.name}: sends at {rate:.1f} Hz and names {nominal:g} Hz"
     if final.n_clock_steps:
-        yield f"this computer's clock was set, or it slept, {final.n_clock_steps} times"
+        yield f"this computer's clock was set {final.n_clock_steps} times"
+    if final.n_sleeps:
+        yield f"this computer slept {final.n_sleeps} times; nothing was recorded meanwhile"
     if final.n_overflows:
         yield f"writing fell behind {final.n_overflows} times; nothing was dropped for it"
     if final.disk_is_low:

@@ -77,7 +77,9 @@ class RecorderStatus:
     n_overflows: int = 0
     """How often samples waited in their source because the writer was that far behind."""
     n_clock_steps: int = 0
-    """How often a clock of this host was set, or the host slept."""
+    """How often a clock of this host was set; on a system that cannot tell (`gazecapture.clock`) also its sleeps."""
+    n_sleeps: int = 0
+    """How often the host slept."""
     disk_is_low: bool = False
     error: str = ""
     recovered: bool = False

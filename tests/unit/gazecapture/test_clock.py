@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from gazecapture.clock import (
     ClockMap,
+    ClockTriple,
     ClockTriples,
-    clock_steps,
+    awake_or_asleep_ns,
     monotonic_now_ns,
     read_triple,
     session_now_ns,
+    steps_between,
 )
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import CLOCK
@@ -80,18 +82,56 @@ def test_without_triples_there_is_no_map() -> None:
         ClockMap(CLOCK.empty_table())
 
 
+INTERVAL = 5_000_000_000
+HOUR = 3_600_000_000_000
+
+
+def after(*, unix: int = 0, session: int = 0, slept: int | None = 0) -> list[tuple[str, float]]:
+    """What is told when, besides one interval, clocks moved by this many ns."""
+    before = ClockTriple(
+        monotonic_ns=T0,
+        unix_ns=UNIX0,
+        session_ns=T0,
+        awake_or_asleep_ns=None if slept is None else 7 * HOUR,
+    )
+    now = ClockTriple(
+        monotonic_ns=T0 + INTERVAL,
+        unix_ns=UNIX0 + INTERVAL + unix,
+        session_ns=T0 + INTERVAL + session,
+        awake_or_asleep_ns=None if slept is None else 7 * HOUR + INTERVAL + slept,
+    )
+    steps = steps_between(before, now)
+    assert all(step.session_ns == now.session_ns for step in steps)
+    return [(step.detail, step.step_s) for step in steps]
+
+
 def test_a_clock_that_was_set_is_noticed_and_a_slewed_one_is_not() -> None:
-    interval = 5_000_000_000
-    rows = [(T0 + n * interval, UNIX0 + n * interval + n * 2_500_000, T0 + n * interval) for n in range(6)]
-    assert clock_steps(triples(*rows)) == []
-    stepped = [(m, u + (3_600_000_000_000 if n >= 3 else 0), s) for n, (m, u, s) in enumerate(rows)]
-    (step,) = clock_steps(triples(*stepped))
-    assert (step.clock, step.session_ns) == ("unix", rows[3][2])
-    assert step.step_s == pytest.approx(3600, abs=0.01)
-    back = [(m, u, s - (100_000_000 if n >= 4 else 0)) for n, (m, u, s) in enumerate(rows)]
-    (step,) = clock_steps(triples(*back))
-    assert step.clock == "session"
-    assert step.step_s == pytest.approx(-0.1)
+    assert after() == after(unix=2_500_000) == after(unix=-2_500_000, slept=None) == []
+    assert after(unix=HOUR) == after(unix=HOUR, slept=None) == [("the unix clock was set", 3600.0)]
+    assert after(session=-100_000_000) == [("the session clock was set", -0.1)]
+
+
+def test_a_host_that_slept_is_told_apart_from_a_clock_that_was_set() -> None:
+    slept = ("the host slept", 3600.0)
+    assert after(unix=HOUR, slept=HOUR) == [slept]
+    assert after(unix=HOUR + 2_500_000, slept=HOUR) == [slept], "a slewed clock, asleep or not, was not set"
+    assert after(unix=HOUR, session=HOUR, slept=HOUR) == [slept], (
+        "a session clock that goes on in sleep was not set"
+    )
+    assert after(unix=0, slept=HOUR) == [slept, ("the unix clock was set", -3600.0)]
+    assert after(unix=2 * HOUR, slept=HOUR) == [slept, ("the unix clock was set", 3600.0)]
+
+
+def test_the_clock_that_goes_on_in_sleep_goes_as_the_others_do_awake() -> None:
+    first, began = awake_or_asleep_ns(), monotonic_now_ns()
+    time.sleep(0.05)
+    second, ended = awake_or_asleep_ns(), monotonic_now_ns()
+    if hasattr(time, "CLOCK_BOOTTIME") or sys.platform == "darwin":
+        assert first is not None
+        assert second is not None
+        assert abs((second - first) - (ended - began)) < 20_000_000
+    else:
+        assert first is second is None
 
 
 def test_triples_are_written_at_the_start_when_due_and_at_the_end(tmp_path: Path) -> None:

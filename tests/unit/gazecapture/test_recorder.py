@@ -6,12 +6,15 @@ import json
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gazecapture import clock
 from gazecapture.clock import session_now_ns
+from gazecapture.session import recorder
 from gazecapture.session.journal import read_journal
 from gazecapture.session.recorder import record_session
 from gazecapture.session.schema import (
@@ -22,6 +25,7 @@ from gazecapture.session.schema import (
     read_session_info,
     read_stream_info,
 )
+from gazecapture.session.self_check import check_recording
 from gazecapture.session.status import RecorderStatus, read_status, request_stop, write_status
 from gazecapture.sources.protocol import ClockOffset, Source, SourceBatch, SourceMark
 from gazecapture.sources.recordings import load_recording
@@ -260,6 +264,56 @@ def test_a_late_source_is_recorded_and_marked(tmp_path: Path) -> None:
     )
     assert {s.stream_id: s.n_samples for s in final.streams} == {"replay": 100, "words": 1}
     assert ("late_start", "words") in marks(session)
+
+
+def test_a_late_first_sample_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gazecapture.session.recorded_stream.LATE_START_S", 0.3)
+    session = tmp_path / "s"
+    made = recording(100)
+
+    class Late(ReplaySource):
+        def open(self) -> None:
+            super().open()
+            assert self._stamps is not None
+            self._stamps += 0.6
+
+    final = record_session(session, connect=lambda: [Late(made)], seconds=1.2)
+    assert final.streams[0].n_samples == 100
+    assert final.streams[0].late_start_s == pytest.approx(0.7, abs=0.4)
+    rows = read_journal(session / "marks").table.to_pylist()
+    assert [row["detail"] for row in rows if row["kind"] == "late_start"] == ["first sample"]
+
+
+def test_a_clock_that_is_set_and_a_sleep_are_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clocks of a machine that runs tests cannot be set, nor can it sleep: what the system tells is altered."""
+    session = tmp_path / "s"
+    real_unix, real_ever = time.time_ns, clock.awake_or_asleep_ns
+    moved_s = {"unix": 0, "slept": 0}
+    monkeypatch.setattr(clock.time, "time_ns", lambda: real_unix() + moved_s["unix"] * 10**9)
+    monkeypatch.setattr(clock, "awake_or_asleep_ns", lambda: (real_ever() or 0) + moved_s["slept"] * 10**9)
+    monkeypatch.setattr(recorder, "ClockTriples", partial(clock.ClockTriples, interval_s=0.05))
+
+    def change(_: RecorderStatus) -> None:
+        def later() -> None:
+            time.sleep(0.5)
+            moved_s["unix"] -= 3600
+            time.sleep(0.6)
+            moved_s["slept"] += 90
+            moved_s["unix"] += 90
+
+        threading.Thread(target=later).start()
+
+    final = record_session(
+        session, connect=lambda: [ReplaySource(recording(500))], seconds=1.8, on_start=change
+    )
+    rows = read_journal(session / "marks").table.to_pylist()
+    steps = {row["detail"]: row["duration_s"] for row in rows if row["kind"] == "clock_step"}
+    assert steps["the unix clock was set"] == pytest.approx(-3600, abs=0.05)
+    assert steps["the host slept"] == pytest.approx(90, abs=0.05)
+    assert (final.n_clock_steps, final.n_sleeps) == (1, 1)
+    remarks = check_recording(session, final).remarks
+    assert any("clock was set 1 times" in remark for remark in remarks)
+    assert any("slept 1 times" in remark for remark in remarks)
 
 
 def test_a_recording_can_be_played_again(tmp_path: Path) -> None:
