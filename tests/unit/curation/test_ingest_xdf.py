@@ -16,9 +16,10 @@ from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import SessionInfo, read_session_info, read_stream_info, write_stream_info
 from gazecapture.session.to_readings import to_readings
 from gazecapture.session.xdf_export import export_xdf, without_identifiers
-from gazecapture.session.xdf_file import XdfWriter, walk_xdf
+from gazecapture.session.xdf_file import XdfWriter, element, walk_xdf
 from keyframes.errors import SchemaError
 from tests.conftest import SmallDataset
+from tests.lsl_senders import SENDERS, Sender
 
 KEY = b"k" * 32
 
@@ -175,6 +176,64 @@ def test_markers_cut_it_into_readings_on_the_session_clock(tmp_path: Path) -> No
     assert first.meta.time_origin == "image_on"
     assert (first.meta.duration_ns, second.meta.duration_ns) == (10**9, 1_500_000_000)
     assert first.table("gaze")["x_screen_px"].to_numpy().tolist() == [float(n) for n in range(101, 201)]
+
+
+def labrecorder_header(sender: Sender) -> str:
+    """The sender's own header with what a StreamInfo adds, and the display that a lab writes beside it."""
+    described = "".join(
+        "<channel>" + "".join(element(tag, text) for tag, text in channel.items()) + "</channel>"
+        for channel in sender.channels
+    )
+    acquisition = "".join(element(tag, text) for tag, text in sender.acquisition.items())
+    display = "<width_px>2000</width_px><height_px>1000</height_px><width_mm>500</width_mm><height_mm>250</height_mm>"
+    return (
+        '<?xml version="1.0"?><info>' + element("name", sender.name) + element("type", sender.kind)
+        + element("channel_count", len(sender.channels)) + element("channel_format", sender.channel_format)
+        + element("nominal_srate", sender.nominal_rate_hz) + element("source_id", sender.source_id)
+        + "<hostname>lab</hostname><desc>" + "".join(element(t, v) for t, v in sender.top.items())
+        + f"<channels>{described}</channels><acquisition>{acquisition}</acquisition>"
+        + f"<setup><display>{display}<distance_mm>600</distance_mm></display></setup></desc></info>"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", ["eyelink", "tobiipro"])
+def test_a_file_of_a_known_sender_by_labrecorder(profile: str, tmp_path: Path) -> None:
+    """Its samples again and again for 10 s, on a clock 3 s behind that drifts by 50 ppm."""
+    sender = next(s for s in SENDERS if s.profile == profile)
+    rows = np.array(sender.rows * 100)
+    device = next((n for n, c in enumerate(sender.channels) if c["label"] == "eyelink_timestamp"), None)
+    if device is not None:  # the tracker's clock goes on
+        rows[:, device] += np.repeat(np.arange(100) * 100.0, len(sender.rows))
+    t_s = 50.0 + np.arange(len(rows)) * 10.0 / len(rows)
+    path = tmp_path / f"{profile}.xdf"
+    with path.open("wb") as file:
+        writer = XdfWriter(file)
+        writer.header(7, labrecorder_header(sender))
+        for start in range(0, len(rows), 40):
+            part = slice(start, start + 40)
+            writer.clock_offset(7, float(t_s[start]), 3.0 + 5e-5 * (t_s[start] - 50.0))
+            writer.numbers(7, t_s[part], list(rows[part].T), sender.channel_format)
+            writer.boundary()
+        writer.footer(7, t_s)
+    (item,) = ingested(path)
+    assert item.error is None
+    assert item.reading is not None
+    meta, gaze = item.reading.meta, item.reading.table("gaze")
+    assert (meta.tracker.profile, meta.source_format, meta.access_tier) == (profile, "xdf", "local-only")
+    assert meta.display is not None
+    assert (meta.display.width_px, meta.display.width_mm, meta.display.distance_mm) == (2000, 500.0, 600.0)
+    n_distinct = len(next(iter(sender.expected.values())))
+    assert gaze.num_rows == 100 * n_distinct, "what a sender sends twice counts once"
+    for column, expected in sender.expected.items():
+        found = gaze[column].to_pylist()
+        for n, value in enumerate(expected):
+            assert all(
+                x == value or ((x in (None, False) or x != x) and value != value)
+                for x in found[n::n_distinct]
+            ), (column, n)
+    assert set(gaze["pupil_unit"].to_pylist()) == {sender.pupil_unit}
+    assert (np.diff(gaze["t_ns"].to_numpy()) > 0).all()
+    assert gaze["t_ns"].to_numpy()[-1] / 1e9 == pytest.approx(t_s[-1] - t_s[0], abs=0.002)
 
 
 def test_a_cut_file_is_read_to_its_last_whole_chunk(tmp_path: Path) -> None:

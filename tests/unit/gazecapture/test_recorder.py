@@ -289,7 +289,7 @@ def test_a_clock_that_is_set_and_a_sleep_are_marked(tmp_path: Path, monkeypatch:
     session = tmp_path / "s"
     real_unix, real_ever = time.time_ns, clock.awake_or_asleep_ns
     moved_s = {"unix": 0, "slept": 0}
-    monkeypatch.setattr(clock.time, "time_ns", lambda: real_unix() + moved_s["unix"] * 10**9)
+    monkeypatch.setattr(time, "time_ns", lambda: real_unix() + moved_s["unix"] * 10**9)
     monkeypatch.setattr(clock, "awake_or_asleep_ns", lambda: (real_ever() or 0) + moved_s["slept"] * 10**9)
     monkeypatch.setattr(recorder, "ClockTriples", partial(clock.ClockTriples, interval_s=0.05))
 
