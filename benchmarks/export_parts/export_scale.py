@@ -21,7 +21,7 @@ from export_data import Row
 from curation.config import CurationConfig
 from curation.export.dataset import export_dataset
 from gazecapture.demo.studies import write_demo_studies
-from gazecapture.radiograph.phantom_dicom import SYNTHETIC_NAME
+from gazecapture.radiograph.synthetic import SYNTHETIC_NAME
 from gazecapture.simulation.offline import simulate_session
 from gazecapture.store import Store
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Self
 
 from gazecapture.radiograph.decode import Radiograph
-from gazecapture.radiograph.phantom_dicom import SYNTHETIC_NAME
+from gazecapture.radiograph.synthetic import SYNTHETIC_NAME
 
 __all__ = ["WORD", "Identifiers", "Span"]
 

@@ -18,16 +18,14 @@ from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRL
 
 from gazecapture.files import write_bytes_atomically
 from gazecapture.radiograph.phantom_film import BITS_STORED, WINDOW
+from gazecapture.radiograph.synthetic import SYNTHETIC_NAME, SYNTHETIC_NOTE
 from keyframes.errors import UsageError
 
 if TYPE_CHECKING:
     from gazecapture.radiograph.phantom import Phantom
 
-__all__ = ["SYNTHETIC_NAME", "SYNTHETIC_NOTE", "write_dicom"]
+__all__ = ["write_dicom"]
 
-SYNTHETIC_NAME = "PHANTOM^SYNTHETIC"
-"""In place of a patient's name; nobody is called so."""
-SYNTHETIC_NOTE = "SYNTHETIC PHANTOM, NO PATIENT. RESEARCH USE ONLY."
 DATE, TIME = "20200101", "120000"
 """Fixed, so that the same seed gives the same bytes."""
 ID_PREFIX = "SYN"
