@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -65,11 +66,26 @@ def run_tool(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedPro
 
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> SmallDataset:
-    """A small finished dataset; tests that alter it work on a copy."""
+    """A small finished dataset, made once for all processes of a test run; tests that alter it work on a copy."""
+    root = tmp_path_factory.getbasetemp() / "small"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _make_small_dataset(root)
+    else:
+        common = root.parents[1] / "small"
+        with FileLock(common.with_suffix(".lock")):
+            if not common.is_dir():
+                _make_small_dataset(root)
+                shutil.copytree(root, common.with_suffix(".partial"))
+                common.with_suffix(".partial").rename(common)
+        if not root.is_dir():
+            shutil.copytree(common, root)
+    return SmallDataset(studies=root / "studies", store=root / "store", dataset=root / "dataset")
+
+
+def _make_small_dataset(root: Path) -> None:
     from gazecapture.demo.studies import write_demo_studies
     from gazecapture.simulation.offline import simulate_session
 
-    root = tmp_path_factory.mktemp("small")
     write_demo_studies(root / "studies", n_studies=2, seed=3, size_px=(640, 768))
     for reader in (1, 2):
         simulate_session(
@@ -83,4 +99,3 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> SmallDataset:
         )
     run_tool("gazecurate", "ingest", root / "sessions", "--format", "session", "--store", root / "store")
     run_tool("gazecurate", "run", "--store", root / "store", "--out", root / "dataset", "-j", "1")
-    return SmallDataset(studies=root / "studies", store=root / "store", dataset=root / "dataset")
