@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from curation.consent import NO_CONSENT, Consents, Permission
@@ -25,7 +25,7 @@ class Admission:
     """Reading id -> why it does not get in."""
 
 
-def admit(store: Store, metas: Sequence[ReadingMeta]) -> Admission:
+def admit(store: Store, metas: Iterable[ReadingMeta]) -> Admission:
     """Ask for each reading what its reader, or its dataset's terms, allow at this moment."""
     consents = Consents.of(store)
     found = {meta.reading_id: consents.permission(meta) for meta in metas}

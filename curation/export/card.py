@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Self
 
 from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.export.splits import SPLITS
@@ -12,14 +14,36 @@ from curation.ingest.terms import LICENCES, TERMS
 from gazecapture import __version__
 from keyframes.reading import ReadingMeta
 
-__all__ = ["CardFacts", "citations_of", "dataset_card", "licences_of"]
+__all__ = ["CardFacts", "ReadingFacts", "citations_of", "dataset_card", "licences_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingFacts:
+    """What the card counts of one reading; a dataset may have 100,000, so it is little."""
+
+    source_format: str
+    source_licence: str
+    synthetic: bool
+    reader_code: str
+    study_key: str
+
+    @classmethod
+    def of(cls, meta: ReadingMeta) -> Self:
+        """Take them from a reading's scalars; what many readings share is kept once."""
+        return cls(
+            source_format=sys.intern(meta.source_format),
+            source_licence=sys.intern(meta.source_licence),
+            synthetic=meta.synthetic,
+            reader_code=sys.intern(meta.reader_code),
+            study_key=sys.intern(meta.study_key),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
     """What the card says."""
 
-    metas: Sequence[ReadingMeta]
+    metas: Sequence[ReadingFacts]
     splits: Mapping[str, str]
     n_keyframes: int
     n_fixations: int

@@ -111,13 +111,14 @@ def _salt(store: Store, key: str) -> str:
 
 
 def _admitted(store: Store, reading_ids: Sequence[str], damaged: dict[str, DataError]) -> Admission:
-    metas = []
-    for reading_id in sorted(reading_ids):
-        try:
-            metas.append(store.meta(reading_id))
-        except DataError as error:
-            damaged[reading_id] = error
-    return admit(store, metas)
+    def metas() -> Iterator[ReadingMeta]:
+        for reading_id in sorted(reading_ids):
+            try:
+                yield store.meta(reading_id)
+            except DataError as error:
+                damaged[reading_id] = error
+
+    return admit(store, metas())
 
 
 def _candidate(store: Store, meta: ReadingMeta) -> Candidate:

@@ -13,6 +13,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ BARE_PNG = frozenset({b"IHDR", b"IDAT", b"IEND"})
 _BATCH_ROWS = 8
 _BLOCK_BYTES = 1 << 24
 _BLOCK_ROWS = 1 << 16
+_BLOCK_PICTURES = 32
+_REDACTORS = 64
+"""Readings whose names are kept ready; a shard's rows come one reading after another."""
 _DECIMAL = re.compile(r"-?\d+\.\d+|-?\d{1,5}|n/a|")
 """A cell that a table may hold unseen: a number with a decimal point, or one too short for an id."""
 _OVERLAP_BYTES = 1 << 10
@@ -68,16 +72,18 @@ def scan_output(
     codes         : hashes of stored files, codes that were replaced; may stand nowhere.
     words         : what was redacted for being in no word list; may stand in no cell of a shard.
 
-    Time grows with the output, not with the number of identifiers: texts are compared word by word.
+    Time grows with the output, not with the number of identifiers: texts are compared word by word. Tables and shards
+    are read in parts, so that memory grows with the identifiers alone.
     """
     whole = {n for i in identifiers.values() for n in _spellings(i)}
     anywhere = _Finder([*(phrase for phrase in whole if not _is_ordinary(phrase)), *codes])
     in_cells = _Finder(word for word in words if len(word) >= MIN_WORD_LETTERS)
-    names = {
-        reading_id: Redactor(identifiers=Identifiers(names=own.names))
-        for reading_id, own in identifiers.items()
-        if own.names
-    }
+
+    @lru_cache(maxsize=_REDACTORS)
+    def redactor_of(reading_id: str) -> Redactor | None:
+        own = identifiers.get(reading_id)
+        return Redactor(identifiers=Identifiers(names=own.names)) if own is not None and own.names else None
+
     literals = [p for p in private_paths if p]
     hits = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -97,7 +103,7 @@ def scan_output(
                 kinds["a redacted word"] = None
             if not all(map(_is_bare, content.pictures)):
                 kinds["a picture with metadata"] = None
-            if any(names[i].count_in(text) for i, text in content.spoken if i in names):
+            if any((own := redactor_of(i)) and own.count_in(text) for i, text in content.spoken):
                 kinds["part of a name in a text"] = None
         hits += [f"{shown}: {kind}" for kind in kinds]
     return hits
@@ -107,14 +113,19 @@ class _Finder:
     """Finds any of many phrases in a text, whole words, whatever the case and what stands between the words."""
 
     def __init__(self, phrases: Iterable[str]) -> None:
+        self._words: set[str] = set()
+        """Phrases of one word, which nearly all are: codes, hashes, ids."""
         self._by_first: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
         for phrase in phrases:
-            if tokens := tuple(_TOKEN.findall(phrase.casefold())):
+            tokens = tuple(_TOKEN.findall(phrase.casefold()))
+            if len(tokens) == 1:
+                self._words.add(tokens[0])
+            elif tokens:
                 self._by_first[tokens[0]].add(tokens)
 
     def finds(self, text: str) -> bool:
         tokens = _TOKEN.findall(text.casefold())
-        return any(
+        return not self._words.isdisjoint(tokens) or any(
             tuple(tokens[place : place + len(phrase)]) == phrase
             for place, token in enumerate(tokens)
             for phrase in self._by_first.get(token, ())
@@ -151,6 +162,10 @@ def _contents(path: Path) -> Iterator[_Content]:
     """Give what a file holds: a table that may be as long as the dataset in blocks, any other file at once."""
     if path.suffix in {".csv", ".tsv"} or path.name.endswith(".tsv.gz"):
         yield from _table_blocks(path)
+    elif path.suffix == ".parquet" and not _is_flat(path):
+        yield from _parquet_parts(path)
+    elif path.suffix == ".h5":
+        yield from _hdf5_parts(path)
     else:
         yield _content(path)
 
@@ -170,12 +185,8 @@ def _table_blocks(path: Path) -> Iterator[_Content]:
 
 def _content(path: Path) -> _Content:
     content = _Content()
-    if path.suffix == ".parquet" and _is_flat(path):
+    if path.suffix == ".parquet":
         _take_flat_parquet(path, content)
-    elif path.suffix == ".parquet":
-        _take_parquet(path, content)
-    elif path.suffix == ".h5":
-        _take_hdf5(path, content)
     elif path.suffix == ".dcm":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a warning quotes the value it is about
@@ -216,10 +227,13 @@ def _take_flat_parquet(path: Path, content: _Content) -> None:
     content.texts += [part.decode() for item in (schema.metadata or {}).items() for part in item]
 
 
-def _take_parquet(path: Path, content: _Content) -> None:
-    """Take all cells of a shard, or of a view's table, which has some of a shard's columns or others."""
+def _parquet_parts(path: Path) -> Iterator[_Content]:
+    """Give all cells of a shard, or of a view's table, which has some of a shard's columns or others."""
     file = pq.ParquetFile(path)
+    metadata = file.schema_arrow.metadata or {}
+    yield _Content(texts=[part.decode() for item in metadata.items() for part in item])
     for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+        content = _Content()
         for row in batch.to_pylist():
             content.cells += _strings(row)
             content.pictures += _byte_strings(row)
@@ -227,27 +241,33 @@ def _take_parquet(path: Path, content: _Content) -> None:
                 cells = row.get(column) or ()
                 spoken = _strings([cell[m] for cell in cells for m in members] if members else cells)
                 content.spoken += [(row["reading_id"], text) for text in spoken]
-    metadata = file.schema_arrow.metadata or {}
-    content.texts += [*content.cells, *(part.decode() for item in metadata.items() for part in item)]
+        # A value that many rows share is looked at once.
+        content.cells = list(dict.fromkeys(content.cells))
+        content.texts = content.cells
+        yield content
 
 
-def _take_hdf5(path: Path, content: _Content) -> None:
-    """Take names, attributes and all cells; string and picture columns have datasets of offsets and of data."""
+def _hdf5_parts(path: Path) -> Iterator[_Content]:
+    """Give names, attributes and all cells; string and picture columns have datasets of offsets and of data."""
     fields: list[h5py.Group] = []
     with h5py.File(path, "r") as file:
         fields.append(file)
         file.visititems(lambda _, item: fields.append(item))
         for item in fields:
-            content.texts += [str(item.name), *(f"{name} {value}" for name, value in item.attrs.items())]
+            about = [str(item.name), *(f"{name} {value}" for name, value in item.attrs.items())]
+            yield _Content(texts=about)
             kind = item.attrs.get("kind")
             if kind in {"string", "bytes"}:
-                data = item["data"][:].tobytes()
-                cells = [data[start:end] for start, end in pairwise(item["offsets"][:].tolist())]
-                if kind == "bytes":
-                    content.pictures += cells
-                else:
-                    content.cells += [cell.decode() for cell in set(cells)]
-    content.texts += content.cells
+                step = _BLOCK_PICTURES if kind == "bytes" else _BLOCK_ROWS
+                for first in range(0, item["offsets"].shape[0] - 1, step):
+                    ends = item["offsets"][first : first + step + 1].tolist()
+                    data = item["data"][ends[0] : ends[-1]].tobytes()
+                    cells = {data[start - ends[0] : end - ends[0]] for start, end in pairwise(ends)}
+                    if kind == "bytes":
+                        yield _Content(pictures=list(cells))
+                    else:
+                        strings = [cell.decode() for cell in cells]
+                        yield _Content(texts=strings, cells=strings)
 
 
 def _values(data: pydicom.Dataset) -> Iterator[str]:

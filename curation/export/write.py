@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from curation.config import CurationConfig, config_hash
 from curation.decisions import read_decisions
 from curation.export.admission import may_show_public_ids, public_ids_of
-from curation.export.card import CardFacts, dataset_card
+from curation.export.card import CardFacts, ReadingFacts, dataset_card
 from curation.export.croissant import CROISSANT_FILE, croissant
 from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.originals import write_original
@@ -39,7 +39,7 @@ __all__ = ["LeftBehind", "exported_hashes", "left_behind", "write_all"]
 
 @dataclass(slots=True, kw_only=True)
 class LeftBehind:
-    """What stayed behind, for `scan_output`."""
+    """What stayed behind, for `scan_output`: some kB for each reading."""
 
     identifiers: dict[str, Identifiers] = field(default_factory=dict)
     codes: set[str] = field(default_factory=set)
@@ -51,7 +51,8 @@ class LeftBehind:
         """Add what stayed behind of one reading, whose row the guard has judged."""
         reading_id = reading.meta.reading_id
         shown = public_ids_of(reading) if options.public_ids else frozenset()
-        self.identifiers[reading_id] = replace(identifiers, ids=identifiers.ids - shown)
+        # Anew, without the words that were looked up in it.
+        self.identifiers[reading_id] = Identifiers(names=identifiers.names, ids=identifiers.ids - shown)
         self.codes |= guard.replaced_codes | {store.source_hash(reading_id)}
         self.codes |= set(reading.table("images").column("sha256").to_pylist())
         self.words |= guard.unknown_words
@@ -98,7 +99,7 @@ def write_all(
                     damaged[reading_id] = error
                     continue
                 removed.add(store, reading, identifiers, guard, options)
-                metas.append(reading.meta)
+                metas.append(ReadingFacts.of(reading.meta))
                 n_keyframes += len(row["keyframes"])
                 profiles |= {frame["profile"] for frame in row["keyframes"]}
                 schemes |= {row["region_scheme"]} - {None}
