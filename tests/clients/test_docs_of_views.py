@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # no stubs among the test dependencies
 
 from curation.config import CurationConfig, PrivacyConfig
 from curation.export.dataset import export_dataset
