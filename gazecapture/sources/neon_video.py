@@ -17,6 +17,7 @@ from typing import Any
 from gazecapture.files import as_tool_error, make_private_folder
 from gazecapture.sources.neon_phone import import_neon
 from gazecapture.sources.neon_rtp import OrderedPacket
+from keyframes.errors import RecordingError
 
 __all__ = ["FrameAssembler", "SceneFrame", "VideoFile"]
 
@@ -186,19 +187,24 @@ class VideoFile:
 
         The first frame must be a key frame, and ``parameter_sets`` hold its SPS and PPS.
         """
+        av = import_neon().av
         try:
             if self._container is None:
                 self._begin(frame, parameter_sets)
             # A frame at the time of the one before would be refused; a tick is 0.01 ms.
             ticks = max(frame.ticks - self._first_ticks, self._last_ticks + 1)
             self._last_ticks = ticks
-            packet = import_neon().av.Packet(frame.annex_b())
+            packet = av.Packet(frame.annex_b())
             packet.stream, packet.time_base = self._stream, self._time_base
             packet.pts = packet.dts = ticks
             packet.is_keyframe = frame.is_key
             self._container.mux(packet)
-        except OSError as error:  # PyAV's errors are OSErrors too
+        except OSError as error:  # those of PyAV that are the system's are OSErrors too
             raise as_tool_error(error, self.path, "writing the scene video") from error
+        except (av.FFmpegError, IndexError) as error:
+            raise RecordingError(
+                f"{self.path}: the phone's video cannot be put into a file ({type(error).__name__})"
+            ) from error
         self.n_frames += 1
         return self.n_frames - 1
 

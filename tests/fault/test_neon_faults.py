@@ -24,7 +24,8 @@ from gazecapture.sources.neon_options import NeonOptions
 from gazecapture.sources.neon_rtp import RtpCounts
 from gazecapture.sources.neon_simulator import Faults, SimulatedNeon, SimulatorOptions
 from gazecapture.sources.neon_simulator.truth import SentPacket
-from keyframes.errors import DeviceUnavailableError
+from gazecapture.sources.neon_video import SceneFrame, VideoFile
+from keyframes.errors import DeviceUnavailableError, GazeToolError
 
 OPTIONS = SimulatorOptions(video=False, eye_events=False, imu=False, payload="gaze")
 LARGEST_ERROR_S = 0.002
@@ -209,3 +210,40 @@ def test_a_phone_that_vanishes_ends_nothing(tmp_path: Path) -> None:
     assert len(done.gaze_keys()) >= 40
     lost = [m for m in done.marks() if m["kind"] == "gap" and "connection lost" in str(m["detail"])]
     assert [m["stream_id"] for m in lost] == ["neon_gaze"], "told once"
+
+
+def test_over_tcp_nothing_is_lost_and_the_stored_reports_give_the_times_again(tmp_path: Path) -> None:
+    faults = Faults(drift_ppm=200.0, clock_offset_s=7.0, first_report_s=0.5, report_interval_s=0.4)
+    with SimulatedNeon(replace(OPTIONS, faults=faults)) as phone:
+        session = tmp_path / "session"
+        source = NeonSource(
+            phone.host, phone.port, session=session, options=NeonOptions(tcp=True, backup=False)
+        )
+        status = record_session(session, connect=lambda: [source], seconds=2.0)
+        assert phone.n_over_tcp == 1
+        truth = {(p.ssrc, p.sequence): p for p in phone.truth.packets("gaze")}
+    done = Recorded(session=session, counts=source.counts(), status=status, truth=truth)
+    rows, keys = done.rows("neon_gaze"), done.gaze_keys()
+    samples = [truth[key].sample for key in keys]
+    assert samples == list(range(samples[0], samples[0] + len(samples)))
+    assert (done.counts["gaze"].n_lost, len(keys) > 250) == (0, True)
+    reports = done.rows("neon_reports")
+    assert len(reports["ssrc"]) >= 3
+    report_s = reports["ntp_seconds"] - 2_208_988_800 + reports["ntp_fraction"] / 2**32
+
+    def by_report(place: int, rtp_timestamp: float) -> float:
+        ticks = (int(rtp_timestamp) - int(reports["rtp_timestamp"][place]) + 2**31) % 2**32 - 2**31
+        return float(report_s[place] + ticks / 90_000)
+
+    for t_s, received_ns, rtp_timestamp in zip(
+        rows["t_remote_s"], rows["t_received_ns"], rows["rtp_timestamp"], strict=True
+    ):
+        # By the newest report before the packet; before the first report by that one.
+        newest = max(int((reports["t_received_ns"] <= received_ns).sum()) - 1, 0)
+        assert t_s == pytest.approx(by_report(newest, rtp_timestamp), abs=1e-6)
+
+
+def test_a_video_that_is_none_ends_no_thread(tmp_path: Path) -> None:
+    frame = SceneFrame(ticks=0, t_received_ns=0, first_number=0, is_key=True, units=[b"\x65garbage"])
+    with pytest.raises(GazeToolError):
+        VideoFile(tmp_path / "video", rate_hz=90_000).write(frame, {7: b"\x67", 8: b"\x68"})

@@ -25,6 +25,8 @@ DISTORTION = (-0.131, 0.109, 0.0003, -0.0002, 0.011, 0.168, 0.055, 0.028)
 WALL_GREY = 70
 SCREEN_GREY = 110
 NOISE_FRAMES = 4
+EDGE_POINTS, EDGE_MARGIN_PX = 9, 3
+"""Points along each of the screen's edges, which the lens bends, and px by which they may bulge between those."""
 PIXEL_APERTURE_SD = 0.4
 """Sensor px; a square pixel gathers light over one px, whose SD is 0.29, its lens over a little more."""
 _CAMERA = [("camera_matrix", "<f8", (3, 3)), ("distortion_coefficients", "<f8", (8,)),
@@ -83,23 +85,43 @@ class SceneCamera:
         """Return what the camera sees, grey, (height, width)."""
         import cv2
 
-        to_screen = np.linalg.inv(self._wearer.screen_to_camera(t_s)).astype(np.float32)
-        # Screen px have their origin at the outer corner of the first one, OpenCV's pictures at its middle.
-        places = cv2.perspectiveTransform(self._rays, to_screen) - np.float32(0.5)
-        seen = cv2.remap(
-            self._screen,
-            np.ascontiguousarray(places[..., 0]),
-            np.ascontiguousarray(places[..., 1]),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=WALL_GREY,
-        )
-        if self._blur_px > 0:
-            seen = cv2.GaussianBlur(seen, (0, 0), self._blur_px)
+        to_camera = self._wearer.screen_to_camera(t_s)
+        to_screen = np.linalg.inv(to_camera).astype(np.float32)
+        seen = np.full((self.height_px, self.width_px), WALL_GREY, np.uint8)
+        part = self._screens_part(to_camera)
+        if seen[part].size:
+            # Screen px have their origin at the outer corner of the first one, OpenCV's pictures at its middle.
+            places = cv2.perspectiveTransform(self._rays[part], to_screen) - np.float32(0.5)
+            seen[part] = cv2.remap(
+                self._screen,
+                np.ascontiguousarray(places[..., 0]), np.ascontiguousarray(places[..., 1]), cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_CONSTANT, borderValue=WALL_GREY,
+            )  # fmt: skip
+            if self._blur_px > 0:
+                seen[part] = cv2.GaussianBlur(seen[part], (0, 0), self._blur_px)
         noise = self._noise[number % NOISE_FRAMES]
-        if noise is not None:
-            seen = np.clip(seen + noise, 0, 255).astype(np.uint8)
-        return np.asarray(seen, np.uint8)
+        return np.asarray(seen if noise is None else cv2.add(seen, noise, dtype=cv2.CV_8U), np.uint8)
+
+    def _screens_part(self, to_camera: NDArray[np.float64]) -> tuple[slice, slice]:
+        """Return rows and columns of the picture outside of which there is nothing but wall."""
+        width, height = self._display.width_px, self._display.height_px
+        along = np.linspace(0.0, 1.0, EDGE_POINTS)
+        x = np.concatenate([along, along, np.zeros_like(along), np.ones_like(along)]) * width
+        y = np.concatenate([np.zeros_like(along), np.ones_like(along), along, along]) * height
+        rays = to_camera @ np.stack([x, y, np.ones_like(x)])
+        edge = [_distorted(a / c, b / c) for a, b, c in rays.T.tolist()]
+        low, high = (
+            [
+                reach(point[axis] for point in edge) * self.matrix[axis, axis] + self.matrix[axis, 2]
+                for axis in (0, 1)
+            ]
+            for reach in (min, max)
+        )
+        margin = EDGE_MARGIN_PX + 4 * self._blur_px
+        columns, rows = (
+            slice(max(0, int(low[axis] - margin)), max(0, int(high[axis] + margin) + 1)) for axis in (0, 1)
+        )
+        return rows, columns
 
     @functools.cached_property
     def _rays(self) -> NDArray[np.float32]:

@@ -90,6 +90,11 @@ class SimulatedNeon:
         """Recordings that were begun on it, with their newest action."""
         return self._rest.recordings
 
+    @property
+    def n_over_tcp(self) -> int:
+        """Streams that were asked for over TCP until now."""
+        return sum(server.n_interleaved for server in self._servers)
+
     def start(self) -> Self:
         """Begin to serve."""
         self._thread.start()

@@ -40,6 +40,8 @@ class RtspServer:
         seed: int,
     ) -> None:
         self.sensor = sensor
+        self.n_interleaved = 0
+        """Connections that asked for the stream over TCP."""
         self.port = 0
         self.host = ""
         self._clock = clock
@@ -91,6 +93,7 @@ class RtspServer:
                 continue
             head = (first + await reader.readuntil(b"\r\n\r\n")).decode("ascii")
             method = session.answer(head, self.host, self.port, self.sensor.name)
+            self.n_interleaved += method == "SETUP" and session.is_interleaved
             if method == "PLAY":
                 session.streaming = asyncio.create_task(self._stream(session.send))
             await session.writer.drain()
@@ -266,6 +269,11 @@ class _Session:
         answer = "".join(f"{key}: {value}\r\n" for key, value in said.items())
         self.writer.write(f"RTSP/1.0 200 OK\r\n{answer}\r\n".encode() + body)
         return method
+
+    @property
+    def is_interleaved(self) -> bool:
+        """Say whether the stream goes over the connection itself."""
+        return self._channels is not None
 
     def send(self, channel: int, datagram: bytes) -> None:
         """Send to the receiver; one that does not listen is no error."""

@@ -53,6 +53,24 @@ def test_a_short_recording_gets_a_drift_only_where_its_measurements_lie_on_a_lin
     assert fit.residual_s == pytest.approx(1e-4)
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    span_s=st.floats(3.0, 70.0),
+    drift=st.floats(-2e-4, 2e-4),
+    noise_s=st.sampled_from([1e-5, 1e-4, 2e-4]),
+    seed=st.integers(0, 999),
+)
+def test_however_short_the_recording_two_hundred_ppm_are_mapped_to_two_milliseconds(
+    span_s: float, drift: float, noise_s: float, seed: int
+) -> None:
+    t_s = np.arange(0.0, span_s, 2.0)  # as often as a Neon's clock is measured
+    measured = 5.0 + drift * t_s + np.random.default_rng(seed).uniform(-noise_s, noise_s, t_s.size)
+    fit = fit_clock(offsets(t_s, measured))
+    truth_s = np.linspace(0.0, span_s, 200)
+    found_s = fit.to_session_ns(truth_s - (5.0 + drift * truth_s)) / 1e9
+    assert np.percentile(np.abs(found_s - truth_s), 99) <= 2e-3
+
+
 def stream_rows(t_session_s: np.ndarray, offset_s: np.ndarray, *, seed: int = 0) -> pa.Table:
     """Samples taken at ``t_session_s`` by a clock that is ``offset_s`` behind, arriving 0.1 to 2 ms later."""
     late_s = np.random.default_rng(seed).exponential(3e-4, t_session_s.size).clip(1e-4, 2e-3)
