@@ -18,10 +18,14 @@ import pytest
 
 from curation.config import CurationConfig, PrivacyConfig
 from curation.export.dataset import export_dataset
+from curation.export.read import ShardReader
 from curation.export.switch import MANIFEST
 from curation.export.tables import TABLES
+from curation.export.views import view_named
 from curation.export.views.bids import LOST
+from curation.view_settings import GazesearchOptions
 from gazecapture.store import Store
+from tests.shard_rows import MATRIX_PX, fixation, full_row, write_shards
 
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
@@ -134,3 +138,47 @@ def test_mlcroissant_would_find_an_error(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "croissant.json").write_text(json.dumps(content))
     with pytest.raises(mlcroissant.ValidationError):
         mlcroissant.Dataset(str(tmp_path / "croissant.json"))
+
+
+PUBLISHED = {
+    "name": str, "subject": int, "task": str, "condition": str, "bbox": list, "X": list, "Y": list, "T": list,
+    "length": int, "fixOnTarget": bool, "correct": int, "split": str,
+}  # fmt: skip
+"""Fields of GazeSearch, which are those of COCO-Search18."""
+FIXATIONS = [(200.0, 240.0, 0.25), (100.5, 60.0, 0.4), (399.0, 479.0, 0.1)]
+"""x and y in px of the matrix, s. The first lies in the middle of it."""
+
+
+@pytest.mark.parametrize(("frame", "grid_px"), [("grid224", (224, 224)), ("matrix", MATRIX_PX)])
+def test_scanpaths_as_code_for_the_published_layout_reads_them(
+    frame: str, grid_px: tuple[int, int], tmp_path: Path
+) -> None:
+    rows = [full_row(1), full_row(2, split="validate"), full_row(3, split="test")]
+    for row in rows:
+        row["fixations"] = [
+            {**fixation(place, place * 10**9, (x, y)), "duration_s": t_s}
+            for place, (x, y, t_s) in enumerate(FIXATIONS)
+        ]
+        row["findings"][0]["box"] = [80.0, 48.0, 240.0, 144.0]
+    shards = write_shards(tmp_path / "dataset", rows)
+    (tmp_path / "view").mkdir()
+    options = GazesearchOptions.model_validate({"frame": frame})
+    view_named("gazesearch").write(ShardReader(shards), tmp_path / "view", options)
+    records = json.loads((tmp_path / "view" / "scanpaths.json").read_bytes())
+    assert {record["split"] for record in records} == {"train", "valid", "test"}
+    assert {record["condition"] for record in records} == {"present"}
+    for record in records:
+        assert {name: type(record[name]) for name in PUBLISHED} == PUBLISHED
+        assert record.keys() - PUBLISHED.keys() == {"reading_id"}
+        assert (tmp_path / "view" / "images" / record["name"]).is_file()
+        assert record["length"] == len(FIXATIONS)
+        for name, side, matrix in (("X", 0, MATRIX_PX[0]), ("Y", 1, MATRIX_PX[1])):
+            expected = [at[side] * grid_px[side] / matrix for at in FIXATIONS]
+            assert record[name] == pytest.approx(expected, abs=5e-4)
+        assert record["T"] == [t_s for _, _, t_s in FIXATIONS]
+    first = next(record for record in records if record["task"] == "cardiomegaly")
+    x, y, width, height = (
+        v * m / g for v, m, g in zip(first["bbox"], MATRIX_PX * 2, grid_px * 2, strict=True)
+    )
+    assert (x, y, width, height) == pytest.approx((80, 48, 160, 96), abs=2e-3)
+    assert first["fixOnTarget"] is True
