@@ -1,6 +1,6 @@
 """How long a sample takes to the recorder and to its journal, what that costs, and what is lost.
 
-    python benchmarks/acquisition.py [--parts arrival faults memory soak neon] [--quick] [--mne-lsl PYTHON]
+    python benchmarks/acquisition.py [--parts arrival faults memory soak neon screen] [--quick] [--mne-lsl PYTHON]
                                       [--soak-seconds 600] [--json]
 
 Prints a table: our recorder, a bare pylsl pull and mne-lsl's StreamInlet beside it, on samples that one process pushes
@@ -39,7 +39,7 @@ WARM_UP_S = 1.0
 """s of samples that are left out: threads and caches settle."""
 DRAIN_S = 3.0
 PARTS = Path(__file__).resolve().parent / "acquisition_parts"
-PART_NAMES = ["arrival", "faults", "memory", "soak", "neon"]
+PART_NAMES = ["arrival", "faults", "memory", "soak", "neon", "screen"]
 QUICK_SOAK_S = 20.0
 
 
