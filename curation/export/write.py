@@ -83,10 +83,7 @@ def write_all(
                     reading = _what_may_leave(store, reading_id, plan, config)
                     radiographs = _radiographs(store, reading)
                     identifiers = Identifiers.of(radiographs.values())
-                    guard = RowGuard(
-                        redactor=Redactor(identifiers=identifiers, lexicon=lexicon),
-                        keyed_hash=store.keyed_hash,
-                    )
+                    guard = _guard(store, reading, Redactor(identifiers=identifiers, lexicon=lexicon), config)
                     masks = _masks(store, reading)
                     options = _row_options(reading, plan, config, guard)
                     row = build_row(reading, _greys(radiographs, masks), options)
@@ -132,8 +129,7 @@ def left_behind(store: Store, plan: ExportPlan, config: CurationConfig) -> LeftB
     for reading_id in plan.reading_ids:
         reading = _what_may_leave(store, reading_id, plan, config)
         identifiers = Identifiers.of(_radiographs(store, reading).values())
-        redactor = Redactor(identifiers=identifiers, lexicon=lexicon)
-        guard = RowGuard(redactor=redactor, keyed_hash=store.keyed_hash)
+        guard = _guard(store, reading, Redactor(identifiers=identifiers, lexicon=lexicon), config)
         options = _row_options(reading, plan, config, guard)
         build_row(reading, {}, options)
         removed.add(store, reading, identifiers, guard, options)
@@ -161,6 +157,16 @@ def _writers(staging: Path, stem: str, config: CurationConfig) -> Iterator[list[
 
 def _what_may_leave(store: Store, reading_id: str, plan: ExportPlan, config: CurationConfig) -> Reading:
     return narrowed(store.load(reading_id), plan.permissions[reading_id], config.privacy.gaze_tier)
+
+
+def _guard(store: Store, reading: Reading, redactor: Redactor, config: CurationConfig) -> RowGuard:
+    meta = reading.meta
+    computed = {meta.reading_id, meta.patient_key, meta.study_key, meta.session_id, config_hash(config)}
+    return RowGuard(
+        redactor=redactor,
+        keyed_hash=store.keyed_hash,
+        own_ids=computed | {meta.repeat_of} | set(reading.table("sentences")["sentence_id"].to_pylist()),
+    )
 
 
 def _row_options(reading: Reading, plan: ExportPlan, config: CurationConfig, guard: RowGuard) -> RowOptions:

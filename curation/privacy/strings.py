@@ -25,8 +25,8 @@ __all__ = ["STRING_RULES", "RowGuard", "string_places"]
 
 CODE_DIGITS: Final = 8
 """Hex digits of the keyed hash that takes the place of a code."""
-_HASH = re.compile(r"(?=\d*[a-f])(?:[0-9a-f]{16}|[0-9a-f]{64})(?:_k?\d{1,6}(?:\.png)?)?")
-"""What this toolkit computes, as itself or in the name of a picture; digits alone may be somebody's id."""
+_HASH = re.compile(r"([0-9a-f]{16}|[0-9a-f]{64})(?:_k?\d{1,6}(?:\.png)?)?")
+"""What this toolkit computes, as itself or in the name of a picture."""
 _OWN_CODES = frozenset({*ISSUE_SEVERITY, *get_args(GazeTier)})
 _SEPARATORS = re.compile(r"[_.:/-]")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}(?:(?:a|b|rc|\.dev)\d{1,4})?")
@@ -182,6 +182,8 @@ class RowGuard:
     redactor: Redactor
     keyed_hash: Callable[..., str]
     """(kind, value) -> hex digits, with the store's key."""
+    own_ids: Collection[str] = frozenset()
+    """Hashes that this toolkit gave the reading. One in 1,850 has no letter, and digits alone may be somebody's id."""
     replaced_codes: set[str] = field(default_factory=set, repr=False, compare=False)
     """Codes and ids that a hash took the place of, so far."""
     unknown_words: set[str] = field(default_factory=set, repr=False, compare=False)
@@ -230,12 +232,16 @@ class RowGuard:
         if value in _known_values(rule):
             return value
         if rule == CODE:
-            if _HASH.fullmatch(value) or not self.redactor.count_in(_SEPARATORS.sub(" ", value)):
+            if self._is_hash(value) or not self.redactor.count_in(_SEPARATORS.sub(" ", value)):
                 return value
             self.replaced_codes.add(value)
             return f"x-{self.keyed_hash('code', value)[:CODE_DIGITS]}"
         self.unknown_words.update(self.redactor.unknown_in(value))
         return self.redactor(value)
+
+    def _is_hash(self, value: str) -> bool:
+        found = _HASH.fullmatch(value)
+        return found is not None and (not found[1].isdigit() or found[1] in self.own_ids)
 
 
 def string_places(row: Any, place: str = "") -> set[str]:

@@ -135,6 +135,23 @@ def test_fewer_readings_replace_the_older_dataset_whole(store: Store, tmp_path: 
     assert verify_dataset(out).n_readings == 1
 
 
+def test_an_id_of_ours_without_a_letter_is_no_name(store: Store, tmp_path: Path) -> None:
+    """One keyed hash in 1,850 has digits alone; it is in rows and in names of files."""
+    own = {"reading_id": "8315720946117203", "patient_key": "4471938260155927", "study_key": "1" * 16}
+    (renamed := store.folder(store.reading_ids()[0])).rename(store.folder(own["reading_id"]))
+    record = store.folder(own["reading_id"]) / "reading.json"
+    stored = json.loads(record.read_bytes())
+    assert stored["meta"].pop("reading_id") == renamed.name
+    record.write_text(json.dumps({**stored, "meta": {**stored["meta"], **own}}))
+    export_dataset(store, tmp_path / "out", reading_ids=[own["reading_id"]], config=CurationConfig())
+    (row,) = parquet_rows(tmp_path / "out")
+    assert {name: row[name] for name in own} == own
+    assert row["images"][0]["path"].startswith(own["reading_id"])
+    assert {path.stem.split("_")[0] for path in (tmp_path / "out" / "images").iterdir()} == {
+        own["reading_id"]
+    }
+
+
 def test_without_images_there_are_none_anywhere(store: Store, tmp_path: Path) -> None:
     config = CurationConfig(privacy=PrivacyConfig(images="exclude"))
     export_dataset(store, tmp_path / "out", reading_ids=store.reading_ids(), config=config)

@@ -163,6 +163,18 @@ def test_what_names_nobody_stays_and_what_was_equal_stays_equal() -> None:
     assert hidden["text"] == hidden["findings"][0]["label"] == REDACTED
 
 
+def test_sixteen_digits_stay_only_where_they_are_an_id_of_ours() -> None:
+    digits = "8315720946117203"
+    ours = RowGuard(redactor=PLAIN, keyed_hash=KeyedHash(b"k" * 32), own_ids={digits})
+    for code in (digits, f"{digits}_0.png", f"{digits}_k012.png"):
+        assert digits not in str(guard()(row_of(code)))
+        row = ours(row_of(code))
+        assert (row["reading_id"], row["images"][0]["path"]) == (code, code)
+        assert digits not in row["text"]
+    other = f"{digits[:-1]}4"
+    assert other not in str(ours(row_of(other)))
+
+
 def test_a_string_without_a_rule_does_not_leave() -> None:
     with pytest.raises(PrivacyError, match="a_new_column") as error:
         guard()({"a_new_column": "Okonkwo"})
