@@ -32,6 +32,10 @@ MIN_HEIGHT_PX: Final = 6
 """Below that letters cannot be told apart, by people neither."""
 MAX_HEIGHT_SHARE: Final = 0.05
 """Of the longer side."""
+MIN_INK: Final = 0.12
+"""Of the box around a letter; the thin diagonals of a large letter cover least."""
+MAX_INK: Final = 0.95
+"""Nothing but the bar of an I fills its box."""
 MIN_SHARPNESS: Final = 0.45
 """Share of a bar's contrast that lies within one pixel across its edge; anatomy fades over several."""
 MAX_GAP_HEIGHTS: Final = 1.1
@@ -118,21 +122,80 @@ def _glyphs(picture: NDArray[np.uint8], side: int) -> list[_Glyph]:
     """Return what looks like light letters. side : the whole picture's longer one, px."""
     width = max(5, int(side * MAX_STROKE_SHARE) | 1)
     bars = picture - np.minimum(picture, _opened(picture, width))
-    labels, _ = ndimage.label(bars >= MIN_CONTRAST, structure=np.ones((3, 3), np.int64))
-    highest = side * MAX_HEIGHT_SHARE
-    found = []
-    for number, place in enumerate(ndimage.find_objects(labels), start=1):
-        rows, columns = place[0], place[1]
-        height, breadth = rows.stop - rows.start, columns.stop - columns.start
-        if max(height, breadth) < MIN_HEIGHT_PX or max(height, breadth) > highest:
-            continue
-        inside = labels[place] == number
-        if not 0.12 <= inside.mean() <= 0.95 or inside.sum() < 2 * MIN_HEIGHT_PX:
-            continue
-        brightness = _brightness_of_a_bar(picture, bars, (rows, columns), inside)
-        if brightness is not None:
-            found.append(_Glyph(columns.start, rows.start, columns.stop, rows.stop, brightness))
-    return found
+    labels, n_bars = ndimage.label(bars >= MIN_CONTRAST, structure=np.ones((3, 3), np.int64))
+    if not n_bars:
+        return []
+    # All components at once, by their pixels in the order of their labels: a film has thousands of specks.
+    at = np.flatnonzero(labels)
+    number = labels.ravel()[at]
+    order = np.argsort(number, kind="stable")
+    at, number = at[order], number[order]
+    starts = np.searchsorted(number, np.arange(1, n_bars + 1))
+    rows, columns = np.divmod(at, picture.shape[1])
+    y0, y1 = np.minimum.reduceat(rows, starts), np.maximum.reduceat(rows, starts) + 1
+    x0, x1 = np.minimum.reduceat(columns, starts), np.maximum.reduceat(columns, starts) + 1
+    area = np.diff(np.append(starts, at.size))
+    longest = np.maximum(y1 - y0, x1 - x0)
+    share = area / ((y1 - y0) * (x1 - x0))
+    fits = (longest >= MIN_HEIGHT_PX) & (longest <= side * MAX_HEIGHT_SHARE)
+    fits &= (share >= MIN_INK) & (share <= MAX_INK) & (area >= 2 * MIN_HEIGHT_PX)
+    kept = fits[number - 1]
+    of_kept, bars_of = at[kept], np.flatnonzero(fits)
+    if not bars_of.size:
+        return []
+    brightness, spread, contrast = _tones(picture.ravel()[of_kept], bars.ravel()[of_kept], area[fits])
+    return [
+        _Glyph(*box, float(bright))
+        for *box, bright, deep in zip(
+            *(edge[bars_of[even]].tolist() for even in [spread <= MAX_SPREAD] for edge in (x0, y0, x1, y1)),
+            brightness[spread <= MAX_SPREAD],
+            contrast[spread <= MAX_SPREAD],
+            strict=True,
+        )
+        if _steepness(picture, *box) >= MIN_SHARPNESS * deep
+    ]
+
+
+def _tones(
+    grey: NDArray[np.uint8], bars: NDArray[np.uint8], area: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return of each component the brightness, its spread (standard deviation) and the contrast.
+
+    grey, bars : pixels of the first component, then of the second, ...; area : how many each has.
+    """
+    ends = np.cumsum(area)
+    starts = ends - area
+    owner = np.repeat(np.arange(area.size), area)
+    values = _sorted_within(grey, owner)
+    bright = values >= _quantiles(values, starts, area, 0.4)[owner]  # the rest is the edge
+    n_bright = np.add.reduceat(bright, starts, dtype=np.int64)
+    squares = np.add.reduceat(np.where(bright, values**2, 0), starts) / n_bright
+    mean = np.add.reduceat(np.where(bright, values, 0), starts) / n_bright
+    spread = np.sqrt(np.maximum(squares - mean**2, 0.0))
+    brightness = _quantiles(values, ends - n_bright, n_bright, 0.5)
+    return brightness, spread, _quantiles(_sorted_within(bars, owner), starts, area, 0.9)
+
+
+def _sorted_within(values: NDArray[np.uint8], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the values of each component in order; the components stay where they are."""
+    return np.sort(owner * 256 + values) - owner * 256
+
+
+def _quantiles(
+    ordered: NDArray[np.int64], starts: NDArray[np.int64], n: NDArray[np.int64], share: float
+) -> NDArray[np.float64]:
+    """Return a quantile of each run of sorted values, between neighbours in proportion."""
+    place = share * (n - 1)
+    below = place.astype(np.int64)
+    low, high = ordered[starts + below], ordered[starts + np.minimum(below + 1, n - 1)]
+    return low + (high - low) * (place - below)
+
+
+def _steepness(picture: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> float:
+    """Return the steepest step between neighbours, grey levels: mean over rows or over columns, the greater one."""
+    patch = picture[max(y0 - 2, 0) : y1 + 2, max(x0 - 2, 0) : x1 + 2].astype(np.int16)
+    across, down = np.abs(patch[:, 1:] - patch[:, :-1]), np.abs(patch[1:] - patch[:-1])
+    return float(max(across.max(axis=1, initial=0).mean(), down.max(axis=0, initial=0).mean()))
 
 
 def _opened(picture: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
@@ -159,39 +222,6 @@ def _running(picture: NDArray[np.uint8], width_px: int, axis: int, step: np.ufun
         rest = step(rest[:-shift], rest[shift:])
         span += shift
     return np.moveaxis(rest, 0, axis)
-
-
-def _brightness_of_a_bar(
-    picture: NDArray[np.uint8],
-    bars: NDArray[np.uint8],
-    place: tuple[slice, slice],
-    inside: NDArray[np.bool_],
-) -> float | None:
-    """Return the brightness of a component that has one, and sharp edges; None for any other."""
-    values = np.sort(picture[place][inside]).astype(np.float64)
-    bright = values[np.searchsorted(values, _quantile(values, 0.4)) :]  # the rest is the edge
-    if bright.std() > MAX_SPREAD:
-        return None
-    rows, columns = place
-    around = (
-        slice(max(rows.start - 2, 0), rows.stop + 2),
-        slice(max(columns.start - 2, 0), columns.stop + 2),
-    )
-    patch = picture[around].astype(np.float64)
-    steepest = np.maximum(
-        np.abs(np.diff(patch, axis=1)).max(axis=1, initial=0.0).mean(),
-        np.abs(np.diff(patch, axis=0)).max(axis=0, initial=0.0).mean(),
-    )
-    contrast = _quantile(np.sort(bars[place][inside]), 0.9)
-    return _quantile(bright, 0.5) if steepest >= MIN_SHARPNESS * contrast else None
-
-
-def _quantile(ordered: NDArray[np.generic], share: float) -> float:
-    """Return a quantile of sorted values; `numpy.percentile` takes 30 times as long over a letter's few pixels."""
-    place = share * (ordered.size - 1)
-    below = int(place)
-    low, high = float(ordered[below]), float(ordered[min(below + 1, ordered.size - 1)])
-    return low + (high - low) * (place - below)
 
 
 def _lines(glyphs: list[_Glyph]) -> list[tuple[tuple[int, int, int, int], int]]:
@@ -226,8 +256,10 @@ def _lines(glyphs: list[_Glyph]) -> list[tuple[tuple[int, int, int, int], int]]:
 
 
 def _follows(before: _Glyph, after: _Glyph) -> bool:
-    tall, low = max(before.height, after.height), min(before.height, after.height)
     overlap = min(before.y1, after.y1) - max(before.y0, after.y0)
+    if overlap <= 0:
+        return False
+    tall, low = max(before.height, after.height), min(before.height, after.height)
     gap = after.x0 - before.x1
     return (
         overlap >= 0.6 * low
