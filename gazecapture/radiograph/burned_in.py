@@ -144,16 +144,12 @@ def _glyphs(picture: NDArray[np.uint8], side: int) -> list[_Glyph]:
     if not bars_of.size:
         return []
     brightness, spread, contrast = _tones(picture.ravel()[of_kept], bars.ravel()[of_kept], area[fits])
-    return [
-        _Glyph(*box, float(bright))
-        for *box, bright, deep in zip(
-            *(edge[bars_of[even]].tolist() for even in [spread <= MAX_SPREAD] for edge in (x0, y0, x1, y1)),
-            brightness[spread <= MAX_SPREAD],
-            contrast[spread <= MAX_SPREAD],
-            strict=True,
-        )
-        if _steepness(picture, *box) >= MIN_SHARPNESS * deep
-    ]
+    glyphs = []
+    for place in np.flatnonzero(spread <= MAX_SPREAD).tolist():
+        left, top, right, bottom = (int(edge[bars_of[place]]) for edge in (x0, y0, x1, y1))
+        if _steepness(picture, left, top, right, bottom) >= MIN_SHARPNESS * contrast[place]:
+            glyphs.append(_Glyph(x0=left, y0=top, x1=right, y1=bottom, brightness=float(brightness[place])))
+    return glyphs
 
 
 def _tones(
@@ -188,7 +184,7 @@ def _quantiles(
     place = share * (n - 1)
     below = place.astype(np.int64)
     low, high = ordered[starts + below], ordered[starts + np.minimum(below + 1, n - 1)]
-    return low + (high - low) * (place - below)
+    return np.asarray(low + (high - low) * (place - below), np.float64)
 
 
 def _steepness(picture: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> float:
