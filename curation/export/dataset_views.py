@@ -95,6 +95,7 @@ def add_views(
     dataset is sound at every moment. check : raises where what was written may not stay; then nothing has changed.
     """
     there = manifest.get(VIEWS_FOLDER, {})
+    _remove_unlisted(out, there)
     todo = [r for r in requests if there.get(r.view.name, {}).get("key") != r.key(manifest["key"])]
     gone = there.keys() - {request.view.name for request in requests}
     if not todo and not gone:
@@ -126,6 +127,13 @@ def add_views(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return whole
+
+
+def _remove_unlisted(out: Path, there: Mapping[str, Any]) -> None:
+    """Remove the views that a killed command put in place and had not yet entered in the manifest."""
+    for folder in (out / VIEWS_FOLDER).glob("*/"):
+        if folder.name not in there:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def listed_files(folder: Path) -> list[dict[str, Any]]:

@@ -11,6 +11,9 @@ from tiny_qwen2_vl import write_tiny_model
 from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
 from trl import SFTConfig, SFTTrainer
 
+NORMAL_PX = 448
+"""Shorter side of a picture as trainers are given it."""
+
 
 def main(views: Path, scratch: Path) -> None:
     print(check_resize())
@@ -23,7 +26,8 @@ def main(views: Path, scratch: Path) -> None:
         split="train",
     )
     assert {"prompt", "completion", "images"} <= set(rows.column_names)
-    assert all(picture.mode == "L" for row in rows for picture in row["images"])
+    pictures = [picture for row in rows for picture in row["images"]]
+    assert all(picture.mode == "L" and min(picture.size) >= NORMAL_PX for picture in pictures)
     assert not any("<image>" in turn["content"] for row in rows for turn in row["prompt"])
     trainer = SFTTrainer(
         model=Qwen2VLForConditionalGeneration.from_pretrained(folder),

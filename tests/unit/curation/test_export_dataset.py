@@ -207,14 +207,14 @@ def test_a_reading_that_was_damaged_since_fails_alone(store: Store, tmp_path: Pa
         picture.unlink()
     else:
         (store.folder(ids[2]) / "gaze.parquet").write_bytes(b"PAR1")
-    out = tmp_path / "out"
-    summary = export_dataset(store, out, reading_ids=ids, config=CurationConfig())
+    config, out = CurationConfig(export=ExportConfig(formats=("parquet",))), tmp_path / "out"
+    summary = export_dataset(store, out, reading_ids=ids, config=config)
     assert [failure.reading_id for failure in summary.failed] == [ids[2]]
     assert sorted(row["reading_id"] for row in parquet_rows(out)) == [*ids[:2], ids[3]]
     assert verify_dataset(out).n_readings == 3
-    assert export_dataset(store, out, reading_ids=ids, config=CurationConfig()).up_to_date
+    assert export_dataset(store, out, reading_ids=ids, config=config).up_to_date
     without = tmp_path / "without"
-    export_dataset(store, without, reading_ids=[*ids[:2], ids[3]], config=CurationConfig())
+    export_dataset(store, without, reading_ids=[*ids[:2], ids[3]], config=config)
     assert content(out) == content(without)
 
 
