@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -24,7 +25,16 @@ from pupil_labs.realtime_api.time_echo import TimeOffsetEstimator
 
 from gazecapture.sources.neon_simulator import Faults, SimulatedNeon, SimulatorOptions
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
 OFFSET_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """The client leaves connections to the garbage collector, which else complains of them in somebody else's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

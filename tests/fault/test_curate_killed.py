@@ -46,11 +46,11 @@ def finish(*arguments: str | Path) -> None:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a dataset or store, but for the logs, whose times differ."""
+    """Every file of a dataset or store, but for the logs, whose times differ, and the sessions' paths."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("manifest.jsonl", "access.jsonl")
+        if path.is_file() and path.name not in ("manifest.jsonl", "access.jsonl", "sessions.json")
     }
 
 

@@ -155,7 +155,8 @@ def test_the_scene_video_plays_and_says_which_frames_are_whole(tmp_path: Path) -
     written = np.isfinite(rows["frame_in_file"])
     assert rows["is_complete"][written].all()
     assert not rows["is_complete"].all(), "some lost a packet"
-    assert done.counts["world"].n_lost == rows["n_lost_packets"][-1] > 0
+    # What is lost after the last picture is in no row.
+    assert 0 < rows["n_lost_packets"][-1] <= done.counts["world"].n_lost
     folder = done.session / "video" / "neon_scene"
     with av.open(str(folder / "00000.mp4")) as file:
         packets = [packet for packet in file.demux(video=0) if packet.size]

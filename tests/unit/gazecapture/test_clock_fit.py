@@ -93,7 +93,8 @@ def mapped_s(t_offset_s: np.ndarray, measured_s: np.ndarray, rows: pa.Table) -> 
 @settings(deadline=None, max_examples=25)
 @given(
     step_s=st.floats(0.02, 1e4) | st.floats(-1e4, -0.02),
-    at_s=st.floats(12.0, 108.0),
+    # Either side has five measurements, three of them good: two good ones tell no drift (up to 0.2 ms a second).
+    at_s=st.floats(22.0, 92.0),
     drift=st.floats(-2e-4, 2e-4),
     away_s=st.floats(0.0, 8.0),
     outliers=st.lists(st.integers(1, 22), max_size=4, unique=True),
