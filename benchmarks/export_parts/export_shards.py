@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from export_data import Row, copy, encoded_bytes, least_s, rows, synced, write_hdf5, write_parquet
 
-from curation.export.read import ShardReader
+from curation.export.read import BATCH_ROWS, ShardReader
 
 ROUNDS = 3
 WEBDATASET = Path(__file__).with_name("export_webdataset.py")
@@ -108,14 +108,14 @@ def _webdataset(
 
 def _bare(shard: Path) -> None:
     with pq.ParquetFile(shard) as file:
-        _drain(file.iter_batches(batch_size=8))
+        _drain(file.iter_batches(batch_size=BATCH_ROWS))
 
 
 def _streamed(shard: Path) -> None:
     from datasets import load_dataset
 
     found = load_dataset("parquet", data_files=str(shard), split="train", streaming=True)
-    _drain(found.with_format("arrow").iter(batch_size=8))
+    _drain(found.with_format("arrow").iter(batch_size=BATCH_ROWS))
 
 
 def _drain(parts: object) -> None:
