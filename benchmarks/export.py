@@ -1,6 +1,6 @@
 """How fast shards are written and read, beside a raw copy of the file and beside other formats in the same run.
 
-    python benchmarks/export.py [--parts shards random samples loader scale] [--webdataset-python PATH]
+    python benchmarks/export.py [--parts write read random samples loader scale] [--webdataset-python PATH]
                                 [--readings 300] [--scale 250 1000 4000] [--json FILE]
 
 "Copy" reads a file in blocks of 1 MiB and writes it to another one. It and every write wait for the disk (fsync), as
@@ -27,12 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().with_name("export_parts")))
 
 import export_loader
 import export_random
+import export_read
 import export_samples
 import export_scale
-import export_shards
+import export_write
 from export_data import Row
 
-PARTS = ("shards", "random", "samples", "loader", "scale")
+PARTS = ("write", "read", "random", "samples", "loader", "scale")
 
 
 def main() -> None:
@@ -47,7 +48,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows")
     asked = parser.parse_args()
     measures: dict[str, Callable[[Path], Iterable[Row]]] = {
-        "shards": lambda folder: export_shards.measure(folder, asked.readings, asked.webdataset_python),
+        "write": lambda folder: export_write.measure(folder, asked.readings),
+        "read": lambda folder: export_read.measure(folder, asked.readings, asked.webdataset_python),
         "random": lambda folder: export_random.measure(folder, asked.readings),
         "samples": export_samples.measure,
         "loader": export_loader.measure,

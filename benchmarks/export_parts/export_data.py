@@ -127,6 +127,11 @@ def copy(source: Path, target: Path) -> None:
         os.fsync(taken.fileno())
 
 
+def mb_per_s(n_bytes: int, seconds: float) -> str:
+    """Return a rate as text."""
+    return f"{n_bytes / seconds / 1e6:.0f} MB/s"
+
+
 def write_parquet(folder: Path, given: list[dict[str, Any]]) -> Path:
     """Write a dataset's one Parquet shard, with the limits that the settings have by default."""
     path = folder / "readings" / f"{STEM}.parquet"

@@ -1,4 +1,4 @@
-"""Run by export_shards.py in a Python that has webdataset: write rows as a tar, read it, print bytes and seconds.
+"""Run by export_read.py in a Python that has webdataset: write rows as a tar, read it, print bytes and seconds.
 
 A row is one sample: its pictures as ``0.png`` to ``10.png`` and the rest as ``json``. Pictures are not decoded.
 """

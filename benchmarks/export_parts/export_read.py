@@ -1,49 +1,26 @@
-"""Shards written and read from first to last row, beside a copy, bare pyarrow, Hugging Face streaming, WebDataset."""
+"""Shards read from first to last row, beside a copy, bare pyarrow, Hugging Face streaming, WebDataset."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from export_data import Row, copy, encoded_bytes, least_s, rows, synced, write_hdf5, write_parquet
+from export_data import Row, copy, least_s, mb_per_s, rows, write_parquet
 
 from curation.export.read import BATCH_ROWS, ShardReader
 
 ROUNDS = 3
 WEBDATASET = Path(__file__).with_name("export_webdataset.py")
-WRITE_TARGET, READ_TARGET, STREAMING_TARGET, WEBDATASET_TARGET = 0.35, 0.9, 2.0, 4.0
+READ_TARGET, STREAMING_TARGET, WEBDATASET_TARGET = 0.9, 2.0, 4.0
 
 
 def measure(folder: Path, n_rows: int, webdataset_python: Path | None) -> Iterator[Row]:
-    """Give the rows of writing and of sequential reading."""
-    given = list(rows(n_rows))
-    raw = folder / "raw"
-    raw.write_bytes(os.urandom(encoded_bytes(n_rows)))
-    written_s = least_s(
-        {
-            "copy": lambda: copy(raw, folder / "copied"),
-            "parquet": lambda: synced(write_parquet(folder, given)),
-            "hdf5": lambda: synced(write_hdf5(folder, given)),
-        },
-        ROUNDS,
-    )
-    for name in ("parquet", "hdf5"):
-        share = written_s["copy"] / written_s[name]
-        yield Row(
-            measure=f"shard write, {name}, encoded bytes given",
-            target=f">= {WRITE_TARGET} x copy",
-            measured=f"{share:.2f} x copy ({_mb_per_s(raw.stat().st_size, written_s[name])})",
-            met=share >= WRITE_TARGET,
-        )
-    yield from _reading(folder, n_rows, webdataset_python)
-
-
-def _reading(folder: Path, n_rows: int, webdataset_python: Path | None) -> Iterator[Row]:
-    shard = next((folder / "readings").iterdir())
+    """Give the rows of reading from first to last row."""
+    shard = write_parquet(folder, list(rows(n_rows)))
+    shard.read_bytes()
     size = shard.stat().st_size
     taken_s = least_s(
         {
@@ -58,7 +35,7 @@ def _reading(folder: Path, n_rows: int, webdataset_python: Path | None) -> Itera
     yield Row(
         measure="sequential read, warm: all columns as Arrow tables",
         target=f">= {READ_TARGET} x copy",
-        measured=f"{share:.2f} x copy ({_mb_per_s(size, taken_s['reader'])})",
+        measured=f"{share:.2f} x copy ({mb_per_s(size, taken_s['reader'])})",
         met=share >= READ_TARGET,
     )
     bare = taken_s["copy"] / taken_s["pyarrow"]
@@ -67,7 +44,7 @@ def _reading(folder: Path, n_rows: int, webdataset_python: Path | None) -> Itera
     yield Row(
         measure="  Hugging Face streaming, as Arrow, the same shard",
         target=f">= {STREAMING_TARGET} x it",
-        measured=f"{times:.1f} x ({_mb_per_s(size, taken_s['streaming'])})",
+        measured=f"{times:.1f} x ({mb_per_s(size, taken_s['streaming'])})",
         met=times >= STREAMING_TARGET,
     )
     yield from _webdataset(folder, shard, n_rows, webdataset_python, size / taken_s["reader"])
@@ -121,7 +98,3 @@ def _streamed(shard: Path) -> None:
 def _drain(parts: object) -> None:
     for _ in parts:  # type: ignore[attr-defined]
         pass
-
-
-def _mb_per_s(n_bytes: int, seconds: float) -> str:
-    return f"{n_bytes / seconds / 1e6:.0f} MB/s"
