@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from curation.cluster_settings import DaskConfig
 from curation.issues import ISSUE_SEVERITY, Severity
 from curation.privacy.gaze_tier import GazeTier
 from curation.privacy.lexicon import Lexicon, load_lexicon
@@ -31,6 +32,7 @@ from keyframes.trajectory import MERGE_GAP_S, MIN_DWELL_S
 
 __all__ = [
     "CurationConfig",
+    "DaskConfig",
     "DictationConfig",
     "EventsConfig",
     "ExportConfig",
@@ -247,6 +249,7 @@ class CurationConfig(_Section):
     export: ExportConfig = ExportConfig()
     retention: RetentionConfig = RetentionConfig()
     views: ViewsConfig = ViewsConfig()
+    dask: DaskConfig = DaskConfig()
 
 
 def load_config(path: Path | None) -> CurationConfig:
@@ -272,7 +275,7 @@ def config_hash(config: CurationConfig) -> str:
 
     Raises ConfigError where such a file is gone.
     """
-    settings = config.model_dump(mode="json", exclude={"retention", "views"})  # change no row
+    settings = config.model_dump(mode="json", exclude={"retention", "views", "dask"})  # change no row
     return settings_hash({**settings, "regions": config.regions.inputs()})
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from curation.config import CurationConfig, settings_hash
 from curation.engines.processes import engine_for
-from curation.engines.protocol import StopAsked
+from curation.engines.protocol import EngineFor, StopAsked
 from gazecapture.files import make_private_folder, write_json_atomically
 from gazecapture.store import Store
 from keyframes.errors import GazeToolError, RecordingError
@@ -87,6 +87,7 @@ def fit_leads(
     keys: Mapping[str, Mapping[str, str]],
     *,
     jobs: int = 1,
+    engines: EngineFor = engine_for,
     restart: bool = False,
 ) -> list[ReaderLead]:
     """Fit every reader's lead and write the files that change. The caller holds the store's lock.
@@ -107,12 +108,12 @@ def fit_leads(
             found.append(before)
     n_readings = sum(len(reader.reading_ids) for reader in work)
     task = functools.partial(_fit, store_root=store.root, config=config)
-    engine = engine_for(max(1, min(jobs, len(work), n_readings // _READINGS_PER_JOB)))
+    engine = engines(max(1, min(jobs, len(work), n_readings // _READINGS_PER_JOB)))
     with contextlib.closing(engine.run(task, work)) as finished:
         for done in finished:
             if done.result is None:
                 raise RecordingError(
-                    "the process that fitted a reader's gaze lead died, twice",
+                    "the process that fitted a reader's gaze lead died, each time that it was tried",
                     hint="Run with fewer jobs (-j) if memory is short.",
                     record=done.item.code,
                     code="GT-WORKER-LOST",

@@ -12,6 +12,7 @@ from typing import Any
 
 from curation.config import CurationConfig
 from curation.engines.processes import engine_for
+from curation.engines.protocol import EngineFor
 from curation.lead import FITTED_STAGES, READERS_FOLDER, fit_leads
 from curation.manifest import Failure, ManifestLine, append_lines
 from curation.plan import ReadingPlan, plan_reading
@@ -114,6 +115,7 @@ def curate(
     *,
     stages: Sequence[Stage] = STAGES,
     jobs: int = 1,
+    engines: EngineFor = engine_for,
     restart: bool = False,
     fail_fast: bool = False,
     refit_leads: bool = True,
@@ -122,6 +124,7 @@ def curate(
     """Do what is missing for every reading. The caller holds the store's lock.
 
     stages      : the first ones of `STAGES`, or all.
+    jobs        : readings worked on at once; ``engines`` gives the engine for so many.
     refit_leads : fit the readers' gaze leads once the stages before the key frames are done for all readings;
                   false: take those on file.
 
@@ -129,7 +132,7 @@ def curate(
     Raises the error itself where the store as a whole cannot be written.
     """
     started = time.perf_counter()
-    batch = functools.partial(_batch, store, config, fail_fast=fail_fast, progress=progress)
+    batch = functools.partial(_batch, store, config, engines=engines, fail_fast=fail_fast, progress=progress)
     before = _before_leads(stages)
     if before == tuple(stages) or not (refit_leads and config.keyframes.takes_fitted_leads):
         summary = batch(store.reading_ids(), stages=stages, jobs=jobs, restart=restart)
@@ -139,7 +142,9 @@ def curate(
             if restart:
                 for reading_id, stage in itertools.product(summary.kept, stages[len(before) :]):
                     store.drop_stage(reading_id, stage.name)
-            fit_leads(store, config, keys_to_fit_on(store, config), jobs=jobs, restart=restart)
+            fit_leads(
+                store, config, keys_to_fit_on(store, config), jobs=jobs, engines=engines, restart=restart
+            )
             few = max(1, min(jobs, len(summary.kept) // _READINGS_PER_JOB))
             summary = _joined(summary, batch(summary.kept, stages=stages, jobs=few, restart=False))
     summary.seconds = round(time.perf_counter() - started, 3)
@@ -169,6 +174,7 @@ def _batch(
     *,
     stages: Sequence[Stage],
     jobs: int,
+    engines: EngineFor,
     restart: bool,
     fail_fast: bool,
     progress: Progress | None,
@@ -189,7 +195,9 @@ def _batch(
                 ReadingOutcome(reading_id=plan.reading_id, verdict=plan.verdict, reason=plan.verdict_reason),
             )
     if not (fail_fast and summary.failed):
-        _work_off(store, config, work, summary, jobs=jobs, fail_fast=fail_fast, progress=progress)
+        _work_off(
+            store, config, work, summary, jobs=jobs, engines=engines, fail_fast=fail_fast, progress=progress
+        )
     summary.kept.sort()
     summary.failed.sort(key=lambda failure: failure.reading_id)
     summary.rejected = dict(sorted(summary.rejected.items()))
@@ -217,12 +225,13 @@ def _work_off(
     summary: BatchSummary,
     *,
     jobs: int,
+    engines: EngineFor,
     fail_fast: bool,
     progress: Progress | None,
 ) -> None:
     """Spread the readings over the engine and book what comes back."""
     task = functools.partial(curate_reading, store_root=store.root, config=config)
-    engine = engine_for(min(jobs, max(len(work), 1)))
+    engine = engines(min(jobs, max(len(work), 1)))
     if progress is not None and work:
         progress(0, len(work), len(summary.failed))
     with contextlib.closing(engine.run(task, work)) as finished:
@@ -257,7 +266,7 @@ def _worker_lost(plan: ReadingPlan) -> ReadingOutcome:
         reading_id=plan.reading_id,
         stage=plan.todo[0].stage,
         code="GT-WORKER-LOST",
-        message="the process that worked on it died, twice",
+        message="the process that worked on it died, each time that it was tried",
         hint="Look at this reading's pictures and size; run with fewer jobs (-j) if memory is short.",
     )
     line = ManifestLine(reading_id=plan.reading_id, stage=failure.stage, verdict="failed", error=failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from curation.cli.options import (
     with_tier,
 )
 from curation.config import CurationConfig, load_config, remember_config
-from curation.engines.processes import default_jobs
+from curation.engines.processes import default_jobs, engine_for
+from curation.engines.protocol import EngineFor
 from curation.export.dataset import MANIFEST, ExportSummary, export_dataset
 from curation.exports import logged_export
 from curation.manifest import Failure
@@ -31,7 +33,7 @@ from curation.run import BatchSummary, curate, plan_store
 from gazecapture.console import echo_result
 from gazecapture.store import Store
 from keyframes.access import AccessTier
-from keyframes.errors import ExitCode
+from keyframes.errors import ExitCode, UsageError
 
 __all__ = ["run"]
 
@@ -42,6 +44,16 @@ __all__ = ["run"]
 @config_file
 @tier_option
 @jobs_option
+@click.option(
+    "--engine",
+    type=click.Choice(("processes", "dask")),
+    default="processes",
+    show_default=True,
+    help="Processes of this machine, or the workers of a Dask scheduler; every one must see the store at its path.",
+)
+@click.option(
+    "--scheduler", metavar="ADDR", help="Of a running `dask scheduler`.  [default: by [dask] of -c]"
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, and why.")
 @click.option("--restart", is_flag=True, help="Do everything again, not only what is missing.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first reading that fails; no dataset then.")
@@ -53,12 +65,18 @@ def run(
     config_path: Path | None,
     tier: AccessTier | None,
     jobs: int | None,
+    engine: str,
+    scheduler: str | None,
     dry_run: bool,
     restart: bool,
     fail_fast: bool,
     as_json: bool,
 ) -> ExitCode:
     """Curate every reading of the store and write the dataset; goes on where it stopped."""
+    if scheduler is not None and engine != "dask":
+        raise UsageError("--scheduler is for --engine dask")
+    if jobs is not None and engine == "dask":
+        raise UsageError("-j counts processes of this machine; a Dask scheduler has its own workers")
     config = with_tier(load_config(config_path), tier)
     store = Store.open(store_root)
     check_dataset_folder(out, store)
@@ -67,11 +85,15 @@ def run(
     with hold_store(store):
         remember_config(store.root, config)
         delete_old_audio(store, config.retention.retain_days)
-        with progress_shown("curate", as_json=as_json) as progress:
+        with (
+            _engines(engine, scheduler, config) as engines,
+            progress_shown("curate", as_json=as_json) as progress,
+        ):
             summary = curate(
                 store,
                 config,
                 jobs=jobs or default_jobs(),
+                engines=engines,
                 restart=restart,
                 fail_fast=fail_fast,
                 progress=progress,
@@ -90,6 +112,16 @@ def run(
                 list_lines(f"held back: {name} {reason}" for name, reason in exported.held_back.items())
     _echo(summary, exported, out, as_json=as_json)
     return summary.exit_code
+
+
+def _engines(
+    engine: str, scheduler: str | None, config: CurationConfig
+) -> contextlib.AbstractContextManager[EngineFor]:
+    if engine == "processes":
+        return contextlib.nullcontext(engine_for)
+    from curation.engines.dask import dask_engines
+
+    return dask_engines(config.dask, scheduler)
 
 
 def _export(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-__all__ = ["Engine", "Finished", "StopAsked"]
+__all__ = ["Engine", "EngineFor", "Finished", "StopAsked"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ class Finished(Generic[Item, Result]):
 
     item: Item
     result: Result | None
-    """None: the process that worked on it died, twice."""
+    """None: the process that worked on it died each time that it was tried."""
 
 
 @runtime_checkable
@@ -37,3 +37,7 @@ class Engine(Protocol):
         ends the run. Closing the iterator asks the running tasks to stop and waits for them.
         """
         ...
+
+
+EngineFor = Callable[[int], Engine]
+"""Gives an engine that works on at most so many items at once; a cluster has a number of its own and may ignore it."""
