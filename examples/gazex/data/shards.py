@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 SHARD_MAJOR = "1"
 """This reader knows shards of schema version 1.x."""
+Form = Literal["parquet", "hdf5"]
+FOLDERS: Mapping[Form, str] = MappingProxyType({"parquet": "readings", "hdf5": "hdf5"})
 
 
-class NewerShardError(Exception):
+class ShardError(Exception):
+    """A shard that this code cannot read."""
+
+
+class NewerShardError(ShardError):
     """A shard of a major version that this code does not know."""
 
 

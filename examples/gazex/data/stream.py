@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
 
 from examples.gazex.data.shards import check_version, shards_of
 
@@ -97,67 +97,37 @@ class ReadingStream(IterableDataset[dict[str, Any]]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the stream is; of a stream without worker processes (else see `ResumableLoader`)."""
-        return {"seed": self.seed, "epoch": self.epoch, "given": list(self.given)}
+        return {"epoch": self.epoch, "given": list(self.given), **self.identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where the state was taken. Raises ValueError for the state of another seed."""
-        if state["seed"] != self.seed:
-            raise ValueError(f"the state is of seed {state['seed']}, this stream has {self.seed}")
+        """Go on where the state was taken. Raises ValueError for the state of another seed, shuffling or dataset."""
+        for name, value in self.identity().items():
+            if state.get(name) != value:
+                raise ValueError(f"the state is of {name} {state.get(name)}, this stream has {value}")
         self.epoch, self.given, self.first_worker = state["epoch"], tuple(state["given"]), 0
 
+    def identity(self) -> dict[str, Any]:
+        """See `examples.gazex.data.loader.Resumable`."""
+        return {
+            "seed": self.seed,
+            "buffer_rows": self.buffer_rows,
+            "shuffle": self.shuffle,
+            "world_size": self.world_size,
+            "n_records": sum(group.n_rows for shard in self._shards for group in shard),
+        }
 
-class ResumableLoader:
-    """A DataLoader over a `ReadingStream` that can be resumed in the middle of an epoch, with any number of workers.
-
-    ``options`` go to the DataLoader (``collate_fn``, ``pin_memory`` ...).
-    """
-
-    def __init__(
-        self, stream: ReadingStream, *, batch_size: int, num_workers: int = 0, **options: Any
-    ) -> None:
-        self.stream, self.batch_size, self.n_workers = stream, batch_size, num_workers
-        self.n_batches = 0
-        """Batches that were given in this epoch."""
-        self._options = options
-
-    def __iter__(self) -> Iterator[Any]:
-        self.stream.given, self.stream.first_worker = self._done()
-        loader = DataLoader(
-            self.stream, batch_size=self.batch_size, num_workers=self.n_workers, **self._options
-        )
-        for batch in loader:
-            self.n_batches += 1
-            yield batch
-
-    def set_epoch(self, epoch: int) -> None:
-        """Begin another epoch, in another order."""
-        self.stream.set_epoch(epoch)
-        self.n_batches = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the loader is."""
-        shape = {"batch_size": self.batch_size, "n_workers": self.n_workers}
-        return {"seed": self.stream.seed, "epoch": self.stream.epoch, "n_batches": self.n_batches, **shape}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on after the last batch. Raises ValueError where seed, batch size or workers are others."""
-        for name, value in self.state_dict().items():
-            if name not in ("epoch", "n_batches") and state[name] != value:
-                raise ValueError(f"the state is of {name} {state[name]}, this loader has {value}")
-        self.set_epoch(state["epoch"])
-        self.n_batches = state["n_batches"]
-
-    def _done(self) -> tuple[tuple[int, ...], int]:
-        """Return the rows that each worker has given, and whose turn it is: batches come from the workers in turn."""
-        n_workers = max(self.n_workers, 1)
-        rows = [sum(g.n_rows for g in self.stream.groups_of(w, n_workers)) for w in range(n_workers)]
+    def loaded_from(self, n_batches: int, batch_size: int, n_workers: int) -> dict[str, Any]:
+        """See `examples.gazex.data.loader.Resumable`. Batches come from the workers in turn."""
+        n_workers = max(n_workers, 1)
+        rows = [sum(g.n_rows for g in self.groups_of(w, n_workers)) for w in range(n_workers)]
         given, turn = [0] * n_workers, 0
-        for _ in range(self.n_batches):
+        for _ in range(n_batches):
             while given[turn] >= rows[turn]:
                 turn = (turn + 1) % n_workers
-            given[turn] = min(given[turn] + self.batch_size, rows[turn])
+            given[turn] = min(given[turn] + batch_size, rows[turn])
             turn = (turn + 1) % n_workers
-        return tuple(given), turn
+        self.given, self.first_worker = tuple(given), turn
+        return {"dataset": self}
 
 
 def _buffered(
