@@ -1,5 +1,8 @@
 """The store's log of work: one JSON line per reading and stage, only ever appended.
 
+Every shard of a run (`curation.sharding`) appends to a part of its own; the next command that has the store alone joins
+the parts.
+
 What is finished is said by each stage's own record in the store; the manifest adds what a record cannot hold: the
 seconds that it took and the failures. A line that was torn by a crash is passed over on reading.
 """
@@ -17,9 +20,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gazecapture.files import as_tool_error
 from keyframes.errors import GazeToolError
 
-__all__ = ["MANIFEST_NAME", "Failure", "ManifestLine", "append_lines", "last_lines", "read_lines"]
+__all__ = [
+    "MANIFEST_NAME",
+    "Failure",
+    "ManifestLine",
+    "append_lines",
+    "join_parts",
+    "last_lines",
+    "read_lines",
+]
 
 MANIFEST_NAME = "manifest.jsonl"
+_PARTS = "manifest-*.jsonl"
 _NEWLINE = b"\n"
 
 
@@ -72,12 +84,48 @@ class ManifestLine(BaseModel):
     error: Failure | None = None
 
 
-def append_lines(store_root: Path, lines: Iterable[ManifestLine]) -> None:
-    """Append lines and make them durable. One process at a time: the caller holds the store's lock."""
+def append_lines(store_root: Path, lines: Iterable[ManifestLine], *, part: str = "") -> None:
+    """Append lines and make them durable. One process at a time and part: the caller holds the lock.
+
+    part : name of the shard that writes; empty for who has the store alone.
+    """
     content = b"".join(line.model_dump_json(exclude_defaults=True).encode() + _NEWLINE for line in lines)
+    _append(store_root / (f"manifest-{part}.jsonl" if part else MANIFEST_NAME), content)
+
+
+def join_parts(store_root: Path) -> None:
+    """Move what shards wrote into the manifest. The caller has the store alone."""
+    for path in _parts(store_root):
+        try:
+            _append(store_root / MANIFEST_NAME, path.read_bytes())
+            path.unlink()
+        except OSError as error:
+            raise as_tool_error(error, path, "joining the manifest") from error
+
+
+def read_lines(store_root: Path) -> Iterator[ManifestLine]:
+    """Give the lines in the order of writing, as far as parts tell; torn or foreign ones are passed over."""
+    for path in [store_root / MANIFEST_NAME, *_parts(store_root)]:
+        try:
+            handle = path.open("rb")
+        except FileNotFoundError:
+            continue
+        with handle:
+            for raw in handle:
+                try:
+                    yield ManifestLine.model_validate(json.loads(raw))
+                except (ValueError, ValidationError, RecursionError):
+                    continue
+
+
+def last_lines(store_root: Path) -> dict[str, ManifestLine]:
+    """Return the newest line of each reading: a failure, where there is one, as work stops there."""
+    return {line.reading_id: line for line in read_lines(store_root)}
+
+
+def _append(path: Path, content: bytes) -> None:
     if not content:
         return
-    path = store_root / MANIFEST_NAME
     try:
         with path.open("ab+") as handle:
             if handle.tell() and not _ends_whole(path):
@@ -89,23 +137,9 @@ def append_lines(store_root: Path, lines: Iterable[ManifestLine]) -> None:
         raise as_tool_error(error, path, "writing the manifest") from error
 
 
-def read_lines(store_root: Path) -> Iterator[ManifestLine]:
-    """Give the lines in the order of writing; torn or foreign ones are passed over."""
-    try:
-        handle = (store_root / MANIFEST_NAME).open("rb")
-    except FileNotFoundError:
-        return
-    with handle:
-        for raw in handle:
-            try:
-                yield ManifestLine.model_validate(json.loads(raw))
-            except (ValueError, ValidationError, RecursionError):
-                continue
-
-
-def last_lines(store_root: Path) -> dict[str, ManifestLine]:
-    """Return the newest line of each reading: a failure, where there is one, as work stops there."""
-    return {line.reading_id: line for line in read_lines(store_root)}
+def _parts(store_root: Path) -> list[Path]:
+    """Return the parts, the one that was written last at the end."""
+    return sorted(store_root.glob(_PARTS), key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def _ends_whole(path: Path) -> bool:

@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from curation.config import CurationConfig
+from curation.config import CurationConfig, config_hash, settings_hash
 from curation.engines.processes import engine_for
 from curation.engines.protocol import EngineFor
 from curation.lead import FITTED_STAGES, READERS_FOLDER, fit_leads
 from curation.manifest import Failure, ManifestLine, append_lines
 from curation.plan import ReadingPlan, plan_reading
+from curation.sharding import Shard
 from curation.stages import STAGES
 from curation.stages.keyframes import KEYFRAMES_STAGE
 from curation.stages.protocol import Stage
 from curation.work import ReadingOutcome, curate_reading
+from gazecapture import __version__
 from gazecapture.files import sweep_scratch as sweep_folder
 from gazecapture.store import Store
 from keyframes.errors import ExitCode, GazeToolError, RecordingError
@@ -28,6 +30,7 @@ __all__ = [
     "BatchSummary",
     "Progress",
     "curate",
+    "curate_shard",
     "keys_to_fit_on",
     "plan_store",
     "sweep_scratch",
@@ -120,6 +123,7 @@ def curate(
     fail_fast: bool = False,
     refit_leads: bool = True,
     progress: Progress | None = None,
+    manifest_part: str = "",
 ) -> BatchSummary:
     """Do what is missing for every reading. The caller holds the store's lock.
 
@@ -127,12 +131,15 @@ def curate(
     jobs        : readings worked on at once; ``engines`` gives the engine for so many.
     refit_leads : fit the readers' gaze leads once the stages before the key frames are done for all readings;
                   false: take those on file.
+    manifest_part : see `curation.manifest.append_lines`.
 
     One bad reading never stops the batch, unless ``fail_fast``. An interrupt leaves what is finished in place.
     Raises the error itself where the store as a whole cannot be written.
     """
     started = time.perf_counter()
-    batch = functools.partial(_batch, store, config, engines=engines, fail_fast=fail_fast, progress=progress)
+    batch = functools.partial(
+        _batch, store, config, engines=engines, fail_fast=fail_fast, progress=progress, part=manifest_part
+    )
     before = _before_leads(stages)
     if before == tuple(stages) or not (refit_leads and config.keyframes.takes_fitted_leads):
         summary = batch(store.reading_ids(), stages=stages, jobs=jobs, restart=restart)
@@ -140,8 +147,7 @@ def curate(
         summary = batch(store.reading_ids(), stages=before, jobs=jobs, restart=restart)
         if not (fail_fast and summary.failed):
             if restart:
-                for reading_id, stage in itertools.product(summary.kept, stages[len(before) :]):
-                    store.drop_stage(reading_id, stage.name)
+                _drop(store, summary.kept, stages[len(before) :])
             fit_leads(
                 store, config, keys_to_fit_on(store, config), jobs=jobs, engines=engines, restart=restart
             )
@@ -149,6 +155,64 @@ def curate(
             summary = _joined(summary, batch(summary.kept, stages=stages, jobs=few, restart=False))
     summary.seconds = round(time.perf_counter() - started, 3)
     return summary
+
+
+def curate_shard(
+    store: Store,
+    config: CurationConfig,
+    shard: Shard,
+    *,
+    jobs: int = 1,
+    engines: EngineFor = engine_for,
+    restart: bool = False,
+    fail_fast: bool = False,
+    progress: Progress | None = None,
+) -> tuple[BatchSummary, bool]:
+    """Do one shard's readings, and all that is left once every shard is done. The caller holds the shard's lock.
+
+    Readers' gaze leads rest on all of a reader's readings, so that the stages from the key frames on have to wait for
+    the other shards: whichever ends last does them, for all readings.
+
+    Returns the books of this shard, or of all readings where it was the last, and whether the store is finished as far
+    as this shard can tell.
+    """
+    started = time.perf_counter()
+    ids = store.reading_ids()
+    mine, part = shard.of(ids), shard.label
+    batch = functools.partial(
+        _batch, store, config, engines=engines, fail_fast=fail_fast, progress=progress, part=part
+    )
+    if not config.keyframes.takes_fitted_leads:
+        summary = batch(mine, stages=STAGES, jobs=jobs, restart=restart)
+        summary.seconds = round(time.perf_counter() - started, 3)
+        return summary, True
+    identity = settings_hash({"settings": config_hash(config), "version": __version__, "readings": ids})
+    shard.unmark(store.root)
+    before = _before_leads()
+    summary = batch(mine, stages=before, jobs=jobs, restart=restart)
+    if restart:
+        _drop(store, summary.kept, STAGES[len(before) :])
+    is_last = False
+    if not (fail_fast and summary.failed):
+        shard.mark(store.root, identity)
+        with shard.finishing(store.root, identity) as is_last:
+            if is_last:
+                summary = curate(
+                    store,
+                    config,
+                    jobs=jobs,
+                    engines=engines,
+                    fail_fast=fail_fast,
+                    progress=progress,
+                    manifest_part=part,
+                )
+    summary.seconds = round(time.perf_counter() - started, 3)
+    return summary, is_last
+
+
+def _drop(store: Store, reading_ids: Iterable[str], stages: Iterable[Stage]) -> None:
+    for reading_id, stage in itertools.product(reading_ids, tuple(stages)):
+        store.drop_stage(reading_id, stage.name)
 
 
 def _before_leads(stages: Sequence[Stage] = STAGES) -> tuple[Stage, ...]:
@@ -178,6 +242,7 @@ def _batch(
     restart: bool,
     fail_fast: bool,
     progress: Progress | None,
+    part: str,
 ) -> BatchSummary:
     """Plan these readings and do what is missing."""
     plans = list(_plans(store, config, reading_ids, stages=stages, restart=restart))
@@ -196,7 +261,15 @@ def _batch(
             )
     if not (fail_fast and summary.failed):
         _work_off(
-            store, config, work, summary, jobs=jobs, engines=engines, fail_fast=fail_fast, progress=progress
+            store,
+            config,
+            work,
+            summary,
+            jobs=jobs,
+            engines=engines,
+            fail_fast=fail_fast,
+            progress=progress,
+            part=part,
         )
     summary.kept.sort()
     summary.failed.sort(key=lambda failure: failure.reading_id)
@@ -228,6 +301,7 @@ def _work_off(
     engines: EngineFor,
     fail_fast: bool,
     progress: Progress | None,
+    part: str,
 ) -> None:
     """Spread the readings over the engine and book what comes back."""
     task = functools.partial(curate_reading, store_root=store.root, config=config)
@@ -237,7 +311,7 @@ def _work_off(
     with contextlib.closing(engine.run(task, work)) as finished:
         for n_done, done in enumerate(finished, start=1):
             outcome = done.result if done.result is not None else _worker_lost(done.item)
-            append_lines(store.root, outcome.lines)
+            append_lines(store.root, outcome.lines, part=part)
             if outcome.is_fatal and outcome.failure is not None:
                 raise RecordingError(
                     outcome.failure.message, hint=outcome.failure.hint, code=outcome.failure.code
@@ -273,7 +347,13 @@ def _worker_lost(plan: ReadingPlan) -> ReadingOutcome:
     return ReadingOutcome(reading_id=plan.reading_id, lines=(line,), failure=failure)
 
 
-def sweep_scratch(store: Store) -> int:
-    """Remove what killed commands left half-written; return how many. The caller holds the store's lock."""
-    folders = [store.root, store.root / READERS_FOLDER, *store.root.glob("[!.]*/stages")]
+def sweep_scratch(store: Store, shard: Shard | None = None) -> int:
+    """Remove what killed commands left half-written; return how many. The caller holds the lock.
+
+    shard : only in its readings, because others are at work.
+    """
+    if shard is None:
+        folders = [store.root, store.root / READERS_FOLDER, *store.root.glob("[!.]*/stages")]
+    else:
+        folders = [store.folder(reading_id) / "stages" for reading_id in shard.of(store.reading_ids())]
     return sum(sweep_folder(folder) for folder in folders)

@@ -17,8 +17,9 @@ from typing import NoReturn
 import click
 
 from curation.config import CurationConfig
-from curation.lock import store_lock
+from curation.lock import shard_lock, store_lock
 from curation.run import sweep_scratch
+from curation.sharding import Shard
 from gazecapture.console import progress_bar
 from gazecapture.files import as_tool_error, claim_output_folder
 from gazecapture.store import Store
@@ -76,14 +77,19 @@ jobs_option = click.option(
 
 
 @contextlib.contextmanager
-def hold_store(store: Store) -> Iterator[None]:
-    """Hold the store for this command; what killed commands left half-written is removed first.
+def hold_store(store: Store, shard: Shard | None = None) -> Iterator[None]:
+    """Hold the store, or one shard of it, for this command; what killed commands left half-written is removed first.
 
     A request to terminate (on Windows also Ctrl-Break) is treated as an interrupt, so that a job scheduler's limit
     leaves a clean store too.
     """
-    with store_lock(store.root), _terminate_as_interrupt():
-        sweep_scratch(store)
+    held = (
+        store_lock(store.root)
+        if shard is None
+        else shard_lock(store.root, number=shard.number, count=shard.count)
+    )
+    with held, _terminate_as_interrupt():
+        sweep_scratch(store, shard)
         yield
 
 

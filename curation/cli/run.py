@@ -29,7 +29,8 @@ from curation.exports import logged_export
 from curation.manifest import Failure
 from curation.plan import ReadingPlan
 from curation.retention import delete_old_audio
-from curation.run import BatchSummary, curate, plan_store
+from curation.run import BatchSummary, curate, curate_shard, plan_store
+from curation.sharding import Shard
 from gazecapture.console import echo_result
 from gazecapture.store import Store
 from keyframes.access import AccessTier
@@ -40,7 +41,7 @@ __all__ = ["run"]
 
 @click.command()
 @store_folder
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The dataset's folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="The dataset's folder; needed without --shard.")
 @config_file
 @tier_option
 @jobs_option
@@ -54,6 +55,12 @@ __all__ = ["run"]
 @click.option(
     "--scheduler", metavar="ADDR", help="Of a running `dask scheduler`.  [default: by [dask] of -c]"
 )
+@click.option(
+    "--shard",
+    "shard_text",
+    metavar="I/N",
+    help="Only shard I of N, in the store only, for job arrays; `export` writes the dataset once all have run.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, and why.")
 @click.option("--restart", is_flag=True, help="Do everything again, not only what is missing.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first reading that fails; no dataset then.")
@@ -61,12 +68,13 @@ __all__ = ["run"]
 def run(
     *,
     store_root: Path,
-    out: Path,
+    out: Path | None,
     config_path: Path | None,
     tier: AccessTier | None,
     jobs: int | None,
     engine: str,
     scheduler: str | None,
+    shard_text: str | None,
     dry_run: bool,
     restart: bool,
     fail_fast: bool,
@@ -79,6 +87,20 @@ def run(
         raise UsageError("-j counts processes of this machine; a Dask scheduler has its own workers")
     config = with_tier(load_config(config_path), tier)
     store = Store.open(store_root)
+    if shard_text is not None:
+        return _run_shard(
+            store,
+            config,
+            Shard.parse(shard_text),
+            jobs=jobs or default_jobs(),
+            engines_of=_engines(engine, scheduler, config),
+            dry_run=dry_run,
+            restart=restart,
+            fail_fast=fail_fast,
+            as_json=as_json,
+        )
+    if out is None:
+        raise UsageError("--out names the dataset's folder; only --shard goes without it")
     check_dataset_folder(out, store)
     if dry_run:
         return _show_plan(plan_store(store, config, restart=restart), as_json=as_json)
@@ -112,6 +134,44 @@ def run(
                 list_lines(f"held back: {name} {reason}" for name, reason in exported.held_back.items())
     _echo(summary, exported, out, as_json=as_json)
     return summary.exit_code
+
+
+def _run_shard(
+    store: Store,
+    config: CurationConfig,
+    shard: Shard,
+    *,
+    jobs: int,
+    engines_of: contextlib.AbstractContextManager[EngineFor],
+    dry_run: bool,
+    restart: bool,
+    fail_fast: bool,
+    as_json: bool,
+) -> ExitCode:
+    if dry_run:
+        mine = set(shard.of(store.reading_ids()))
+        plans = plan_store(store, config, restart=restart)
+        return _show_plan((plan for plan in plans if plan.reading_id in mine), as_json=as_json)
+    with hold_store(store, shard):
+        remember_config(store.root, config)
+        with engines_of as engines, progress_shown("curate", as_json=as_json) as progress:
+            summary, is_finished = curate_shard(
+                store,
+                config,
+                shard,
+                jobs=jobs,
+                engines=engines,
+                restart=restart,
+                fail_fast=fail_fast,
+                progress=progress,
+            )
+    if not as_json:
+        _list_what_is_off(summary)
+    state = "done" if is_finished else "done but for what waits for other shards"
+    text = f"shard {shard.number} of {shard.count} {state}: {_counts(summary)}"
+    result = {**summary.to_dict(), "shard": shard.number, "of": shard.count, "is_finished": is_finished}
+    echo_result(result, as_json=as_json, text=text)
+    return ExitCode.SOME_FAILED if summary.failed or summary.held_back else ExitCode.OK
 
 
 def _engines(
@@ -152,11 +212,7 @@ def _echo(summary: BatchSummary, exported: ExportSummary | None, out: Path, *, a
         "dataset": str(out) if exported is not None and exported.n_readings else None,
         "export": None if exported is None else exported.to_dict(),
     }
-    lines = [
-        f"{summary.n_readings} readings: {len(summary.kept)} kept, {len(summary.rejected)} rejected, "
-        f"{len(summary.held_back)} held back, {len(summary.failed)} failed "
-        f"({summary.n_unchanged} were done before)"
-    ]
+    lines = [_counts(summary)]
     if exported is not None and exported.n_readings:
         splits = ", ".join(f"{n} {name}" for name, n in exported.n_by_split.items())
         state = "up to date" if exported.up_to_date else "written"
@@ -168,6 +224,14 @@ def _echo(summary: BatchSummary, exported: ExportSummary | None, out: Path, *, a
         if (out / MANIFEST).is_file():
             lines.append(f"{out} still holds the dataset of an earlier run")
     echo_result(result, as_json=as_json, text="\n".join(lines))
+
+
+def _counts(summary: BatchSummary) -> str:
+    return (
+        f"{summary.n_readings} readings: {len(summary.kept)} kept, {len(summary.rejected)} rejected, "
+        f"{len(summary.held_back)} held back, {len(summary.failed)} failed "
+        f"({summary.n_unchanged} were done before)"
+    )
 
 
 def _show_plan(plans: Iterable[ReadingPlan | Failure], *, as_json: bool) -> ExitCode:

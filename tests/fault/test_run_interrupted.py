@@ -17,6 +17,8 @@ from types import ModuleType
 import psutil
 import pytest
 
+from curation.manifest import read_lines
+
 N_READINGS = 4
 READINGS = Path(__file__).parents[1] / "unit" / "curation" / "readings.py"
 
@@ -198,3 +200,46 @@ def test_an_interrupt_while_workers_start(store: Path) -> None:
     finally:
         _end(process)
     assert not (store / ".lock").exists()
+
+
+def _shard(store: Path, number: int) -> subprocess.Popen[str]:
+    command = ["run", "--store", str(store), "--shard", f"{number}/3", "-j", "1"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "curation", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_shards_at_the_same_time_then_export_are_one_run(store: Path, undisturbed: Path) -> None:
+    shards = [_shard(store, number) for number in (1, 2, 3)]
+    try:
+        said = [process.communicate(timeout=100) for process in shards]
+    finally:
+        for process in shards:
+            _end(process)
+    assert [process.returncode for process in shards] == [0, 0, 0], said
+    assert sum("done but for what waits" not in out for out, _ in said) == 1, "one of them finishes"
+    assert not (store.parent / "out").exists()
+    assert len(list(store.glob("manifest-*.jsonl"))) == 3
+    exported = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "curation",
+            "export",
+            "--store",
+            str(store),
+            "--out",
+            str(store.parent / "out"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert exported.returncode == 0, exported.stderr
+    _same_as(undisturbed, store)
+    assert not list(store.glob("manifest-*.jsonl"))
+    done = [(line.reading_id, line.stage) for line in read_lines(store)]
+    assert len(done) == len(set(done)) == 7 * N_READINGS
