@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -20,16 +20,31 @@ from keyframes.regions.region_map import Region, RegionMap
 __all__ = ["OBEYED_BY", "BoxAdjustment", "Decisions", "read_decisions"]
 
 OBEYED_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"regions": ("region_boxes",), "privacy": ("burned_in",)}
+    {
+        "quality": ("verdict",),
+        "dictation": ("sentence_bounds", "sentence_text"),
+        "regions": ("region_boxes",),
+        "privacy": ("burned_in",),
+    }
 )
 """Stage -> the kinds of decision that are an input of it."""
 MAX_FILE_BYTES = 1 << 26
 """Of one reading's decisions; a reviewer makes some hundred of 200 bytes."""
 CODE = "GT-DECISION"
+THE_READING = "reading"
+"""Target of a verdict."""
+MAX_SENTENCE_LETTERS = 10_000
+_MAX_TIME_NS = 10**15
+"""Eleven days: no time of a reading."""
 
+_T = TypeVar("_T")
+Verdict = Literal["accept", "reject"]
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _Box = tuple[float, float, float, float]
 _BOXES = TypeAdapter(dict[_Name, _Box | None], config=ConfigDict(allow_inf_nan=False))
+_Time = Annotated[int, Field(strict=True, ge=-_MAX_TIME_NS, le=_MAX_TIME_NS)]
+_BOUNDS = TypeAdapter(tuple[_Time, _Time])
+_TEXT = TypeAdapter(Annotated[str, Field(max_length=MAX_SENTENCE_LETTERS, pattern=r"\S")])
 _MASKS = TypeAdapter(Annotated[list[_Box], Field(min_length=1)], config=ConfigDict(allow_inf_nan=False))
 
 
@@ -121,6 +136,45 @@ class Decisions:
         return tuple(
             (math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)) for x0, y0, x1, y1 in boxes
         )
+
+    def verdict(self) -> Verdict | None:
+        """Return what a person said of the whole reading; None where nobody did. Raises SchemaError for another word.
+
+        Kind ``verdict``, target ``reading``, value ``"accept"`` or ``"reject"``.
+        """
+        value = self.values.get(("verdict", THE_READING))
+        if value is not None and value not in get_args(Verdict):
+            self._refuse("a verdict is neither accept nor reject")
+        return value  # type: ignore[no-any-return]
+
+    def sentence_bounds(self) -> dict[str, tuple[int, int]]:
+        """Return start and end, ns, of the sentences that a person moved, by id.
+
+        Kind ``sentence_bounds``, target the sentence's id, value ``[t_start_ns, t_end_ns]``. Raises SchemaError where a
+        value is none of that, or ends before it starts.
+        """
+        bounds = self._of_kind("sentence_bounds", _BOUNDS)
+        if any(start > end for start, end in bounds.values()):
+            self._refuse("a sentence's bounds end before they start")
+        return bounds
+
+    def sentence_texts(self) -> dict[str, str]:
+        """Return the text of the sentences that a person corrected, by id.
+
+        Kind ``sentence_text``, target the sentence's id, value its whole text. Raises SchemaError where it is none.
+        """
+        return self._of_kind("sentence_text", _TEXT)
+
+    def _of_kind(self, kind: str, adapter: TypeAdapter[_T]) -> dict[str, _T]:
+        found = {}
+        for (name, target), value in self.values.items():
+            if name == kind:
+                try:
+                    found[target] = adapter.validate_python(value)
+                except ValidationError as error:
+                    first = error.errors(include_url=False, include_input=False)[0]
+                    self._refuse(f"a decision of kind {kind} is off: {first['msg']}")
+        return found
 
     def _refuse(self, message: str) -> NoReturn:
         raise SchemaError(message, path=self.path, code=CODE, hint="Decide it again in `gazecapture review`.")

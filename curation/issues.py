@@ -96,6 +96,8 @@ ISSUE_SEVERITY: Mapping[str, Severity] = MappingProxyType(
         "GQ-DICTATION-OVERLAP": "warning",
         "GQ-NO-WORDS": "info",
         "GQ-LAG-UNMEASURED": "info",
+        "GQ-REVIEW-ACCEPTED": "info",
+        "GQ-REVIEW-REJECTED": "error",
         **{code: severity for code, (severity, _) in SOURCE_ISSUES.items()},
     }
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.config import CurationConfig
+from curation.decided import decided_output
 from curation.decisions import read_decisions
 from curation.engines.protocol import StopAsked
 from curation.lead import with_lead
@@ -73,7 +74,7 @@ def curate_reading(
                 return ReadingOutcome(reading_id=plan.reading_id, lines=tuple(lines), is_stopped=True)
             at, started = step.stage, time.perf_counter()
             stage = stage_named(at)
-            output = stage.run(reading, context)
+            output = decided_output(at, stage.run(reading, context), reading, decisions)
             reading = _keep(
                 store,
                 reading,

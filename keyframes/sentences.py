@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from keyframes.reading import SENTENCES
 
-__all__ = ["PAUSE_S", "link_findings", "mentions", "split_sentences"]
+__all__ = ["PAUSE_S", "link_findings", "mentions", "sentence_id_of", "split_sentences"]
 
 PAUSE_S = 0.7
 """s without a word that end a sentence where nobody dictates full stops: pauses within a sentence are mostly
@@ -58,7 +58,7 @@ def split_sentences(words: pa.Table, *, pause_s: float = PAUSE_S) -> pa.Table:
         start_ns = group[0]["t_start_ns"]
         sentences.append(
             {
-                "sentence_id": _sentence_id(start_ns, started[start_ns]),
+                "sentence_id": sentence_id_of(start_ns, started[start_ns]),
                 "sentence_index": len(sentences),
                 "text": _text_of(group),
                 "t_start_ns": start_ns,
@@ -141,7 +141,8 @@ def _text_of(group: Sequence[Mapping[str, Any]]) -> str:
     return _NO_SPACE_BEFORE.sub(r"\1", " ".join(" ".join(row["word"] for row in group).split()))
 
 
-def _sentence_id(t_start_ns: int, repeat: int) -> str:
+def sentence_id_of(t_start_ns: int, repeat: int = 0) -> str:
+    """Return the id of a sentence whose first word starts at ``t_start_ns``; repeat: how many before it start then."""
     key = f"{t_start_ns}#{repeat}" if repeat else f"{t_start_ns}"
     return hashlib.sha256(key.encode()).hexdigest()[:_ID_HEX_DIGITS]
 

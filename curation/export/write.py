@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.config import CurationConfig, config_hash
+from curation.decided import with_corrected_words
 from curation.decisions import read_decisions
 from curation.export.admission import may_show_public_ids, public_ids_of
 from curation.export.card import CardFacts, ReadingFacts, dataset_card
@@ -156,7 +157,8 @@ def _writers(staging: Path, stem: str, config: CurationConfig) -> Iterator[list[
 
 
 def _what_may_leave(store: Store, reading_id: str, plan: ExportPlan, config: CurationConfig) -> Reading:
-    return narrowed(store.load(reading_id), plan.permissions[reading_id], config.privacy.gaze_tier)
+    decided = with_corrected_words(store.load(reading_id), read_decisions(store.folder(reading_id)))
+    return narrowed(decided, plan.permissions[reading_id], config.privacy.gaze_tier)
 
 
 def _guard(store: Store, reading: Reading, redactor: Redactor, config: CurationConfig) -> RowGuard:

@@ -20,7 +20,8 @@ from curation.ingest.trackers import EYELINK_ASC_INGESTER, NEON_INGESTER, TOBII_
 from curation.ingest.xdf import XdfIngester
 from curation.manifest import Failure, ManifestLine, append_lines
 from curation.tombstones import Tombstones
-from gazecapture.store import Store
+from gazecapture.session.decisions import copy_decisions
+from gazecapture.store import DECISIONS_FILE, Store
 from keyframes.errors import DataError, DiskFullError, ExitCode, GazeToolError
 from keyframes.reading import SOURCE_TABLES, Reading
 
@@ -124,10 +125,13 @@ def _put(
     try:
         tombstones.refuse(reading_id=reading_id, reader_code=reading.meta.reader_code)
         known = store.has(reading_id)
-        if known and _same(store, reading):
+        unchanged = known and _same(store, reading)
+        if not unchanged:
+            store.add(reading, item.images)
+        copy_decisions(item.decisions, store.folder(reading_id) / DECISIONS_FILE)
+        if unchanged:
             summary.unchanged.append(reading_id)
             return None
-        store.add(reading, item.images)
     except DiskFullError:
         raise
     except GazeToolError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from gazecapture.session.consent import ConsentRecord
 from keyframes.errors import GazeToolError
@@ -26,6 +26,8 @@ class Ingested:
     error: GazeToolError | None = None
     consent: ConsentRecord | None = None
     """What its reader agreed to, where the source says; it is kept also where there is no reading."""
+    decisions: Sequence[Mapping[str, Any]] = ()
+    """What people decided about it in review, as lines of ``decisions.jsonl``."""
 
 
 @runtime_checkable

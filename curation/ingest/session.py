@@ -8,8 +8,10 @@ from pathlib import Path
 from curation.ingest.protocol import Ingested
 from gazecapture.profiles import Profile
 from gazecapture.session.consent import read_consent
+from gazecapture.session.decisions import session_decisions
 from gazecapture.session.profiles import load_own_profiles
 from gazecapture.session.to_readings import to_readings
+from gazecapture.store import DECISIONS_FILE
 from keyframes.errors import GazeToolError, UsageError
 
 __all__ = ["SessionIngester"]
@@ -61,6 +63,7 @@ class SessionIngester:
         """See `curation.ingest.protocol.Ingester.readings`."""
         try:
             consent = read_consent(unit)
+            decided = session_decisions(unit / DECISIONS_FILE)
             for item in to_readings(unit, key=key, own_profiles=self._own_profiles):
                 yield Ingested(
                     label=f"{unit.name} reading {item.reading_number}",
@@ -68,6 +71,7 @@ class SessionIngester:
                     images=item.images,
                     error=item.error,
                     consent=consent,
+                    decisions=decided.get(item.reading_number, ()),
                 )
         except GazeToolError as error:
             yield Ingested(label=unit.name, error=error)

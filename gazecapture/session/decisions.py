@@ -5,15 +5,25 @@ Whoever asks the person (the review window, a command) calls `append_decision`; 
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gazecapture.files import append_json_line
-from keyframes.errors import UsageError
+from gazecapture.files import append_json_line, as_tool_error
+from keyframes.errors import SchemaError, UsageError
 
-__all__ = ["append_decision"]
+__all__ = ["append_decision", "copy_decisions", "session_decisions"]
+
+MAX_FILE_BYTES = 1 << 26
+CODE = "GT-DECISION"
+_TARGET = re.compile(r"([1-9]\d{0,5})(?:/(.{1,64}))?")
+"""Reading's number in the session, then the target within the reading; the reading itself where there is none."""
+_THE_READING = "reading"
 
 
 def append_decision(
@@ -39,3 +49,54 @@ def append_decision(
         },
     )
     return decision_id
+
+
+def session_decisions(file: Path) -> dict[int, list[dict[str, Any]]]:
+    """Return what was decided about a session's readings, by their number, as lines of a reading's own file.
+
+    A session's targets are ``N``, the reading, or ``N/TARGET``, a thing in it. A last line without its end does not
+    count. Raises SchemaError where any other line is none: it could be the one that rejects.
+    """
+    try:
+        content = file.read_bytes() if file.stat().st_size <= MAX_FILE_BYTES else None
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise as_tool_error(error, file, "reading decisions") from error
+    if content is None:
+        raise SchemaError(f"it has more than {MAX_FILE_BYTES} bytes", path=file, code=CODE)
+    found: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+        try:
+            record = json.loads(line)
+            target = _TARGET.fullmatch(str(record["target"]))
+            whole = (
+                isinstance(record["decision_id"], str)
+                and isinstance(record["kind"], str)
+                and "value" in record
+            )
+        except (ValueError, RecursionError, KeyError, TypeError):
+            target, whole = None, False
+        if target is None or not whole:
+            raise SchemaError(
+                "a line is no decision on a reading of the session", path=file, record=number, code=CODE
+            )
+        found[int(target[1])].append({**record, "target": target[2] or _THE_READING})
+    return dict(found)
+
+
+def copy_decisions(lines: Sequence[Mapping[str, Any]], file: Path) -> int:
+    """Append decisions that ``file`` does not have yet, in order; return how many."""
+    there = {_id_of(line) for line in file.read_bytes().splitlines()} if file.is_file() else set()
+    new = [dict(line) for line in lines if line["decision_id"] not in there]
+    for line in new:
+        append_json_line(file, line)
+    return len(new)
+
+
+def _id_of(line: bytes) -> str | None:
+    try:
+        found = json.loads(line)["decision_id"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
