@@ -145,7 +145,7 @@ class Decisions:
         value = self.values.get(("verdict", THE_READING))
         if value is not None and value not in get_args(Verdict):
             self._refuse("a verdict is neither accept nor reject")
-        return value  # type: ignore[no-any-return]
+        return value
 
     def sentence_bounds(self) -> dict[str, tuple[int, int]]:
         """Return start and end, ns, of the sentences that a person moved, by id.
