@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 __all__ = ["NOISE", "cluster_fixations"]
 
@@ -47,6 +44,9 @@ def cluster_fixations(
     core = near_dwell >= min_dwell_s
     if not core.any():
         return labels
+    from scipy.sparse import csr_array  # only here: every command would wait for it
+    from scipy.sparse.csgraph import connected_components
+
     joined = core[first] & core[second]
     graph = csr_array((np.ones(int(joined.sum())), (first[joined], second[joined])), shape=(n, n))
     component = connected_components(graph, directed=False)[1]
@@ -67,6 +67,8 @@ def _near_pairs(
     radius_deg: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Return index pairs within the radius, each once, and their distance in degrees."""
+    from scipy.spatial import cKDTree
+
     reach_px = radius_deg * float(max(per_deg_x.max(), per_deg_y.max())) * (1 + 1e-9)
     pairs = cKDTree(np.stack([x, y], axis=1)).query_pairs(reach_px, output_type="ndarray")
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].astype(np.int64)

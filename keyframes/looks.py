@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from keyframes.validation import SD_PER_ERROR, UNVALIDATED_ERROR_DEG
 
@@ -149,6 +148,8 @@ def _share_inside(
     at: FloatArray, low: FloatArray, high: FloatArray, px_per_deg: FloatArray, error_deg: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return, along one axis, the share of the error inside of an edge that was passed, and how far beyond it is."""
+    from scipy.special import ndtr  # only here: every command would wait for it
+
     is_beyond = (at < low) | (at >= high)
     beyond_deg = np.maximum(np.maximum(low - at, at - high), 0.0) / px_per_deg
     sd_deg = max(SD_PER_ERROR * error_deg, np.finfo(np.float64).tiny)

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.special import expit
 
 from gazecapture.radiograph.film import Film
 from keyframes.errors import ConfigError, ImageError
@@ -147,6 +146,8 @@ class OnnxSegmenter:
 def _held(scores: NDArray[np.float32], activation: Activation, threshold: float) -> NDArray[np.bool_]:
     """Return which pixels each channel holds."""
     if activation == "sigmoid":
+        from scipy.special import expit  # only here: every command would wait for it
+
         scores = expit(scores)
     if activation != "softmax":
         held: NDArray[np.bool_] = scores >= threshold

@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 from gazecapture.session.gaze_matching import GazeSignal, agreement, coarse_offsets, window_offsets
+from gazecapture.session.robust_line import theil_sen
 from keyframes.errors import DataError
 
 __all__ = ["MAX_RESIDUAL_MS", "Alignment", "LiveGaze", "find_alignment"]
@@ -200,7 +200,7 @@ def _fit(file_ns: IntArray, session_ns: IntArray, *, method: Method) -> Alignmen
     offset_ms = (session_ns - file_ns - base) / 1e6
     level, slope = float(np.median(offset_ms)), 0.0
     if file_ns.size >= MIN_POINTS_FOR_DRIFT and np.ptp(since_s) >= MIN_SPAN_FOR_DRIFT_S:
-        slope, level, *_ = (float(v) for v in theilslopes(offset_ms, since_s))
+        slope, level = theil_sen(offset_ms, since_s)
     residual = np.abs(offset_ms - (level + slope * since_s))
     return Alignment(
         method=method,

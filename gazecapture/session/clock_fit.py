@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
+
+from gazecapture.session.robust_line import theil_sen
 
 __all__ = ["ClockFit", "ClockPiece", "fit_clock"]
 
@@ -243,11 +244,11 @@ def _fitted(points: _Points, from_sequence: int) -> ClockPiece:
     residual = used.offset_s - level
     if used.t_s.size >= MIN_POINTS_FOR_DRIFT:
         thinned = slice(None, None, -(-used.t_s.size // MAX_POINTS_FOR_DRIFT))
-        slope, level_at_zero, *_ = theilslopes(used.offset_s[thinned], used.t_s[thinned] - reference)
-        of_line = used.offset_s - (float(level_at_zero) + float(slope) * (used.t_s - reference))
+        slope, level_at_zero = theil_sen(used.offset_s[thinned], used.t_s[thinned] - reference)
+        of_line = used.offset_s - (level_at_zero + slope * (used.t_s - reference))
         is_long = np.ptp(used.t_s) >= MIN_SPAN_FOR_DRIFT_S
         if is_long or np.abs(of_line).max() < FAR_BETTER * np.abs(residual).max():
-            drift, level, residual = float(slope), float(level_at_zero), of_line
+            drift, level, residual = slope, level_at_zero, of_line
     return ClockPiece(
         from_sequence=from_sequence,
         offset_s=level,

@@ -22,6 +22,8 @@ MIN_RATE_HZ, MAX_RATE_HZ = 30.0, 2000.0
 MAX_DUE = 20_000
 """Samples given at once at most; after a long stall (a suspended laptop) the rest comes with the next call."""
 
+EDGE = 1e-6
+"""Of a sample; times that are whole numbers of samples must not be rounded to the one before."""
 AHEAD_S = 0.25
 """s of samples made at once: what comes is known, and making 250 costs little more than making one."""
 
@@ -124,7 +126,7 @@ class GazeFeed:
 
     def n_given_between(self, start_s: float, end_s: float) -> int:
         """Return how many given samples have ``start_s <= t < end_s``."""
-        first, last = (math.ceil((t - self.t0_s) * self.rate_hz - 1e-6) for t in (start_s, end_s))
+        first, last = (math.ceil((t - self.t0_s) * self.rate_hz - EDGE) for t in (start_s, end_s))
         return max(0, min(last, self.n_given) - max(first, 0))
 
     def _samples(self, index: NDArray[np.int64], active: _Active | None) -> DueSamples:
@@ -133,7 +135,7 @@ class GazeFeed:
         path, origin_s = (self._idle, self.t0_s) if active is None else (active.path, active.image_on_s)
         tau = t_s - origin_s
         # Numbered from image on, so that the noise is the same whenever the reading begins.
-        number = np.floor(tau * self.rate_hz).astype(np.int64)
+        number = np.floor(tau * self.rate_hz + EDGE).astype(np.int64)
         tracker = sample_tracker(path, tau, number, model=self.model, reader_seed=self._seed)
         values = np.column_stack([*tracker.columns(), index.astype(np.float64), device_s])
         return DueSamples(t_s=t_s, values=values)

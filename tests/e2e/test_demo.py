@@ -18,6 +18,7 @@ from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import DISPLAY_JOURNAL, MARKS
 from gazecapture.session.to_readings import to_readings
 from gazecapture.simulation.offline import simulate_session
+from gazecapture.simulation.performer import VIRTUAL_DISPLAY
 from gazecapture.store import Store
 from gazecapture.viewer.model import Panel
 from keyframes.reading import Reading
@@ -176,27 +177,61 @@ def test_live_and_offline_say_the_same_words_at_the_same_time(
     for live, offline in live_and_offline:
         a, b = live.to_pandas("words"), offline.to_pandas("words")
         assert a["word"].tolist() == b["word"].tolist()
-        assert (a["t_start_ns"] - b["t_start_ns"]).abs().max() < FRAME_NS
+        # A word carries the time at which it was planned, whenever it is sent: only the clocks' offset is measured.
+        assert (a["t_start_ns"] - b["t_start_ns"]).abs().max() < 2_000_000
 
 
 def test_live_and_offline_look_at_the_same_places(live_and_offline: list[tuple[Reading, Reading]]) -> None:
+    """The seed gives eyes and noise: sample by sample they are the same, each taken within a millisecond of the other.
+
+    What the window's drift check measured is taken off the live gaze on the image alone; offline there is no check.
+    """
+    n_drift_checks = 0
     for live, offline in live_and_offline:
         a, b = live.to_pandas("gaze"), offline.to_pandas("gaze")
         assert list(a.columns) == list(b.columns)
         assert live.meta.duration_ns == pytest.approx(offline.meta.duration_ns, abs=4 * FRAME_NS)
-        grid = np.arange(0, min(a["t_ns"].max(), b["t_ns"].max()), 1_000_000)
-        near = [
-            pd.merge_asof(pd.DataFrame({"t_ns": grid}), g, on="t_ns", direction="nearest") for g in (a, b)
-        ]
-        both = near[0]["valid"] & near[1]["valid"]
+        a, b = same_samples(a, b)
+        assert (a["valid"] == b["valid"]).mean() > 0.99
+        both = a["valid"] & b["valid"]
         assert both.mean() > 0.85
-        gap_px = np.hypot(
-            near[0]["x_image_px"] - near[1]["x_image_px"], near[0]["y_image_px"] - near[1]["y_image_px"]
+        px_per_deg = b["px_per_deg_x"]
+        drift = [row for row in live.table("validations").to_pylist() if row["phase"] == "drift"]
+        n_drift_checks += len(drift) > 0
+        off_deg = next(
+            ((row["offset_x_deg"], row["offset_y_deg"]) for row in drift if row["eye"] == "both"), (0.0, 0.0)
         )
-        gap_deg = (gap_px / near[0]["px_per_deg_x"])[both]
-        assert gap_deg.median() < 0.15  # twice the tracker's noise
-        assert gap_deg.quantile(0.95) < 0.5
-        assert (near[0]["image_index"] == near[1]["image_index"])[both].mean() > 0.99
+        gap_screen_px = np.hypot(a["x_screen_px"] - b["x_screen_px"], a["y_screen_px"] - b["y_screen_px"])
+        gap_image_deg = np.hypot(
+            (a["x_image_px"] - b["x_image_px"]) / px_per_deg + off_deg[0],
+            (a["y_image_px"] - b["y_image_px"]) / px_per_deg + off_deg[1],
+        )
+        gap_screen_deg = gap_screen_px / VIRTUAL_DISPLAY.px_per_deg()[0]
+        for gap_deg in (gap_screen_deg[both], gap_image_deg[both]):
+            # Tremor and drift of a resting eye within a millisecond; the tracker's noise alone would be ten times that.
+            assert gap_deg.median() < 0.01
+            assert gap_deg.quantile(0.95) < 0.1
+        assert (a["image_index"] == b["image_index"])[both].mean() > 0.99
+    assert n_drift_checks == 1, "there is none before the first film, right after the validation"
+
+
+def same_samples(live: pd.DataFrame, offline: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the samples of both from image on, those in a row that have the same number there.
+
+    The simulated tracker counts from image on, and its noise goes by that count; a sample that falls on the edge of
+    two numbers may be counted as either, so the two rows of samples may be one apart.
+    """
+    live, offline = (g[g["t_ns"] >= 0].reset_index(drop=True) for g in (live, offline))
+
+    def shifted(by: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        a, b = live[max(by, 0) :], offline[max(-by, 0) :]
+        n = min(len(a), len(b))
+        return a[:n].reset_index(drop=True), b[:n].reset_index(drop=True)
+
+    return min(
+        (shifted(by) for by in (-1, 0, 1)),
+        key=lambda pair: (pair[0]["x_screen_px"] - pair[1]["x_screen_px"]).abs().median(),
+    )
 
 
 def test_live_and_offline_show_the_same(live_and_offline: list[tuple[Reading, Reading]]) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from gazecapture import __version__
@@ -35,8 +34,8 @@ SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 CODING_SCHEME = "99GAZECAPTURE"
 """Designator of our region names (PS3.16 section 8: private ones begin with 99)."""
-DEFORMABLE_MODELS = Code("123111", "DCM", "Deformable Models")
-ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+DEFORMABLE_MODELS = "123111", "DCM", "Deformable Models"
+ARTIFICIAL_INTELLIGENCE = "123110", "DCM", "Artificial Intelligence"
 """Of context group 7162, families of algorithms."""
 
 
@@ -162,12 +161,14 @@ def write_dicom_seg(region_map: RegionMap, picture: Path, out: Path) -> None:
 
 def _description(hd: ModuleType, number: int, name: str, provider: str) -> Any:
     """Return what is said of one segment."""
+    from pydicom.sr.coding import Code  # only here: its tables take half as long to import as pydicom
+
     by_person = provider in {"manual", "truth"}
     algorithm = None
     if not by_person:
         algorithm = hd.AlgorithmIdentificationSequence(
             name=f"gazecapture {provider}",
-            family=DEFORMABLE_MODELS if provider == "atlas" else ARTIFICIAL_INTELLIGENCE,
+            family=Code(*(DEFORMABLE_MODELS if provider == "atlas" else ARTIFICIAL_INTELLIGENCE)),
             version=__version__,
         )
     return hd.seg.SegmentDescription(
