@@ -10,9 +10,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 demo: $(VENV)/.demo-ready
 	$(BIN)/gazecapture demo --out $(DEMO_OUT)
 
-# Two at a time, whole files together: many tests wait for a stream or a process, and files share what they made.
+# The tests start some hundred processes; without byte code each would compile all of ours anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Several at a time, for many tests wait for a stream or a process; whole files together, for they share what they made;
+# long files first (tests/conftest.py), so that none is left alone at the end.
 test: $(VENV)/.test-ready lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .

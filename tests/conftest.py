@@ -38,6 +38,22 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
+LONG_FILES = (
+    "e2e/test_demo.py", "golden/test_real_material.py", "unit/curation/test_export_dataset.py", "e2e/test_canaries.py",
+    "fault/test_run_interrupted.py", "fault/test_curate_killed.py", "fault/test_forget_killed.py",
+    "fault/test_disk_full.py", "fault/test_viewer_kill.py", "fault/test_neon_processes.py",
+    "fault/test_recorder_faults.py", "unit/gazecapture/test_lsl_senders.py", "contract/test_views.py",
+    "fault/test_recorder_storage.py",
+)  # fmt: skip
+"""Files of half a minute or more, the longest first: who gets one last works on alone when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files before the others, whose order is random."""
+    rank = {Path(__file__).parent / name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The shared data folder beside the checkout; a test that needs it is skipped where it is absent."""
