@@ -46,6 +46,8 @@ _KEY_FILE = "pseudonym.key"
 _KEY_BYTES = 32
 _ID_HEX_DIGITS = 16
 """64 bits: a collision among 100,000 readings has a chance below 1e-9."""
+_SINCE_LATER = frozenset({"qa"})
+"""Source tables that stores of earlier minor versions do not have; they are empty there."""
 _META = TypeAdapter(ReadingMeta)
 
 
@@ -159,6 +161,7 @@ class Store:
         folder = self.folder(reading_id)
         meta = self.meta(reading_id)
         paths = {name: folder / f"{name}.parquet" for name in SOURCE_TABLES}
+        paths = {name: path for name, path in paths.items() if name not in _SINCE_LATER or path.exists()}
         for record in sorted(folder.glob("stages/*/stage.json")):
             paths |= {path.stem: path for path in sorted(record.parent.glob("*.parquet"))}
         tables = {}

@@ -35,6 +35,7 @@ __all__ = [
     "KEYFRAMES",
     "LESION_GAZE",
     "LETTER_COVERAGE",
+    "QA",
     "QUALITY",
     "REGIONS",
     "REGION_COVERAGE",
@@ -260,6 +261,9 @@ first marked; null where a source does not tell."""
 TRUTH = FINDINGS
 """Reference lesions with their source; used for measures only."""
 
+QA = _schema({"question": _STR, "answer": _STR, "type": _STR, "source": _STR})
+"""Questions about the study's pictures that a source brought with their answers."""
+
 LESION_GAZE = _schema(
     {"finding_id": _STR, "label": _STR, "source": _STR, "reported": _BOOL},
     {
@@ -295,13 +299,13 @@ ISSUES = _schema({"code": _STR, "severity": _STR, "message": _STR}, {"sentence_i
 SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
     {
         "images": IMAGES, "gaze": GAZE, "display": DISPLAY, "words": WORDS, "findings": FINDINGS, "truth": TRUTH,
-        "validations": VALIDATIONS, "quality": QUALITY, "issues": ISSUES, "sentences": SENTENCES, "events": EVENTS,
-        "regions": REGIONS, "event_regions": EVENT_REGIONS, "keyframes": KEYFRAMES, "trajectory": TRAJECTORY,
-        "region_coverage": REGION_COVERAGE, "letter_coverage": LETTER_COVERAGE, "transitions": TRANSITIONS,
-        "inspection": INSPECTION, "lesion_gaze": LESION_GAZE,
+        "validations": VALIDATIONS, "qa": QA, "quality": QUALITY, "issues": ISSUES, "sentences": SENTENCES,
+        "events": EVENTS, "regions": REGIONS, "event_regions": EVENT_REGIONS, "keyframes": KEYFRAMES,
+        "trajectory": TRAJECTORY, "region_coverage": REGION_COVERAGE, "letter_coverage": LETTER_COVERAGE,
+        "transitions": TRANSITIONS, "inspection": INSPECTION, "lesion_gaze": LESION_GAZE,
     }
 )  # fmt: skip
-SOURCE_TABLES = ("images", "gaze", "display", "words", "findings", "truth", "validations")
+SOURCE_TABLES = ("images", "gaze", "display", "words", "findings", "truth", "validations", "qa")
 """Tables that an ingester writes; the others belong to one stage each."""
 
 
@@ -367,7 +371,7 @@ class ReadingMeta:
     reading_id: str
     source_format: str
     time_origin: str = "image_on"
-    """image_on or audio_start."""
+    """image_on, audio_start, or none where nobody was recorded."""
     reader_code: str
     study_key: str
     """Keyed hash of the study: readings of one study by several readers share it."""

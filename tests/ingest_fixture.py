@@ -8,6 +8,7 @@ from pathlib import Path
 
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.protocol import Ingester, TakesTrials
+from tests.corpora_fixture import write_mimic_cxr, write_ms_cxr, write_vqa
 from tests.egd_fixture import write_folder
 from tests.mimic_eye_fixture import write_patients
 from tests.reflacx_fixture import write_picture
@@ -73,6 +74,25 @@ def _mimic_eye(root: Path) -> Source:
     return Source(path=patients, ingester=INGESTERS["mimic-eye"], n_readings=5, victim=victim)
 
 
+def _mimic_cxr(root: Path) -> Source:
+    folder = write_mimic_cxr(root / "mimic-cxr")
+    victim = folder / "mimic-cxr-2.0.0-metadata.csv.gz"
+    return Source(path=folder, ingester=INGESTERS["mimic-cxr"], n_readings=3, victim=victim)
+
+
+def _ms_cxr(root: Path, *, coco: bool = False) -> Source:
+    folder = write_ms_cxr(root / "ms-cxr", coco=coco)
+    return Source(
+        path=folder, ingester=INGESTERS["ms-cxr"], n_readings=2, victim=next(folder.glob("MS_CXR*"))
+    )
+
+
+def _vqa(root: Path) -> Source:
+    folder = write_vqa(root / "vqa")
+    victim = folder / "dataset" / "train.json"
+    return Source(path=folder, ingester=INGESTERS["mimic-cxr-vqa"], n_readings=3, victim=victim)
+
+
 TRACKERS: dict[str, Callable[[Path], Source]] = {
     "eyelink-asc": lambda root: _tracker(root, "eyelink-asc", lambda r, e: write_eyelink_asc(r / "a.asc", e)),
     "tobii-tsv": lambda root: _tracker(
@@ -82,5 +102,13 @@ TRACKERS: dict[str, Callable[[Path], Source]] = {
     "neon cloud": lambda root: _tracker(root, "neon", lambda r, e: write_neon_cloud(r / "cloud", e)),
 }
 """Trackers' own files."""
-WRITERS: dict[str, Callable[[Path], Source]] = {**TRACKERS, "egd": _egd, "mimic-eye": _mimic_eye}
+WRITERS: dict[str, Callable[[Path], Source]] = {
+    **TRACKERS,
+    "egd": _egd,
+    "mimic-eye": _mimic_eye,
+    "mimic-cxr": _mimic_cxr,
+    "ms-cxr": _ms_cxr,
+    "ms-cxr coco": lambda root: _ms_cxr(root, coco=True),
+    "mimic-cxr-vqa": _vqa,
+}
 """The contract test adds the formats that have fuzz tests of their own."""

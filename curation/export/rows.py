@@ -120,7 +120,7 @@ def build_row(
         "regions": reading.table("regions").to_pylist(),
         "findings": reading.table("findings").to_pylist(),
         "truth": reading.table("truth").to_pylist(),
-        "qa": [],
+        "qa": reading.table("qa").to_pylist(),
         "quality": reading.table("quality").to_pylist(),
         "issues": reading.table("issues").to_pylist(),
         "config_hash": options.config_hash,

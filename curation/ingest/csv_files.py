@@ -23,7 +23,17 @@ from numpy.typing import NDArray
 from gazecapture.files import as_tool_error
 from keyframes.errors import GazeToolError, SchemaError
 
-__all__ = ["count_rows", "first_existing", "malformed", "number_of", "read_columns", "read_rows", "read_text"]
+__all__ = [
+    "count_lines",
+    "count_rows",
+    "first_existing",
+    "malformed",
+    "number_of",
+    "read_columns",
+    "read_rows",
+    "read_text",
+    "stream_rows",
+]
 
 CODE = "GT-REFLACX"
 """Of errors, unless a caller reads another dataset and says so."""
@@ -31,6 +41,9 @@ MAX_TABLE_BYTES = 1 << 24
 """The largest table beside the gaze, metadata of phase 3, has below 1 MB."""
 MAX_GAZE_BYTES = 1 << 28
 """Unpacked. A minute at 1000 Hz has 5 MB."""
+MAX_STREAM_BYTES = 1 << 32
+"""Unpacked, of a table that is never held whole. MIMIC-CXR's metadata have 60 MB."""
+MAX_LINE_LETTERS = 1 << 17
 PACKED = (".gz", ".bz2", ".xz", ".zip")
 """Suffixes after ``.csv``."""
 _CHUNK_BYTES = 1 << 20
@@ -93,6 +106,45 @@ def read_rows(path: Path, columns: Sequence[str], *, code: str = CODE) -> Iterat
         malformed("it is no CSV file", path, code=code)
 
 
+def stream_rows(path: Path, columns: Sequence[str], *, code: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file of any length, packed or not, holding one at a time. Raises as `read_rows`."""
+    try:
+        with _opened(path) as stream:
+            table = csv.DictReader(_lines(stream, path, code))
+            absent = [name for name in columns if name not in (table.fieldnames or ())]
+            if absent:
+                malformed(f"it lacks column {', '.join(absent)}", path, code=code)
+            for number, row in enumerate(table, start=2):
+                if None in row or None in row.values():
+                    malformed(
+                        "a row has another number of cells than the header", path, record=number, code=code
+                    )
+                yield row
+    except csv.Error:
+        malformed("it is no CSV file", path, code=code)
+    except UnicodeDecodeError:
+        malformed("it is no UTF-8 text", path, code=code)
+    except _DAMAGED:
+        malformed("the packed file is damaged", path, code=code)
+    except OSError as error:
+        if error.errno is None:  # how bz2 says that its data are damaged
+            malformed("the packed file is damaged", path, code=code)
+        raise as_tool_error(error, path, "reading it") from error
+
+
+def count_lines(path: Path) -> int:
+    """Return how many lines a file of any length has below its first one, at least 1."""
+    n_lines = n_bytes = 0
+    try:
+        with _opened(path) as stream:
+            while (part := stream.read(_CHUNK_BYTES)) and n_bytes <= MAX_STREAM_BYTES:
+                n_lines += part.count(b"\n")
+                n_bytes += len(part)
+    except (*_DAMAGED, OSError, GazeToolError):
+        return 1
+    return max(1, n_lines - 1)
+
+
 def number_of(row: Mapping[str, str], name: str, path: Path, *, code: str = CODE) -> float:
     """Return a cell that must be a finite number."""
     try:
@@ -125,6 +177,28 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, NDArray[np.flo
     return {name: table.column(name).to_numpy() for name in columns}
 
 
+_DAMAGED = (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError)
+"""What the readers of packed files raise."""
+
+
+def _lines(stream: SupportsRead, path: Path, code: str) -> Iterator[str]:
+    """Yield the lines of a text, none longer than `MAX_LINE_LETTERS`, all within `MAX_STREAM_BYTES`."""
+    n_letters = 0
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:  # type: ignore[type-var]
+        while line := text.readline(MAX_LINE_LETTERS):
+            n_letters += len(line)
+            if len(line) >= MAX_LINE_LETTERS:
+                malformed(f"a line has more than {MAX_LINE_LETTERS} letters", path, code=code)
+            if n_letters > MAX_STREAM_BYTES:
+                malformed(
+                    f"it holds more than {MAX_STREAM_BYTES} bytes",
+                    path,
+                    hint="Is it the right file?",
+                    code=code,
+                )
+            yield line
+
+
 def _read(path: Path, limit: int, code: str) -> bytes:
     """Return the unpacked content. Raises SchemaError where it is larger than ``limit`` bytes or damaged."""
     parts: list[bytes] = []
@@ -138,7 +212,7 @@ def _read(path: Path, limit: int, code: str) -> bytes:
                     malformed(
                         f"it holds more than {limit} bytes", path, hint="Is it the right file?", code=code
                     )
-    except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError):
+    except _DAMAGED:
         malformed("the packed file is damaged", path, code=code)
     except OSError as error:
         if error.errno is None:  # how bz2 says that its data are damaged

@@ -12,7 +12,10 @@ import pyarrow as pa
 
 from curation.consent import Consents
 from curation.ingest.egd import EgdIngester
+from curation.ingest.mimic_cxr import MimicCxrIngester
+from curation.ingest.mimic_cxr_vqa import MimicCxrVqaIngester
 from curation.ingest.mimic_eye import MimicEyeIngester
+from curation.ingest.ms_cxr import MsCxrIngester
 from curation.ingest.protocol import CountsReadings, Ingested, Ingester
 from curation.ingest.reflacx import ReflacxIngester
 from curation.ingest.session import SessionIngester
@@ -36,6 +39,9 @@ INGESTERS: dict[str, Ingester] = {
     "egd": EgdIngester(),
     "mimic-eye": MimicEyeIngester(),
     "xdf": XdfIngester(),
+    "mimic-cxr": MimicCxrIngester(),
+    "ms-cxr": MsCxrIngester(),
+    "mimic-cxr-vqa": MimicCxrVqaIngester(),
 }
 """By the name that ``--format`` takes."""
 _STAGE = "ingest"

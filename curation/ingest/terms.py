@@ -10,7 +10,7 @@ from typing import Final, TypedDict
 from gazecapture.session.consent import Scope
 from keyframes.access import AccessTier
 
-__all__ = ["CONSENT_SOURCE", "LICENCES", "TERMS", "DatasetTerms", "TermsOfReading"]
+__all__ = ["CONSENT_SOURCE", "LICENCES", "TERMS", "DatasetTerms", "TermsOfReading", "has_no_gaze"]
 
 CONSENT_SOURCE: Final = "consent_source"
 """Key of `ReadingMeta.provenance`: by what the reading's scopes are allowed."""
@@ -144,3 +144,9 @@ LICENCES: Final = frozenset(
     }
 )
 """Names of licences that leave the store as they are; another one is a text like any other."""
+
+
+def has_no_gaze(source_format: str) -> bool:
+    """Say whether a format is of a published dataset in which no eye was followed."""
+    terms = TERMS.get(source_format)
+    return terms is not None and "gaze" not in terms.scopes

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
+from curation.ingest.terms import has_no_gaze
 from curation.issues import GAZE_DISCARDED, ISSUE_SEVERITY, SOURCE_ISSUES, source_issues
 from curation.stages.gaze_measures import GazeMeasures, measure_gaze, was_read_without_tracker
 from curation.stages.protocol import StageContext, StageOutput
@@ -28,7 +29,7 @@ class QualityStage:
 
     name = "quality"
     tables = ("quality", "issues")
-    code_version = "4"
+    code_version = "5"
     depends_on: tuple[str, ...] = ()
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
@@ -113,6 +114,8 @@ def _add_metrics(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
 def _add_dictation(report: _Report, gaze: GazeMeasures, reading: Reading, config: CurationConfig) -> None:
     """Measure in how much of the dictated time there is gaze: as a whole, and by sentence."""
     words = reading.table("words")
+    if has_no_gaze(reading.meta.source_format):
+        return
     if not words.num_rows:
         report.issue("GQ-NO-WORDS", "nothing was dictated")
         return
@@ -135,6 +138,8 @@ def _judge(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
     gates, values = report.config.quality, report.values
     if reading.meta.provenance.get(GAZE_DISCARDED) == "true":
         report.issue("GQ-DISCARDED", "the source's authors discarded the gaze")
+        return
+    if has_no_gaze(reading.meta.source_format):
         return
     if was_read_without_tracker(reading.meta):
         report.issue("GQ-NO-TRACKER", "the session was read without an eye tracker")

@@ -81,7 +81,7 @@ def test_export_refuses_what_no_eye_saw_unless_asked(
         r for shard in (tmp_path / "out" / "readings").iterdir() for r in pq.read_table(shard).to_pylist()
     ]
     said = {r["reading_number"]: (r["tracker"]["gaze_source"], r["tracker"]["profile"]) for r in rows}
-    assert set(said) == {1, 2, 3} - set(codes)
+    assert set(said) == {1, 2, 3, 4} - set(codes)
     assert said.get(2, ("mouse", None))[0] == "mouse"
     assert said.get(3, (None, "none")) == (None, "none")
 
