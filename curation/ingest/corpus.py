@@ -124,8 +124,8 @@ class CorpusIngester:
                     yield Ingested(label=name, error=error)
         except GazeToolError as error:
             yield Ingested(label=unit.name, error=error)
-        for error in refused:
-            yield Ingested(label=f"{unit.name} row {error.record}", error=error)
+        for found in refused:
+            yield Ingested(label=f"{unit.name} row {found.record}", error=found)
 
 
 def corpus_reading(
@@ -153,7 +153,11 @@ def corpus_reading(
     rows: list[dict[str, Any]] = []
     pictures: dict[int, Path] = {}
     for image in wanted:
-        row = {"image_index": len(rows), "role": "lateral" if image.is_lateral else "current", "sha256": ""}
+        row: dict[str, Any] = {
+            "image_index": len(rows),
+            "role": "lateral" if image.is_lateral else "current",
+            "sha256": "",
+        }
         row |= {"public_dicom_id": image.dicom_id, "view_position": image.view_position or None}
         row |= {"spacing_kind": "unknown", "width_px": image.width_px, "height_px": image.height_px}
         path = find_mimic_picture(folder, image.file)

@@ -74,7 +74,7 @@ class MimicCxrIngester(CorpusIngester):
 
     def records(self, unit: Path, refuse: Callable[[int | str, str], None]) -> Iterator[tuple[str, Record]]:
         """See `CorpusIngester.records`."""
-        tables = [("image", unit, _IDS)]
+        tables: list[tuple[str, Path, tuple[str, ...]]] = [("image", unit, _IDS)]
         for kind, (pattern, columns) in _BESIDE.items():
             tables += [(kind, path, columns) for path in _tables(unit.parent, pattern)[:1]]
         for kind, path, columns in tables:
