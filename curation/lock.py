@@ -69,7 +69,7 @@ def lock_owner(store_root: Path) -> int | None:
     try:
         owner = json.loads((store_root / LOCK_NAME).read_bytes())
         pid, start_s = int(owner["pid"]), float(owner["start_s"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     return pid if same_process(pid, start_s) else None
 

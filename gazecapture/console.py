@@ -81,6 +81,10 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         _debug()
         _complain(f"a file or folder has a name that is no valid {error.encoding}. Rename it. (GT-PATH)")
         return ExitCode.USAGE
+    except MemoryError:
+        _debug()
+        _complain("not enough memory. Close other programs, or run with fewer jobs (-j). (GT-MEMORY)")
+        return ExitCode.INTERNAL
     except Exception as error:
         _debug()
         _complain(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import click
 
+from curation.memory import limit_memory, memory_limit_bytes
 from gazecapture import __version__
 from gazecapture.console import run_and_leave, setup_logging
 
@@ -59,10 +60,13 @@ def cli(*, verbose: bool) -> None:
 
     Exit codes: 0 done, 1 failed, 2 wrong use, 3 some readings failed or were held back, 4 no reading left,
     5 privacy, 6 a dataset differs from its manifest, 130 interrupted (run it again to go on).
+
+    Each process takes at most 4 GiB of memory; GAZECURATE_MEMORY_GIB sets another limit, 0 none.
     """
     setup_logging(verbose=verbose)
 
 
 def main() -> None:
-    """Run the console script ``gazecurate``."""
+    """Run the console script ``gazecurate``, within the limit of memory that every process of it has."""
+    limit_memory(memory_limit_bytes())
     run_and_leave(cli)

@@ -20,6 +20,7 @@ from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
 from curation.engines.protocol import Finished, StopAsked
+from curation.memory import limit_memory, memory_limit_bytes
 
 __all__ = ["ProcessEngine", "SerialEngine", "default_jobs", "engine_for"]
 
@@ -175,6 +176,7 @@ def _start_worker(stop: Event) -> None:
     _stop = stop
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    limit_memory(memory_limit_bytes())
     for name in _THREAD_SETTINGS:
         os.environ.setdefault(name, "1")
     parent = multiprocessing.parent_process()

@@ -10,6 +10,7 @@ import h5py
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.export.hdf5_guard import open_hdf5
 from keyframes.errors import SchemaError
 
 __all__ = ["ShardRow", "rows_in"]
@@ -43,7 +44,7 @@ def _parquet(path: Path) -> list[list[str]]:
 
 
 def _hdf5(path: Path) -> list[list[str]]:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return [_strings(file[name]) for name in ShardRow._fields]
 
 

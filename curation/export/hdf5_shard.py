@@ -21,6 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curation.export.hdf5_file import ForgivingFile
+from curation.export.hdf5_guard import MAX_READ_BYTES, open_hdf5
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from curation.export.shards import check_version, picture_bytes, table_of
 from keyframes.errors import SchemaError
@@ -177,7 +178,7 @@ def _cells(array: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
 
 def read_hdf5(path: Path) -> pa.Table:
     """Return an HDF5 shard as a table of `SHARD`. Raises SchemaError for a newer major version or a foreign file."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         n_rows = _checked_rows(file, path)
         return _read_rows(file, SHARD, path, 0, n_rows)
 
@@ -187,18 +188,18 @@ def read_hdf5_batches(path: Path, schema: pa.Schema, batch_rows: int) -> Iterato
 
     Raises as `read_hdf5` does.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            n_rows = _checked_rows(file, path)
-            for start in range(0, n_rows, batch_rows):
-                yield _read_rows(file, schema, path, start, min(start + batch_rows, n_rows))
-    except OSError as error:
-        raise SchemaError("a shard cannot be read", path=path, hint="Export again.") from error
+    with open_hdf5(path) as file:
+        n_rows = _checked_rows(file, path)
+        for start in range(0, n_rows, batch_rows):
+            yield _read_rows(file, schema, path, start, min(start + batch_rows, n_rows))
 
 
 def _checked_rows(file: h5py.File, path: Path) -> int:
     check_version(str(file.attrs.get("schema_version", "")), path)
-    return int(file.attrs["n_rows"])
+    n_rows = int(file.attrs["n_rows"])
+    if not 0 <= n_rows <= max((field["valid"].shape[0] for field in file.values()), default=0):
+        raise SchemaError(f"{path.name}: says that it has {n_rows} rows and does not", path=path)
+    return n_rows
 
 
 def _read_rows(file: h5py.File, schema: pa.Schema, path: Path, start: int, stop: int) -> pa.Table:
@@ -246,4 +247,10 @@ def _checked_offsets(group: h5py.Group, end: int, path: Path, start: int, stop: 
     whole = stop - start + 1
     if offsets.size != whole or offsets[0] < 0 or offsets[-1] > end or (np.diff(offsets) < 0).any():
         raise SchemaError(f"{path.name}: offsets of {group.name!r} do not fit their data", path=path)
+    if offsets[-1] - offsets[0] > MAX_READ_BYTES:
+        raise SchemaError(
+            f"{path.name}: {stop - start} rows of {group.name!r} take more than {MAX_READ_BYTES} bytes",
+            path=path,
+            code="GT-HOSTILE",
+        )
     return offsets

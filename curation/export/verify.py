@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
-import h5py
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.export.contents import rows_in
 from curation.export.dataset import MANIFEST
 from curation.export.dataset_views import VIEWS_FOLDER
+from curation.export.hdf5_guard import open_hdf5
 from curation.lead import READERS_FOLDER
 from curation.lock import INTENT
 from curation.manifest import read_lines
@@ -126,9 +126,11 @@ def _found(what: str, path: Path) -> NoReturn:
 def _check_file(dataset: Path, name: str, expected: str) -> None:
     relative = PurePosixPath(name)
     # A manifest is untrusted text: it must not lead out of its folder.
-    if relative.is_absolute() or ".." in relative.parts:
+    if relative.is_absolute() or ".." in relative.parts or "\0" in name:
         raise ShardIntegrityError(f"{MANIFEST} names a file outside the dataset", path=dataset)
     path = dataset / relative
+    if not path.resolve().is_relative_to(dataset.resolve()):
+        raise ShardIntegrityError(f"{MANIFEST} names a link that leads outside the dataset", path=dataset)
     if not path.is_file():
         raise ShardIntegrityError("a file of the dataset is missing", path=path, hint="Export again.")
     actual = sha256_of(path)
@@ -159,6 +161,6 @@ def _parquet_rows(dataset: Path) -> int:
 def _hdf5_rows(dataset: Path) -> int:
     rows = 0
     for path in (dataset / "hdf5").glob("*.h5"):
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             rows += int(file.attrs["n_rows"])
     return rows

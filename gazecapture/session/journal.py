@@ -348,7 +348,7 @@ class _SegmentReader:
             source = pa.BufferReader(pa.py_buffer(content))
             self.schema = pa.ipc.read_schema(source)
             self._end_of_schema = source.tell()
-        except (pa.ArrowException, OSError, ValueError, MemoryError):
+        except (pa.ArrowException, OSError, EOFError, ValueError, MemoryError):
             if self._records:
                 self._report("the schema message cannot be parsed", 0)
 
@@ -375,7 +375,7 @@ class _SegmentReader:
         try:
             batch = pa.ipc.read_record_batch(message, schema)
             batch.validate(full=True)
-        except (pa.ArrowException, OSError, ValueError, MemoryError):
+        except (pa.ArrowException, OSError, EOFError, ValueError, MemoryError):
             return None
         return batch
 

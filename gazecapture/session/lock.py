@@ -151,7 +151,7 @@ def _owner(content: bytes, age_s: float) -> str | None:
         owner = json.loads(content)
         pid, start_s, host = int(owner["pid"]), float(owner["start_s"]), str(owner.get("host", ""))
         beats = bool(owner.get("beats"))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None if age_s > _HALF_WRITTEN_S else ""
     if host and host != platform.node():
         is_dead = beats and age_s > _SILENT_S

@@ -263,6 +263,6 @@ def _word(text: str, offset_s: float, source: str) -> dict[str, Any] | None:
             "confidence": None if confidence is None else float(confidence),
             "source": source,
         }
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     return row if end_s >= start_s else None

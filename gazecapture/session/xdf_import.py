@@ -7,6 +7,7 @@ Time stamps and clock offsets are taken as they are in the file: pyxdf's own dej
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,9 @@ from keyframes.errors import GazeToolError, SchemaError
 
 __all__ = ["UnpackedXdf", "unpack_xdf"]
 
+_MAX_T_S = 4e9
+"""s; senders count from the start of their computer or from 1970, and int64 ns end at 9e9."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpackedXdf:
@@ -65,14 +69,7 @@ def unpack_xdf(path: Path, session: Path, *, own_profiles: Sequence[Profile] = (
         with path.open("rb") as source, readable.open("wb") as copy:
             shutil.copyfileobj(source, copy)
             copy.truncate(layout.whole_bytes)
-    try:
-        streams, _ = pyxdf.load_xdf(
-            str(readable), synchronize_clocks=False, handle_clock_resets=False, dejitter_timestamps=False
-        )
-    except Exception as error:  # pyxdf raises whatever its parsing meets
-        raise SchemaError(
-            f"the file cannot be read ({type(error).__name__})", path=path, code="GT-XDF"
-        ) from error
+    streams = _load(readable, path)
     own_info: SessionInfo | None = None
     markers: list[tuple[int, str]] = []
     infos: list[StreamInfo] = []
@@ -103,6 +100,51 @@ def unpack_xdf(path: Path, session: Path, *, own_profiles: Sequence[Profile] = (
         n_bytes_left_out=layout.size_bytes - layout.whole_bytes,
         markers=tuple(sorted(markers)),
     )
+
+
+def _load(readable: Path, path: Path) -> list[dict[str, Any]]:
+    """Read all streams. pyxdf skips what is damaged inside a chunk and only logs that; here it is an error."""
+    damage = _Errors()
+    logger = logging.getLogger(pyxdf.__name__)
+    heard = logger.propagate
+    logger.addHandler(damage)
+    logger.propagate = False  # its lines may quote the file
+    try:
+        streams: list[dict[str, Any]] = pyxdf.load_xdf(
+            str(readable), synchronize_clocks=False, handle_clock_resets=False, dejitter_timestamps=False
+        )[0]
+    except Exception as error:  # pyxdf raises whatever its parsing meets
+        raise SchemaError(
+            f"the file cannot be read ({type(error).__name__})", path=path, code="GT-XDF"
+        ) from error
+    finally:
+        logger.removeHandler(damage)
+        logger.propagate = heard
+    if damage.n:
+        raise SchemaError(
+            "the file is damaged inside a chunk",
+            path=path,
+            hint="Copy it again from its source.",
+            code="GT-XDF",
+        )
+    for stream in streams:
+        for name in ("time_stamps", "clock_times", "clock_values"):
+            t_s = np.asarray(stream.get(name, []), np.float64)
+            if not (np.abs(t_s) <= _MAX_T_S).all():
+                raise SchemaError("a stream has impossible time stamps", path=path, code="GT-XDF")
+    return streams
+
+
+class _Errors(logging.Handler):
+    """Counts what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.n = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler.emit`."""
+        self.n += 1
 
 
 def _unpack_stream(session: Path, info: StreamInfo, stream: dict[str, Any]) -> NDArray[np.int64]:
@@ -142,7 +184,7 @@ def _unpack_journal(folder: Path, schema: pa.Schema, stream: dict[str, Any], pat
         rows = [json.loads(row[0]) for row in stream["time_series"]]
         with JournalWriter(folder, schema) as journal:
             journal.append_rows(rows)
-    except (ValueError, TypeError, AttributeError, GazeToolError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, GazeToolError) as error:
         raise SchemaError(
             f"the journal {folder.name!r} in the file is damaged", path=path, code="GT-XDF"
         ) from error
