@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ def measure(folder: Path) -> Iterator[Row]:
             | {"reading_id": f"{number:016x}", "images": [picture], "keyframes": []}
         )
     writer.close()
+    # It advises against more workers than processors; the figure is about four.
+    warnings.filterwarnings("ignore", "This DataLoader will create")
     ours, bare = [], []
     for _ in range(ROUNDS):
         bare.append(

@@ -1,4 +1,4 @@
-"""One key frame at random out of HDF5: picture, box and text, beside packed bytes with offsets."""
+"""One key frame at random: picture, box and text, out of both formats, beside packed bytes with offsets in HDF5."""
 
 from __future__ import annotations
 
@@ -9,49 +9,71 @@ from typing import Any
 
 import h5py
 import numpy as np
-from export_data import KEYFRAMES_PER_READING, PICTURE_BYTES, Row, pictures, rows, write_hdf5
+from export_data import KEYFRAMES_PER_READING, PICTURE_BYTES, Row, pictures, rows, write_hdf5, write_parquet
 
 from examples.gazex.data import KeyFrameDataset
 
 ROUNDS = 5
-ASKED_PER_ROUND = 3000
 PEER_CHUNK_BYTES = 1 << 20
 TARGET = 0.9
+OURS = ("hdf5", "parquet")
+PASSES = ("first pass", "again")
+"""Every record once out of files that were just opened, in the page cache; then once more in the same order."""
+
+Take = Callable[[int], object]
 
 
 def measure(folder: Path, n_rows: int) -> Iterator[Row]:
     """Give records per second of ours and of the packed peer, stored in one piece, in chunks, in chunks uncached."""
-    shard = write_hdf5(folder, list(rows(n_rows)))
+    given = list(rows(n_rows))
     n_frames = n_rows * KEYFRAMES_PER_READING
     packed = folder / "packed.h5"
     _write_packed(packed, n_frames)
-    for path in (shard, packed):
+    for path in (write_hdf5(folder, given), write_parquet(folder, given), packed):
         path.read_bytes()
-    takers = {
-        "ours": _ours(folder),
-        "in one piece": _packed(packed, "whole"),
-        "in chunks of 1 MiB": _packed(packed, "chunked"),
-        "in chunks, uncached": _packed(packed, "chunked", rdcc_nbytes=0),
+    openers: dict[str, Callable[[], Take]] = {
+        "hdf5": lambda: KeyFrameDataset(folder, form="hdf5").__getitem__,
+        "parquet": lambda: KeyFrameDataset(folder, form="parquet").__getitem__,
+        "in one piece": lambda: _packed(packed, "whole"),
+        "in chunks of 1 MiB": lambda: _packed(packed, "chunked"),
+        "in chunks, uncached": lambda: _packed(packed, "chunked", rdcc_nbytes=0),
     }
-    rng = np.random.default_rng(0)
-    found: dict[str, list[float]] = {name: [] for name in takers}
-    for _ in range(ROUNDS):
-        asked = rng.integers(0, n_frames, ASKED_PER_ROUND).tolist()
-        for name, take in takers.items():
+    found: dict[tuple[str, str], list[float]] = {}
+    opened_s: dict[str, list[float]] = {}
+    for number in range(ROUNDS):
+        asked = np.random.default_rng(number).permutation(n_frames).tolist()
+        for name, open_it in openers.items():
             began = time.perf_counter()
-            for index in asked:
-                take(index)
-            found[name].append(len(asked) / (time.perf_counter() - began))
-    ours = max(found.pop("ours"))
-    peer = max(max(one) for one in found.values())
-    yield Row(
-        measure="random access, HDF5, one key frame",
-        target=f">= {TARGET} x best packed",
-        measured=f"{ours / peer:.2f} x ({ours:,.0f} of {peer:,.0f} records/s)",
-        met=ours >= TARGET * peer,
-    )
-    for name, rates in found.items():
-        yield Row(measure=f"  packed bytes and offsets, {name}", measured=f"{max(rates):,.0f} records/s")
+            take = open_it()
+            opened_s.setdefault(name, []).append(time.perf_counter() - began)
+            for which in PASSES:
+                found.setdefault((name, which), []).append(_rate(take, asked))
+    rates = {key: max(measured) for key, measured in found.items()}
+    peers = [name for name in openers if name not in OURS]
+    for name in OURS:
+        for which in PASSES:
+            ours, peer = rates[name, which], max(rates[one, which] for one in peers)
+            judged = name == "hdf5"
+            yield Row(
+                measure=f"random access, {name}, one key frame, {which}",
+                target=f">= {TARGET} x best packed" if judged else "",
+                measured=f"{ours / peer:.2f} x ({ours:,.0f} of {peer:,.0f} records/s)",
+                met=ours >= TARGET * peer if judged else None,
+            )
+        per_frame_us = min(opened_s[name]) / n_frames * 1e6
+        yield Row(
+            measure=f"  opening {name}", measured=f"{per_frame_us:.1f} us for each of {n_frames:,} key frames"
+        )
+    for name in peers:
+        both = " and ".join(f"{rates[name, which]:,.0f}" for which in PASSES)
+        yield Row(measure=f"  packed bytes and offsets, {name}", measured=f"{both} records/s")
+
+
+def _rate(take: Take, asked: Sequence[int]) -> float:
+    began = time.perf_counter()
+    for index in asked:
+        take(index)
+    return len(asked) / (time.perf_counter() - began)
 
 
 def _write_packed(path: Path, n_frames: int) -> None:
@@ -66,7 +88,7 @@ def _write_packed(path: Path, n_frames: int) -> None:
         file["text"] = np.array([b"the lungs are clear ."] * n_frames)
 
 
-def _packed(path: Path, name: str, **options: Any) -> Callable[[int], object]:
+def _packed(path: Path, name: str, **options: Any) -> Take:
     """Return what gives one record; offsets, boxes and texts are in memory, as with ours."""
     file = h5py.File(path, "r", **options)
     data, ends = file[name], file["offsets"][:].tolist()
@@ -76,7 +98,3 @@ def _packed(path: Path, name: str, **options: Any) -> Callable[[int], object]:
         return data[ends[index] : ends[index + 1]].tobytes(), boxes[index], texts[index].decode()
 
     return take
-
-
-def _ours(folder: Path) -> Callable[[int], object]:
-    return KeyFrameDataset(folder).__getitem__
