@@ -219,6 +219,8 @@ class ExportConfig(_Section):
     """Let readings out whose gaze is the mouse cursor (`gazecapture read --gaze mouse`)."""
     allow_no_gaze: bool = False
     """Let readings out that were recorded without an eye tracker (`gazecapture read --gaze none`)."""
+    authors: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    """People or institutions that the card and the catalogue name as the dataset's authors."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from curation.export.card import CardFacts, citations_of, licences_of
+from curation.export.card import NOT_STATED, CardFacts, authors_of, citation_of, licence_of
 from curation.export.tables.columns import TABLES, Column, Table
-from gazecapture import __version__
 from gazecapture.files import sha256_of
 
 __all__ = ["CROISSANT_FILE", "croissant"]
@@ -69,7 +68,6 @@ _ENCODINGS: Final = {
 def croissant(dataset: Path, facts: CardFacts) -> dict[str, Any]:
     """Return the description of a dataset whose shards and tables are there."""
     generated = sum(meta.synthetic for meta in facts.metas)
-    licences, citations = licences_of(facts), citations_of(facts)
     return {
         "@context": dict(_CONTEXT),
         "@type": "sc:Dataset",
@@ -81,9 +79,10 @@ def croissant(dataset: Path, facts: CardFacts) -> dict[str, Any]:
             "Research use only, not for diagnosis."
         ),
         "version": "1.0.0",
-        "license": "; ".join(licences) or "not stated",
-        "citeAs": " ".join(citations) or "not stated",
-        "creator": {"@type": "sc:Organization", "name": f"made with gazecapture {__version__}"},
+        "license": licence_of(facts),
+        "citeAs": citation_of(facts),
+        "creator": [{"@type": "sc:Organization", "name": name} for name in authors_of(facts) or [NOT_STATED]],
+        "keywords": ["eye tracking", "radiology", "radiograph", *(["synthetic"] if generated else [])],
         "conditionsOfAccess": facts.access_tier,
         "rai:dataCollection": (
             "Readers looked at radiographs on a screen while an eye tracker recorded where they looked, and "

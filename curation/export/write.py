@@ -117,6 +117,7 @@ def write_all(
         config_hash=config_hash(config),
         access_tier=plan.tier,
         gaze_tier=config.privacy.gaze_tier,
+        authors=config.export.authors,
     )
     write_bytes_atomically(staging / "README.md", dataset_card(facts).encode())
     write_json_atomically(staging / CROISSANT_FILE, croissant(staging, facts))

@@ -34,7 +34,9 @@ __all__ = ["DemoStudy", "write_demo_studies", "write_user_studies"]
 
 Progress = Callable[[int, int], None]
 
-COLUMNS = ("study_id", "current", "prior", "lateral", "indication", "arm", "truth", "synthetic")
+COLUMNS = ("study_id", "current", "prior", "lateral", "indication", "arm", "truth", "synthetic", "licence")
+PHANTOM_LICENCE = "Apache-2.0"
+"""Of what the project makes itself: the project's own."""
 CURRENT_DATE, PRIOR_DATE = "20200101", "20190601"
 """Fixed: the same seed gives the same bytes."""
 ANATOMY_SEED_STEP = 1000
@@ -143,6 +145,7 @@ def write_demo_studies(
                 "arm": "plain",
                 "truth": f"{study_id}/truth.json",
                 "synthetic": "true",
+                "licence": PHANTOM_LICENCE,
             }
         )
     return _write_worklist(folder, rows)

@@ -13,6 +13,6 @@ def our_views() -> Iterator[tuple[Path, Path]]:
     """Give the folder of all views, and one for scratch; the first argument is the project's interpreter."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place).resolve()
-        command = [sys.argv[1], "-m", "tools.check_clients.make_views", str(folder / "dataset")]
+        command = [sys.argv[1], "-m", "tools.check_clients.make_views", str(folder / "DATASET")]
         subprocess.run(command, check=True)
-        yield folder / "dataset" / "views", folder
+        yield folder / "DATASET" / "views", folder

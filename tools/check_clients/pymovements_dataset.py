@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pymovements
+from docs_lines import run_lines
 
 SETTINGS = '[privacy]\ngaze_tier = "raw"\nimages = "exclude"\n[views]\nnames = ["pymovements"]\n'
 
@@ -29,7 +30,7 @@ def main() -> None:
             "--store",
             root / "store",
             "--out",
-            root / "dataset",
+            root / "DATASET",
             "-c",
             root / "settings.toml",
         ]
@@ -39,10 +40,8 @@ def main() -> None:
             curate,
         ):
             subprocess.run([tool, "-m", *map(str, command)], check=True, stdout=subprocess.DEVNULL)
-        view = root / "dataset" / "views" / "pymovements" / "screen-1"
-        definition = pymovements.DatasetDefinition.from_yaml(view / "dataset.yaml")
-        dataset = pymovements.Dataset(definition, path=view).load()
-        n_readings = len(list((root / "dataset" / "samples").iterdir()))
+        dataset = run_lines("pymovements", root / "DATASET")["dataset"]
+        n_readings = len(list((root / "DATASET" / "samples").iterdir()))
         if not len(dataset.gaze) == len(dataset.precomputed_events) == n_readings > 0:
             raise SystemExit(f"{len(dataset.gaze)} recordings for {n_readings} readings")
         dataset.pix2deg()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torchvision_shim  # noqa: F401  # before anything that imports torchvision
+from docs_lines import run_lines
 from our_views import our_views
 from PIL import Image
 from tiny_qwen2_vl import write_tiny_model
@@ -57,6 +58,7 @@ def main(views: Path, scratch: Path) -> None:
         assert bool(n_boxes) == (folder.name in BOXED_TASKS), (folder.name, n_boxes)
         counts[folder.name] = (len(rows), n_boxes)
     assert len(counts) == 8, counts
+    assert len(run_lines("swift", views.parent)["rows"]) == counts["report_from_gaze"][0]
     print(f"ms-swift {version('ms-swift')}, rows and boxes: {counts}")
 
 

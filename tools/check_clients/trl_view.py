@@ -13,12 +13,16 @@ from trl import SFTConfig, SFTTrainer
 
 NORMAL_PX = 448
 """Shorter side of a picture as trainers are given it."""
+SMALL = {"shortest_edge": 56 * 56, "longest_edge": 112 * 112}
+"""Limits of the processor, px: attention over larger pictures takes minutes without a GPU."""
+STEPS = 2
 
 
 def main(views: Path, scratch: Path) -> None:
     print(check_resize())
     folder = write_tiny_model(scratch / "model")
     processor = AutoProcessor.from_pretrained(folder)
+    processor.image_processor.size = SMALL
     rows = load_dataset(
         "parquet",
         data_files=sorted(map(str, (views / "trl" / "data").glob("train-*.parquet"))),
@@ -34,7 +38,7 @@ def main(views: Path, scratch: Path) -> None:
         args=SFTConfig(
             output_dir=f"{scratch}/out",
             per_device_train_batch_size=2,
-            max_steps=4,
+            max_steps=STEPS,
             max_length=None,
             report_to=[],
             use_cpu=True,
@@ -50,9 +54,8 @@ def main(views: Path, scratch: Path) -> None:
     assert 0 < int(trained.sum()) < trained.numel() / 2, "only completions are trained on"
     loss = trainer.train().training_loss
     assert 0 < loss < 100
-    print(
-        f"trl {version('trl')}, transformers {version('transformers')}: {len(rows)} rows, 4 steps, loss {loss:.2f}"
-    )
+    versions = f"trl {version('trl')}, transformers {version('transformers')}"
+    print(f"{versions}: {len(rows)} rows, {STEPS} steps, loss {loss:.2f}")
 
 
 if __name__ == "__main__":

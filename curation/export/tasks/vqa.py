@@ -7,6 +7,7 @@ the row. Reference lesions (``truth``) are for measures and make no question.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from keyframes.regions.schemes import load_scheme
 
 __all__ = ["vqa"]
 
+_CAPITALISED = re.compile(r"\b[A-Z][a-z]+\b")
 REGION_QUESTIONS = 2
 """Of each kind per reading, drawn with the seed: an atlas has 36 regions, which would drown all other questions."""
 
@@ -60,7 +62,7 @@ def _presence(reading: TaskReading) -> Iterator[dict[str, Any]]:
     for label, is_present in present.items():
         yield {
             "template": "presence",
-            "label": sentence_text(label),
+            "label": in_a_sentence(label),
             "is_present": is_present,
             "type": "presence",
             "source": "rule:findings",
@@ -77,7 +79,7 @@ def _location(reading: TaskReading) -> Iterator[dict[str, Any]]:
         if found:
             yield {
                 "template": "location",
-                "label": sentence_text(label),
+                "label": in_a_sentence(label),
                 "places": found,
                 "type": "location",
                 "source": "rule:findings",
@@ -117,6 +119,15 @@ def _regions(reading: TaskReading) -> Iterator[dict[str, Any]]:
                 "type": "letter",
                 "source": "rule:letters",
             }
+
+
+def in_a_sentence(label: str) -> str:
+    """Return a label as words within a sentence; abbreviations keep their capitals.
+
+    >>> in_a_sentence("Pleural Effusion"), in_a_sentence("COPD")
+    ('pleural effusion', 'COPD')
+    """
+    return _CAPITALISED.sub(lambda word: word[0].lower(), sentence_text(label))
 
 
 def _letters(scheme: str | None) -> dict[str, str]:

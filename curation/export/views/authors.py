@@ -30,7 +30,7 @@ class AuthorsView:
     """See the module."""
 
     name = "authors"
-    version = "1"
+    version = "2"
 
     def write(self, reader: ShardReader, folder: Path, options: AuthorsOptions) -> ViewResult:
         """See `View.write`. Raises UsageError where PyAV is not installed."""

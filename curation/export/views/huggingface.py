@@ -59,7 +59,7 @@ class HuggingfaceView:
     """See the module."""
 
     name = "huggingface"
-    version = "1"
+    version = "2"
 
     def write(self, reader: ShardReader, folder: Path, options: HuggingfaceOptions) -> ViewResult:
         """See `View.write`."""

@@ -45,7 +45,7 @@ class LlamafactoryView:
     """See the module."""
 
     name = "llamafactory"
-    version = "1"
+    version = "2"
 
     def write(self, reader: ShardReader, folder: Path, options: LlamafactoryOptions) -> ViewResult:
         """See `View.write`."""

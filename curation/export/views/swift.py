@@ -53,7 +53,7 @@ class SwiftView:
     """See the module."""
 
     name = "swift"
-    version = "1"
+    version = "2"
 
     def write(self, reader: ShardReader, folder: Path, options: SwiftOptions) -> ViewResult:
         """See `View.write`."""

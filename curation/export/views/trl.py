@@ -38,7 +38,7 @@ class TrlView:
     """See the module."""
 
     name = "trl"
-    version = "1"
+    version = "2"
 
     def write(self, reader: ShardReader, folder: Path, options: TrlOptions) -> ViewResult:
         """See `View.write`."""

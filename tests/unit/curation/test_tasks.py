@@ -41,6 +41,7 @@ from tests.shard_rows import MATRIX_PX, PHRASES, full_row, varied_rows
 LIMITS = ResizeLimits()
 FRAMES: tuple[BoxFrame, ...] = ("pixels", "norm1000", "resized", "quarter")
 sides = st.integers(40, 3000)
+BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 
 
 def made(row: dict[str, Any], **options: Any) -> list[TaskRecord]:
@@ -80,6 +81,27 @@ def test_boxes_come_back_from_every_frame(
     back = from_frame([round(v) for v in told], frame, size, LIMITS)
     assert abs(back[0] - x) <= unit[0] / 2 + 1e-9
     assert abs(back[1] - y) <= unit[1] / 2 + 1e-9
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("task", ["boxes_from_sentence", "grounded_report", "vqa"])
+def test_boxes_come_back_from_the_answers_text(task: str, frame: BoxFrame) -> None:
+    """Every box of every answer, read out of its text as a score would. Frame quarter includes both ends."""
+    n_boxes = 0
+    for record in of_task(made(full_row(1), box_frame=frame), task):
+        told = [list(map(int, found)) for found in BOX.findall(texts(record, box_frame=frame)[1])]
+        places = list(places_in(record.answer))
+        assert len(told) == len(places)
+        for numbers, place in zip(told, places, strict=True):
+            size = record.images[place.image].size
+            unit = from_frame((1.0, 1.0), frame, size, LIMITS)
+            off = 1.0 if frame == "quarter" else 0.5
+            for one, is_, at in zip(
+                from_frame(numbers, frame, size, LIMITS), place.box, (0, 1, 0, 1), strict=True
+            ):
+                assert abs(one - is_) <= off * unit[at] + 1e-9
+        n_boxes += len(told)
+    assert n_boxes > 0
 
 
 def test_corners_of_the_picture_are_those_of_the_frame() -> None:
@@ -246,6 +268,15 @@ def test_shuffles_are_seeded() -> None:
         ]
 
     assert orders(1) == orders(1) != orders(2)
+
+
+def test_labels_are_words_within_a_question() -> None:
+    row = full_row(1)
+    for finding, label in zip(row["findings"], ("Pleural Effusion", "COPD", "Lung opacity ."), strict=True):
+        finding["label"] = label
+    asked = " ".join(texts(record)[0] for record in of_task(made(row), "vqa"))
+    for words in ("show pleural effusion?", "show COPD?", "show lung opacity.?"):
+        assert words in asked
 
 
 def test_questions_say_who_made_them() -> None:
