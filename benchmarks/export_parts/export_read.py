@@ -10,6 +10,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,7 +73,7 @@ def _records(folder: Path, n_records: int, webdataset_python: Path | None) -> It
     flat, tar = folder / "records.parquet", folder / "records.tar"
     _write_flat(folder, flat)
     readers: dict[str, Callable[[], float]] = {
-        form: lambda form=form: _timed(lambda: _listed(folder, form)) for form in FORMS
+        form: partial(_timed, partial(_listed, folder, form)) for form in FORMS
     }
     readers["streaming"] = lambda: _timed(lambda: _drain(_stream(flat)))
     missing = "--webdataset-python is not given"
