@@ -43,7 +43,7 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt system-packages.txt | $(VENV
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
 	@sh tools/system-packages.sh demo test
-	$(INSTALL) --editable '.[viewer,segment,neon,video,cluster,test]'
+	$(INSTALL) --editable '.[viewer,dictation,whisper,segment,neon,video,cluster,test]'
 	$(INSTALL) --editable '.[train]'
 	@touch $@
 

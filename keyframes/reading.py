@@ -152,9 +152,11 @@ WORDS = _schema(
         "supported": _BOOL,
         "source": _STR,
     },
-    {"confidence": _F64},
+    {"confidence": _F64, "placing": _STR, "transcript": _STR},
 )
-"""source: dictated, typed, simulated, imported. ``.`` is a word of its own where it was dictated."""
+"""source: dictated, typed, simulated, imported. ``.`` is a word of its own where it was dictated. placing: measured,
+interpolated between words that were, or unplaced (its time is a neighbour's); null where a source does not tell.
+transcript: reviewed by a person, unreviewed, or null where a source does not tell."""
 
 SENTENCES = _schema(
     {

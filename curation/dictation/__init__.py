@@ -1,0 +1,1 @@
+"""From a voice to words with times: engines, checks of what they say, transcripts of other programs."""
