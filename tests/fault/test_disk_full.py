@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from curation.cli import cli
 from curation.export.hdf5_file import ForgivingFile
+from gazecapture.console import run_command
+from keyframes.errors import ExitCode
 
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
@@ -108,9 +111,6 @@ def test_export_onto_a_full_disk(small_dataset: SmallDataset, tmp_path: Path) ->
         assert (done.returncode, len(errors)) == (1, 1), done.stderr
         assert "Traceback" not in done.stderr
         assert [p.name for p in out.iterdir()] == [".gazecapture"]
-    again = subprocess.run(
-        [sys.executable, "-m", "curation", *map(str, command)], check=False, capture_output=True
-    )
-    assert again.returncode == 0
+    assert run_command(cli, [str(argument) for argument in command]) == ExitCode.OK
     shards = [sorted(folder.rglob("train*")) for folder in (out, small_dataset.dataset)]
     assert [p.read_bytes() for p in shards[0]] == [p.read_bytes() for p in shards[1]]

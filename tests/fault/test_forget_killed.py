@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from curation.cli import cli
 from curation.config import remembered_config
 from curation.export.verify import verify_absence, verify_dataset
 from curation.exports import logged_export
 from curation.lock import INTENT
 from curation.sessions import remember_sessions
+from gazecapture.console import run_command
 from gazecapture.store import Store
+from keyframes.errors import ExitCode
 
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
@@ -88,7 +91,7 @@ def test_the_next_command_does_the_rest(place: Place, point: str) -> None:
     assert (place.store / INTENT).is_file(), "killed before the end"
     for dataset in place.datasets:
         assert verify_dataset(dataset).n_readings in (2, 4)
-    assert gazecurate("qc", "--store", place.store).wait(PATIENCE_S) == 0
+    assert run_command(cli, ["qc", "--store", str(place.store), "-j", "1"]) == ExitCode.OK
     assert not (place.store / INTENT).exists()
     assert not list(place.store.glob(".*.partial"))
     assert {path.name for path in place.sessions.iterdir()} == {"R02"}

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from tests.conftest import SmallDataset
 
 
+ONE_FORMAT = CurationConfig(export=ExportConfig(formats=("parquet",)))
+"""For what is not about formats."""
+
+
 def same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
@@ -160,16 +164,16 @@ def test_the_same_store_gives_the_same_bytes(
 
 def test_a_second_export_writes_nothing(store: Store, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = export_dataset(store, out, reading_ids=store.reading_ids(), config=CurationConfig())
+    first = export_dataset(store, out, reading_ids=store.reading_ids(), config=ONE_FORMAT)
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
-    second = export_dataset(store, out, reading_ids=store.reading_ids(), config=CurationConfig())
+    second = export_dataset(store, out, reading_ids=store.reading_ids(), config=ONE_FORMAT)
     assert (first.up_to_date, second.up_to_date) == (False, True)
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
 
 
 def test_fewer_readings_replace_the_older_dataset_whole(store: Store, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    config = CurationConfig(export=ExportConfig(readings_per_shard=1))
+    config = CurationConfig(export=ExportConfig(readings_per_shard=1, formats=("parquet",)))
     export_dataset(store, out, reading_ids=store.reading_ids(), config=config)
     assert len(list((out / "readings").iterdir())) == 4
     export_dataset(store, out, reading_ids=store.reading_ids()[:1], config=config)
@@ -185,7 +189,7 @@ def test_an_id_of_ours_without_a_letter_is_no_name(store: Store, tmp_path: Path)
     stored = json.loads(record.read_bytes())
     assert stored["meta"].pop("reading_id") == renamed.name
     record.write_text(json.dumps({**stored, "meta": {**stored["meta"], **own}}))
-    export_dataset(store, tmp_path / "out", reading_ids=[own["reading_id"]], config=CurationConfig())
+    export_dataset(store, tmp_path / "out", reading_ids=[own["reading_id"]], config=ONE_FORMAT)
     (row,) = parquet_rows(tmp_path / "out")
     assert {name: row[name] for name in own} == own
     assert row["images"][0]["path"].startswith(own["reading_id"])
@@ -215,7 +219,7 @@ def test_what_the_scan_finds_leaves_no_dataset(store: Store, tmp_path: Path) -> 
     store.write_stage(reading_id, "dictation", {"sentences": table}, {"key": "changed"})
     out = tmp_path / "out"
     # With the lexicon the path would never get as far as the scan.
-    config = CurationConfig(privacy=PrivacyConfig(text="names"))
+    config = ONE_FORMAT.model_copy(update={"privacy": PrivacyConfig(text="names")})
     with pytest.raises(PrivacyError) as error:
         export_dataset(store, out, reading_ids=store.reading_ids(), config=config)
     assert str(store.root) not in error.value.one_line()
@@ -224,7 +228,7 @@ def test_what_the_scan_finds_leaves_no_dataset(store: Store, tmp_path: Path) -> 
 
 def test_a_failure_midway_leaves_the_older_dataset(store: Store, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_dataset(store, out, reading_ids=store.reading_ids()[:1], config=CurationConfig())
+    export_dataset(store, out, reading_ids=store.reading_ids()[:1], config=ONE_FORMAT)
     before = content(out)
 
     def interrupt(done: int, _total: int) -> None:
@@ -232,9 +236,7 @@ def test_a_failure_midway_leaves_the_older_dataset(store: Store, tmp_path: Path)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export_dataset(
-            store, out, reading_ids=store.reading_ids(), config=CurationConfig(), progress=interrupt
-        )
+        export_dataset(store, out, reading_ids=store.reading_ids(), config=ONE_FORMAT, progress=interrupt)
     assert content(out) == before
 
 
@@ -249,7 +251,7 @@ def test_a_reading_that_was_damaged_since_fails_alone(store: Store, tmp_path: Pa
         picture.unlink()
     else:
         (store.folder(ids[2]) / "gaze.parquet").write_bytes(b"PAR1")
-    config, out = CurationConfig(export=ExportConfig(formats=("parquet",))), tmp_path / "out"
+    config, out = ONE_FORMAT, tmp_path / "out"
     summary = export_dataset(store, out, reading_ids=ids, config=config)
     assert [failure.reading_id for failure in summary.failed] == [ids[2]]
     assert sorted(row["reading_id"] for row in parquet_rows(out)) == [*ids[:2], ids[3]]
@@ -264,14 +266,14 @@ def test_where_every_reading_is_damaged_nothing_is_written(store: Store, tmp_pat
     for reading_id in store.reading_ids():
         (store.folder(reading_id) / "gaze.parquet").unlink()
     out = tmp_path / "out"
-    summary = export_dataset(store, out, reading_ids=store.reading_ids(), config=CurationConfig())
+    summary = export_dataset(store, out, reading_ids=store.reading_ids(), config=ONE_FORMAT)
     assert (summary.n_readings, len(summary.failed)) == (0, 4)
     assert [p.name for p in out.iterdir()] == [".gazecapture"]
 
 
 def test_verify_finds_every_kind_of_damage(store: Store, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_dataset(store, out, reading_ids=store.reading_ids(), config=CurationConfig())
+    export_dataset(store, out, reading_ids=store.reading_ids(), config=ONE_FORMAT)
     assert verify_dataset(out).n_readings == 4
     shard = next((out / "readings").iterdir())
     good = shard.read_bytes()
