@@ -105,6 +105,7 @@ def _carry_out(store: Store, intent: ForgetIntent) -> ForgetSummary:
     if intent.kind == "reader":
         tombstones.put("reader", [intent.name])
     tombstones.put("reading", intent.reading_ids)
+    tombstones.put_films(store, intent.reading_ids)
     n_readings = sum(_remove_from_store(store, reading_id) for reading_id in intent.reading_ids)
     _remove_traces(store, intent)
     for session in intent.sessions:

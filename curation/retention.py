@@ -41,7 +41,8 @@ def delete_old_audio(store: Store, retain_days: int | None, *, now_unix_ns: int 
             continue
         n_files = _n_files(folder)
         shutil.rmtree(folder)
-        log_access(store.root, command="retention", folder=folder, n_files_deleted=n_files)
+        # Without the folder: a session's path often has its reader's code in it, and the log outlives the reader.
+        log_access(store.root, command="retention", n_files_deleted=n_files)
         n_deleted += n_files
     return n_deleted
 

@@ -60,7 +60,7 @@ class KeyedHash:
     def __call__(self, *parts: str) -> str:
         """Return 16 hex digits for ``parts``; the same parts and key give the same digits."""
         message = b"\0".join(part.encode() for part in parts)
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:_ID_HEX_DIGITS]
+        return hmac.digest(self._key, message, "sha256").hex()[:_ID_HEX_DIGITS]
 
 
 class Store:

@@ -15,6 +15,9 @@ from curation.export.contents import rows_in
 from curation.export.dataset import MANIFEST
 from curation.export.dataset_views import VIEWS_FOLDER
 from curation.export.hdf5_guard import open_hdf5
+from curation.export.place import private_strings
+from curation.export.scan import scan_output
+from curation.export.stays import what_stays
 from curation.lead import READERS_FOLDER
 from curation.lock import INTENT
 from curation.manifest import read_lines
@@ -26,7 +29,7 @@ from gazecapture.session.to_readings import session_reading_id
 from gazecapture.store import KeyedHash, Store
 from keyframes.errors import PrivacyError, SchemaError, ShardIntegrityError, UsageError
 
-__all__ = ["VerifySummary", "verify_absence", "verify_dataset"]
+__all__ = ["VerifySummary", "finds_in", "verify_absence", "verify_dataset"]
 
 _CODE = "GT-FORGOTTEN"
 
@@ -78,8 +81,12 @@ def verify_absence(store: Store, dataset: Path) -> int:
     """Check that a store, its sessions and a dataset hold nothing that was forgotten; return how many tombstones.
 
     Looked at: rows and picture names of the dataset; folders, manifest and fitted leads of the store; readers and
-    finished studies of the sessions that the store was filled from. Raises PrivacyError (GT-FORGOTTEN) at the first
-    find, and where a withdrawal that was interrupted is still to be completed.
+    finished studies of the sessions that the store was filled from. Then every file of the dataset, decoded and inside
+    every container (`curation.export.decoded`): for what was forgotten, and once more for all that the last scan of an
+    export looks for in the store's readings as they are now.
+
+    Raises PrivacyError at the first kind of find: GT-FORGOTTEN, also where a withdrawal that was interrupted is still
+    to be completed, or GT-PRIVACY for what must stay in the store.
     """
     if (store.root / INTENT).is_file():
         raise PrivacyError(
@@ -111,7 +118,30 @@ def verify_absence(store: Store, dataset: Path) -> int:
         ids = (session_reading_id(info, s.reading_number, pseudonym) for s in info.studies if s.images)
         if any(tombstones.names(reading_id=i, reader_code=info.reader_code) for i in ids):
             _found("a reading", session)
-    return len(tombstones.hashes)
+    hits = finds_in(store, dataset)
+    if any("forgotten" in hit for hit in hits):
+        _found("something", dataset / next(hit for hit in hits if "forgotten" in hit).partition(": ")[0])
+    if hits:
+        raise PrivacyError(
+            f"the dataset holds what must stay in the store: {'; '.join(hits[:3])}",
+            hint="Remove the file if it is your own, else export again.",
+            record=f"{len(hits)} finds",
+            path=dataset,
+        )
+    return tombstones.n_names
+
+
+def finds_in(store: Store, dataset: Path) -> list[str]:
+    """Look into every file of a dataset; return what was found, one line each: the file and the kind."""
+    kept, config = what_stays(store, dataset)
+    return scan_output(
+        dataset,
+        kept.identifiers,
+        private_strings(store, config),
+        codes=kept.codes,
+        words=kept.words,
+        forgotten=Tombstones.of(store).finder(),
+    )
 
 
 def _found(what: str, path: Path) -> NoReturn:

@@ -21,7 +21,7 @@ from keyframes.errors import PrivacyError
 from keyframes.reading import AGE_BANDS, SEXES
 from keyframes.regions.schemes import load_scheme, packaged_schemes
 
-__all__ = ["STRING_RULES", "RowGuard", "string_places"]
+__all__ = ["STRING_RULES", "RowGuard", "code_pseudonym", "string_places"]
 
 CODE_DIGITS: Final = 8
 """Hex digits of the keyed hash that takes the place of a code."""
@@ -235,13 +235,18 @@ class RowGuard:
             if self._is_hash(value) or not self.redactor.count_in(_SEPARATORS.sub(" ", value)):
                 return value
             self.replaced_codes.add(value)
-            return f"x-{self.keyed_hash('code', value)[:CODE_DIGITS]}"
+            return code_pseudonym(self.keyed_hash, value)
         self.unknown_words.update(self.redactor.unknown_in(value))
         return self.redactor(value)
 
     def _is_hash(self, value: str) -> bool:
         found = _HASH.fullmatch(value)
         return found is not None and (not found[1].isdigit() or found[1] in self.own_ids)
+
+
+def code_pseudonym(keyed_hash: Callable[..., str], value: str) -> str:
+    """Return what takes the place of a code that may name somebody."""
+    return f"x-{keyed_hash('code', value)[:CODE_DIGITS]}"
 
 
 def string_places(row: Any, place: str = "") -> set[str]:

@@ -22,7 +22,6 @@ from curation.export.box_frames import (
     smart_resize,
     to_frame,
 )
-from curation.export.scan import MIN_WORD_LETTERS
 from curation.export.tasks import (
     TASKS,
     LeftOut,
@@ -35,6 +34,7 @@ from curation.export.tasks import (
 )
 from curation.export.tasks.prompts import TEMPLATES, neutral
 from curation.privacy.lexicon import load_lexicon
+from curation.privacy.phrases import MIN_WORD_LETTERS
 from curation.view_settings import TaskOptions
 from tests.shard_rows import MATRIX_PX, PHRASES, full_row, varied_rows
 
