@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.export.found import Content, byte_strings_in, strings_in
+from curation.export.hdf5_guard import open_hdf5
 
 __all__ = ["SPOKEN", "hdf5_parts", "parquet_parts"]
 
@@ -106,18 +107,18 @@ def _labels(file: pq.ParquetFile) -> Content:
 
 
 def hdf5_parts(source: Path | io.BytesIO) -> Iterator[Content]:
-    """Give names, links, comments, attributes and all cells.
+    """Give names, comments, attributes and all cells. Raises SchemaError for a file that `open_hdf5` refuses.
 
-    String and picture columns of ours have datasets of offsets and of data; any other dataset of strings or bytes is
-    given block by block.
+    String and picture columns of ours have datasets of offsets and of data; any other dataset of bytes is given block
+    by block.
     """
-    with h5py.File(source, "r") as file:
+    if not isinstance(source, Path):
+        raise ValueError("an HDF5 file in a container")
+    with open_hdf5(source) as file:
         items: list[Any] = [file]
         file.visititems(lambda _, item: items.append(item))
-        links: list[str] = []
-        file.visititems_links(lambda name, link: links.append(f"{name} {_target(link)}"))
         packed = {place for item in items for place in _cells_of(item)}
-        yield Content(texts=[*links, *_user_block(source, file)])
+        yield Content(texts=list(_user_block(source, file)))
         for item in items:
             yield Content(texts=[str(item.name), *_comment(item), *_attributes(item)])
             yield from _columns(item)
@@ -125,12 +126,8 @@ def hdf5_parts(source: Path | io.BytesIO) -> Iterator[Content]:
                 yield from _plain(item)
 
 
-def _target(link: Any) -> str:
-    return f"{getattr(link, 'filename', '')} {getattr(link, 'path', '')}"
-
-
-def _user_block(source: Path | io.BytesIO, file: h5py.File) -> Iterator[str]:
-    if file.userblock_size and isinstance(source, Path):
+def _user_block(source: Path, file: h5py.File) -> Iterator[str]:
+    if file.userblock_size:
         with source.open("rb") as handle:
             yield handle.read(file.userblock_size).decode("latin-1")
 
@@ -185,8 +182,8 @@ def _columns(item: Any) -> Iterator[Content]:
 
 
 def _plain(item: h5py.Dataset) -> Iterator[Content]:
-    """Give the strings of a dataset of anybody's; numbers are measured values."""
-    if item.dtype.kind not in "SUOV" and item.dtype != np.uint8:
+    """Give the bytes of a dataset of anybody's; other numbers are measured values."""
+    if item.dtype != np.uint8:
         return
     if item.ndim == 0 or not item.size:
         yield Content(texts=_told(np.asarray(item[()])))
