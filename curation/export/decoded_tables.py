@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from curation.export.found import Content, byte_strings_in, strings_in
 from curation.export.hdf5_guard import open_hdf5
+from keyframes.errors import SchemaError
 
 __all__ = ["SPOKEN", "hdf5_parts", "parquet_parts"]
 
@@ -113,7 +114,7 @@ def hdf5_parts(source: Path | io.BytesIO) -> Iterator[Content]:
     by block.
     """
     if not isinstance(source, Path):
-        raise ValueError("an HDF5 file in a container")
+        raise SchemaError("an HDF5 file stands in a container")
     with open_hdf5(source) as file:
         items: list[Any] = [file]
         file.visititems(lambda _, item: items.append(item))
