@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -50,15 +50,22 @@ def parquet_parts(source: Path | io.BytesIO) -> Iterator[Content]:
             # Maps have keys; those of a struct are the schema's.
             content.cells += strings_in(row)
             content.pictures += byte_strings_in(row)
-            for column, members in SPOKEN.items():
-                cells: Any = row.get(column) or ()
-                if "reading_id" in row and isinstance(cells, list if members else str):
-                    spoken: Any = [cell[m] for cell in cells for m in members] if members else cells
-                    content.spoken += [(row["reading_id"], text) for text in strings_in(spoken)]
+            if "reading_id" in row:
+                content.spoken += [(row["reading_id"], text) for text in _spoken(row)]
         # A value that many rows share is looked at once.
         content.cells = list(dict.fromkeys(content.cells))
         content.texts = content.cells
         yield content
+
+
+def _spoken(row: Mapping[str, Any]) -> Iterator[str]:
+    """Give what people said or typed; a view's table may use a column's name for something else."""
+    for column, members in SPOKEN.items():
+        value = row.get(column)
+        if not members:
+            yield from strings_in(value)
+        elif isinstance(value, list):
+            yield from (text for cell in value for member in members for text in strings_in(cell[member]))
 
 
 def _footer(file: pq.ParquetFile) -> Iterator[str]:
