@@ -8,6 +8,7 @@ from pathlib import Path
 
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.protocol import Ingester, TakesTrials
+from tests.bids_fixture import write_bids
 from tests.corpora_fixture import write_mimic_cxr, write_ms_cxr, write_vqa
 from tests.egd_fixture import write_folder
 from tests.mimic_eye_fixture import write_patients
@@ -74,6 +75,12 @@ def _mimic_eye(root: Path) -> Source:
     return Source(path=patients, ingester=INGESTERS["mimic-eye"], n_readings=5, victim=victim)
 
 
+def _bids(root: Path) -> Source:
+    folder = write_bids(root / "bids")
+    victim = next(folder.rglob("*_recording-eye1_physio.tsv.gz"))
+    return Source(path=folder, ingester=INGESTERS["bids"], n_readings=2, victim=victim)
+
+
 def _mimic_cxr(root: Path) -> Source:
     folder = write_mimic_cxr(root / "mimic-cxr")
     victim = folder / "mimic-cxr-2.0.0-metadata.csv.gz"
@@ -106,6 +113,7 @@ WRITERS: dict[str, Callable[[Path], Source]] = {
     **TRACKERS,
     "egd": _egd,
     "mimic-eye": _mimic_eye,
+    "bids": _bids,
     "mimic-cxr": _mimic_cxr,
     "ms-cxr": _ms_cxr,
     "ms-cxr coco": lambda root: _ms_cxr(root, coco=True),

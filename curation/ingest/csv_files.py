@@ -29,6 +29,7 @@ __all__ = [
     "first_existing",
     "malformed",
     "number_of",
+    "read_bytes",
     "read_columns",
     "read_rows",
     "read_text",
@@ -84,6 +85,11 @@ def read_text(path: Path, *, limit: int = MAX_TABLE_BYTES, code: str = CODE) -> 
         return _read(path, limit, code).decode("utf-8-sig")
     except UnicodeDecodeError:
         malformed("it is no UTF-8 text", path, code=code)
+
+
+def read_bytes(path: Path, *, limit: int, code: str) -> bytes:
+    """Return a file's content, unpacked. Raises SchemaError where it is larger than ``limit`` bytes or damaged."""
+    return _read(path, limit, code)
 
 
 def read_rows(path: Path, columns: Sequence[str], *, code: str = CODE) -> Iterator[Mapping[str, str]]:

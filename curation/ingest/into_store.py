@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.consent import Consents
+from curation.ingest.bids import BidsIngester
 from curation.ingest.egd import EgdIngester
 from curation.ingest.mimic_cxr import MimicCxrIngester
 from curation.ingest.mimic_cxr_vqa import MimicCxrVqaIngester
@@ -39,6 +40,7 @@ INGESTERS: dict[str, Ingester] = {
     "egd": EgdIngester(),
     "mimic-eye": MimicEyeIngester(),
     "xdf": XdfIngester(),
+    "bids": BidsIngester(),
     "mimic-cxr": MimicCxrIngester(),
     "ms-cxr": MsCxrIngester(),
     "mimic-cxr-vqa": MimicCxrVqaIngester(),

@@ -213,4 +213,4 @@ def test_trials_put_gaze_on_the_image_that_was_shown(name: str, source: Source) 
 
 
 def test_every_format_is_in_this_suite() -> None:
-    assert {name.split()[0] for name in SOURCES} >= set(INGESTERS) - {"bids"}
+    assert {name.split()[0] for name in SOURCES} >= set(INGESTERS)

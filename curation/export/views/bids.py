@@ -32,11 +32,24 @@ __all__ = ["LOST", "BidsView"]
 
 BIDS_VERSION: Final = "1.11.1"
 LOST: Final = (
-    "display", "keyframes", "regions", "event_regions", "trajectory", "findings", "truth", "quality", "issues",
-    "images.bytes", "gaze.viewport_id", "gaze.px_per_deg", "gaze.eye_distance_mm", "gaze.source",
-    "words.confidence", "words.supported", "sentences.finding_ids", "meta.patient_key", "meta.provenance",
+    "display", "findings", "truth", "qa", "quality", "issues", "regions", "event_regions", "keyframes", "trajectory",
+    "region_coverage", "letter_coverage", "transitions", "inspection", "lesion_gaze",
+    "images.file", "images.sha256", "images.public_dicom_id",
+    "words.confidence", "words.source", "words.supported",
+    "sentences.sentence_id", "sentences.sentence_index", "sentences.finding_ids",
+    "validations.t_ns", "validations.phase", "validations.eye", "validations.n_points", "validations.accuracy_max_deg",
+    "validations.rms_s2s_deg", "validations.sd_deg", "validations.loss_share", "validations.offset_x_deg",
+    "validations.offset_y_deg", "validations.offset_x_screen_px", "validations.offset_y_screen_px",
+    "validations.bcea_deg2", "validations.light", "validations.points",
+    "events.image_index", "events.x_image_px", "events.y_image_px", "events.x_screen_px", "events.y_screen_px",
+    "events.x_start_screen_px", "events.y_start_screen_px", "events.x_end_screen_px", "events.y_end_screen_px",
+    "events.amplitude_deg", "events.direction_deg", "events.peak_velocity_deg_per_s",
+    "events.mean_velocity_deg_per_s", "events.dispersion_deg", "events.rms_s2s_deg", "events.valid_share",
+    "meta.source_format", "meta.public_patient_id", "meta.public_study_id", "meta.repeat_of", "meta.indication",
+    "meta.sex", "meta.age_band", "meta.report_sections", "meta.tracker.name", "meta.split_official",
+    "meta.consent_scopes", "meta.access_tier", "meta.n_samples_expected", "meta.provenance",
 )  # fmt: skip
-"""What a reading has and this layout does not hold; written as ``LostFields`` into dataset_description.json."""
+"""What a reading has and this layout does not hold, by field or whole table; ``LostFields`` of the description."""
 GAP_FACTOR: Final = 1.5
 """A step longer than so many sample intervals has samples missing."""
 THINNED_GAP_FACTOR: Final = 2.5
@@ -46,7 +59,8 @@ _COLUMNS: Final = (
     "study_arm", "split", "synthetic", "gaze_tier", "access_tier", "source_licence", "time_origin", "duration_ns",
     "gaze_quality", "tracker", "display", "words", "sentences[].text", "sentences[].t_start_ns", "sentences[].t_end_ns",
     "image_info[].image_index", "image_info[].matrix_width_px", "image_info[].matrix_height_px",
-    "image_info[].role",
+    "image_info[].role", "image_info[].view_position", "image_info[].spacing_kind", "image_info[].spacing_x_mm",
+    "image_info[].spacing_y_mm",
 )  # fmt: skip
 _NOT_A_LABEL = re.compile(r"[^A-Za-z0-9]")
 
@@ -55,7 +69,7 @@ class BidsView:
     """See the module."""
 
     name = "bids"
-    version = "1"
+    version = "2"
 
     def write(self, reader: ShardReader, folder: Path, options: BidsOptions) -> ViewResult:
         """See `View.write`."""
@@ -154,7 +168,7 @@ def _write_reading(
             write_gzip_table(place / f"{name}_physioevents.tsv.gz", _event_columns(events))
             write_json_atomically(place / f"{name}_physioevents.json", _EVENTS_SIDECAR)
     write_table(place / f"{stem}_events.tsv", _trial_columns(row))
-    write_json_atomically(place / f"{stem}_events.json", _trial_sidecar(row))
+    write_json_atomically(place / f"{stem}_events.json", _trial_sidecar(row, samples))
     return len(recordings)
 
 
@@ -204,6 +218,12 @@ def _physio_columns(
         columns["y_image_px"] = decimals(taken("y_image_px"), 3)
         columns["image_index"] = decimals(taken("image_index"), 0)
         columns["valid"] = decimals(taken("valid"), 0)
+        columns["viewport_id"] = decimals(taken("viewport_id"), 0)
+        columns["image_px_per_deg_x"] = decimals(taken("image_px_per_deg_x"), 3)
+        columns["image_px_per_deg_y"] = decimals(taken("image_px_per_deg_y"), 3)
+        columns["eye_distance_mm"] = decimals(taken("eye_distance_mm"), 1)
+    elif samples.column(f"{recording.eye}_valid").null_count < samples.num_rows:
+        columns["valid"] = decimals(taken(f"{recording.eye}_valid"), 0)
     columns["recorded"] = decimals(recorded.astype(np.float64), 0)
     return columns
 
@@ -263,6 +283,16 @@ def _physio_sidecar(
         "y_image_px": {"Description": "Gaze in px of the stored picture, down", "Units": "pixel"},
         "image_index": {"Description": "Picture of the study, from 0; n/a on none"},
         "valid": {"Description": "1 where the tracker had the eye, else 0"},
+        "viewport_id": {"Description": "Place on the screen that showed the picture; n/a on none"},
+        "image_px_per_deg_x": {
+            "Description": "Scale of the picture at that moment, zoom included",
+            "Units": "pixel/deg",
+        },
+        "image_px_per_deg_y": {
+            "Description": "Scale of the picture at that moment, zoom included",
+            "Units": "pixel/deg",
+        },
+        "eye_distance_mm": {"Description": "Distance of the eye from the screen", "Units": "mm"},
         "recorded": {"Description": "1 for a sample of the device, 0 for a row that fills a gap"},
     }
     return {
@@ -308,11 +338,11 @@ def _trials(row: Mapping[str, Any]) -> Iterator[tuple[int, int, str, str | None]
         yield word["t_start_ns"], word["t_end_ns"], "word", word["word"]
 
 
-def _trial_sidecar(row: Mapping[str, Any]) -> dict[str, Any]:
-    display = row["display"]
+def _trial_sidecar(row: Mapping[str, Any], samples: pa.Table) -> dict[str, Any]:
+    display, tracker = row["display"], row["tracker"] or {}
     facts = (
         "reading_id", "study_key", "study_arm", "reading_number", "minutes_into_session", "split", "synthetic",
-        "gaze_tier", "access_tier",
+        "gaze_tier", "access_tier", "reader_code", "reader_site", "time_origin", "source_licence",
     )  # fmt: skip
     return {
         "StimulusPresentation": {
@@ -328,9 +358,27 @@ def _trial_sidecar(row: Mapping[str, Any]) -> dict[str, Any]:
             "Levels": {"reading": "Image on to image off", "sentence": "A sentence", "word": "A word"},
         },
         "value": {"Description": "What was said or typed"},
-        "Reading": {name: row[name] for name in facts if row[name] is not None},
+        "Reading": {
+            name: value
+            for name, value in {
+                **{name: row[name] for name in facts},
+                "tracker_profile": tracker.get("profile"),
+                "nominal_rate_hz": tracker.get("nominal_rate_hz"),
+                "display_lag_ms": display["lag_ms"],
+                "combined_by": _only_value(samples, "combined_by"),
+                "pupil_unit": _only_value(samples, "pupil_unit"),
+                "gaze_source": _only_value(samples, "source"),
+            }.items()
+            if value is not None
+        },
         "Images": [dict(image) for image in row["image_info"]],
     }
+
+
+def _only_value(samples: pa.Table, name: str) -> str | None:
+    """Return what a column says throughout; None where it says several things, or what no word is known for."""
+    values = samples.column(name).unique().to_pylist()
+    return values[0] if len(values) == 1 and values[0] != "other" else None
 
 
 def _write_description(
