@@ -139,19 +139,22 @@ def list_lines(lines: Iterable[str]) -> None:
 def progress_shown(what: str, *, as_json: bool) -> Iterator[Callable[[int, int, int], None]]:
     """Give a function of (done, total, failed) that shows progress on stderr.
 
-    A bar on a terminal; elsewhere a line at the start, at the end and every ten seconds, as JSON with ``--json``.
+    A bar on a terminal; elsewhere a line at the start, at the end and every ten seconds, as JSON with ``--json``. Both
+    tell the rate and the time that is left, as far as a rate is known.
     """
+    started = time.monotonic()
     if sys.stderr.isatty():
         with progress_bar() as bar:
             task = bar.add_task(what, total=None)
 
             def show_bar(done: int, total: int, failed: int) -> None:
+                rate = done / max(time.monotonic() - started, 1e-9)
                 label = f"{what}, {failed} failed" if failed else what
+                label += f" {_left(rate, total - done)}" if 0 < done < total else ""
                 bar.update(task, completed=done, total=total, description=label)
 
             yield show_bar
         return
-    started = time.monotonic()
     shown = -_EVERY_S
 
     def show_line(done: int, total: int, failed: int) -> None:
@@ -160,6 +163,7 @@ def progress_shown(what: str, *, as_json: bool) -> Iterator[Callable[[int, int, 
         if seconds - shown < _EVERY_S and done not in (0, total):
             return
         shown = seconds
+        rate = done / max(seconds, 1e-9)
         if as_json:
             facts = {
                 "stage": what,
@@ -167,13 +171,23 @@ def progress_shown(what: str, *, as_json: bool) -> Iterator[Callable[[int, int, 
                 "total": total,
                 "failed": failed,
                 "seconds": round(seconds, 1),
+                "per_second": round(rate, 3),
+                "seconds_left": round((total - done) / rate, 1) if done else None,
             }
             click.echo(json.dumps(facts), err=True)
         else:
             failures = f", {failed} failed" if failed else ""
-            click.echo(f"{what}: {done}/{total}{failures} ({seconds:.1f} s)", err=True)
+            left = f", {_left(rate, total - done)}" if 0 < done < total else ""
+            click.echo(f"{what}: {done}/{total}{failures} ({seconds:.1f} s{left})", err=True)
 
     yield show_line
+
+
+def _left(rate: float, n_left: int) -> str:
+    """Say how fast it goes and how long the rest takes."""
+    seconds = round(n_left / rate)
+    minutes = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{rate:.2g} per s, {minutes} left"
 
 
 @contextlib.contextmanager
