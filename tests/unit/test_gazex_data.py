@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from examples.gazex.data import KeyFrameDataset, KeyFrameOrder, ReadingStream, R
 from examples.gazex.data.loader import Resumable
 from examples.gazex.data.shards import FOLDERS, Form, NewerShardError, ShardError
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 N = 53
 FORMS: tuple[Form, ...] = ("hdf5", "parquet")
 Source = Callable[..., Resumable]
@@ -256,3 +258,17 @@ def test_a_newer_major_version_is_refused(dataset: Path, tmp_path: Path) -> None
     for opened in (ReadingStream, KeyFrameDataset):
         with pytest.raises(NewerShardError, match=r"format 2\.0"):
             opened(tmp_path)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:This DataLoader will create"
+)  # more workers than this machine has processors
+def test_the_lines_of_the_documentation_run(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (dataset.parent / "DATASET").symlink_to(dataset)
+    monkeypatch.chdir(dataset.parent)
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "loading.md").read_text(encoding="utf-8"), re.DOTALL)
+    # A batch of each of four workers at least; 53 key frames in batches of eight.
+    for block, n_batches in zip(blocks, (4, 7), strict=True):
+        known: dict[str, Any] = {}
+        exec(compile(block, "docs/loading.md", "exec"), known)  # noqa: S102  the lines are the project's own
+        assert known["state"]["n_batches"] >= n_batches
