@@ -35,6 +35,8 @@ ENVIRONMENT = {
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TQDM_DISABLE": "1",
 }
+TIMEOUT_S = 900
+"""Of one test: what they share is made in the first, which takes minutes beside other work."""
 TAIL_LINES = 30
 """Of the log of a client that failed."""
 
@@ -86,7 +88,8 @@ def _checked(name: str) -> Result:
 
         try:
             if name in OF_OURS:
-                run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *OF_OURS[name]])
+                options = ["-q", "-p", "no:cacheprovider", "--timeout", str(TIMEOUT_S)]
+                run([sys.executable, "-m", "pytest", *options, *OF_OURS[name]])
             else:
                 run([_environment(name, run), str(HERE / f"{name}.py"), sys.executable])
             failure = ""
