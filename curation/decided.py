@@ -146,7 +146,10 @@ def _aligned(said: Sequence[dict[str, Any]], text: Sequence[str]) -> list[dict[s
     matcher = difflib.SequenceMatcher(a=spoken, b=[word.casefold() for word in text], autojunk=False)
     for kind, a0, a1, b0, b1 in matcher.get_opcodes():
         if kind == "equal":
-            made += [{**row, "word": word} for row, word in zip(said[a0:a1], text[b0:b1], strict=True)]
+            made += [
+                {**row, "word": word, "transcript": "reviewed"}
+                for row, word in zip(said[a0:a1], text[b0:b1], strict=True)
+            ]
             continue
         before = said[a0 - 1]["t_end_ns"] if a0 else said[0]["t_start_ns"]
         after = said[a1]["t_start_ns"] if a1 < len(said) else said[-1]["t_end_ns"]
@@ -158,7 +161,7 @@ def _aligned(said: Sequence[dict[str, Any]], text: Sequence[str]) -> list[dict[s
             {
                 **dict.fromkeys(said[0]),
                 "word": word, "t_start_ns": int(edges[k]), "t_end_ns": int(edges[k + 1]), "supported": True,
-                "source": REVIEWED,
+                "source": REVIEWED, "placing": "interpolated", "transcript": "reviewed",
             }
             for k, word in enumerate(text[b0:b1])
         ]  # fmt: skip

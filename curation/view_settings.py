@@ -13,6 +13,7 @@ __all__ = [
     "GazesearchOptions",
     "HuggingfaceOptions",
     "PymovementsOptions",
+    "ReflacxOptions",
     "TaskName",
     "TaskOptions",
     "ViewOptions",
@@ -134,6 +135,10 @@ class BidsOptions(ViewOptions):
     """Label of the task in file names."""
 
 
+class ReflacxOptions(ViewOptions):
+    """[views.reflacx]: none."""
+
+
 class ViewsConfig(BaseModel):
     """[views]: a field for every view, named as the view is."""
 
@@ -149,6 +154,7 @@ class ViewsConfig(BaseModel):
     bids: BidsOptions = BidsOptions()
     gazesearch: GazesearchOptions = GazesearchOptions()
     pymovements: PymovementsOptions = PymovementsOptions()
+    reflacx: ReflacxOptions = ReflacxOptions()
 
     @model_validator(mode="after")
     def _known(self) -> Self:

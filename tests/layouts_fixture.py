@@ -25,7 +25,7 @@ _WORDS = ("the", "heart", "is", "large", ".")
 def full_reading(number: int = 1) -> Reading:
     """Return a reading with a value other than the default in every scalar and every column of every table."""
     meta = ReadingMeta(
-        reading_id=f"{number:016x}", source_format="session", time_origin="audio_start", reader_code="R07",
+        reading_id=f"{number:016x}", source_format="session", time_origin="recording_start", reader_code="R07",
         study_key="a" * 16, patient_key="b" * 16, public_patient_id="90000001", public_study_id="95000001",
         session_id="c" * 16, reading_number=3, minutes_into_session=12.5, repeat_of="d" * 16, reader_site="S2",
         duration_ns=1_200_000_000, study_arm="arm A", indication="cough", sex="F", age_band="40-49",
@@ -33,12 +33,13 @@ def full_reading(number: int = 1) -> Reading:
         tracker=Tracker(name="Eye", manufacturer="Maker", model="Model", profile="eyelink", nominal_rate_hz=251.0,
                         effective_rate_hz=250.0),
         display=Display(width_px=1920, height_px=1080, width_mm=530.0, height_mm=298.0, distance_mm=650.0),
-        display_lag_ms=21.5, split_official="test", consent_scopes=("gaze", "audio"), source_licence="CC BY 4.0",
+        display_lag_ms=21.5, split_official="validate", consent_scopes=("gaze", "audio"), source_licence="CC BY 4.0",
         access_tier="consented", synthetic=True, n_samples_expected=N_SAMPLES, provenance={"tool_version": "x"},
     )  # fmt: skip
     tables = {name: _filled(name) for name in SCHEMAS} | {
         "gaze": _gaze(),
         "quality": accuracy_table(0.75),
+        "findings": _findings(),
         "images": _images(),
         "words": _words(),
     }
@@ -172,10 +173,22 @@ def _words() -> pa.Table:
         {
             "word_index": k, "t_start_ns": 100_000_000 * k, "t_end_ns": 100_000_000 * k + 90_000_000, "word": word,
             "supported": k != 3, "source": "dictated", "confidence": 0.75,
+            "placing": "measured", "transcript": "reviewed",
         }
         for k, word in enumerate(_WORDS)
     ]  # fmt: skip
     return pa.Table.from_pylist(rows, schema=SCHEMAS["words"])
+
+
+def _findings() -> pa.Table:
+    """Return an ellipse, and a box of another label."""
+    ellipse = {
+        "finding_id": "f", "label": "Nodule", "present": True, "shape": "ellipse", "sentence_ids": ["s"],
+        "source": "reader 1", "certainty": 0.75, "rating": 4.0, "image_index": 0, "box": [10.0, 20.0, 50.0, 60.0],
+        "t_ns": 9,
+    }  # fmt: skip
+    box = {**ellipse, "finding_id": "g", "label": "Mass", "shape": "box", "box": [60.0, 70.0, 90.0, 110.0]}
+    return pa.Table.from_pylist([ellipse, box], schema=SCHEMAS["findings"])
 
 
 def _events() -> pa.Table:

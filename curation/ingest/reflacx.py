@@ -8,7 +8,7 @@
     SOURCE/gaze_data/{id}/gaze.csv              plain, or packed as .gz, .bz2, .xz or .zip
 
 Pictures are MIMIC-CXR's or MIMIC-CXR-JPG's, in a folder of their own. Who read is not published, so all readings have
-one reader code.
+one reader code. What view ``reflacx`` wrote is told from REFLACX itself (`curation.ingest.reflacx_export`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pyarrow as pa
 from curation.ingest.csv_files import count_rows, first_existing, malformed, number_of, read_rows
 from curation.ingest.mimic_pictures import MIMIC_PATH, find_mimic_picture, picture_columns
 from curation.ingest.protocol import Ingested
+from curation.ingest.reflacx_export import exported_readings, of_an_export
 from curation.ingest.reflacx_gaze import SCREEN_PX, ReflacxGaze, read_gaze
 from curation.ingest.reflacx_marks import (
     METADATA_COLUMNS,
@@ -101,6 +102,11 @@ class ReflacxIngester:
         See `curation.ingest.protocol.Ingester.readings`.
         """
         seen: set[str] = set()
+        try:
+            exported = exported_readings(_main(unit).parent)
+        except GazeToolError as error:
+            yield Ingested(label=unit.name, error=error)
+            return
         rows = read_rows(unit, METADATA_COLUMNS)
         number = 1
         while True:
@@ -118,7 +124,11 @@ class ReflacxIngester:
                 if label in seen:
                     malformed("an id stands twice in the table", unit, record=number)
                 seen.add(label)
-                yield self._reading(row, unit, KeyedHash(key))
+                item = self._reading(row, unit, KeyedHash(key))
+                if exported is not None and item.reading is not None:
+                    own = of_an_export(item.reading, label, exported, _main(unit).parent, KeyedHash(key))
+                    item = replace(item, reading=own)
+                yield item
             except GazeToolError as error:
                 yield Ingested(label=label, error=error)
 

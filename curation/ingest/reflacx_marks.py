@@ -16,7 +16,18 @@ from curation.ingest.csv_files import CODE, malformed, number_of, read_rows, rea
 from keyframes.errors import GeometryError, TimestampError
 from keyframes.reading import FINDINGS, WORDS
 
-__all__ = ["METADATA_COLUMNS", "chest_box", "read_findings", "read_words", "transcript_matches"]
+__all__ = [
+    "CERTAINTY",
+    "METADATA_COLUMNS",
+    "NO_LABELS",
+    "OTHER",
+    "SIDES",
+    "SUPPORT_DEVICES",
+    "chest_box",
+    "read_findings",
+    "read_words",
+    "transcript_matches",
+]
 
 METADATA_COLUMNS = (
     "id", "split", "eye_tracking_data_discarded", "image", "dicom_id", "subject_id", "image_size_x", "image_size_y",

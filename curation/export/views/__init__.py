@@ -11,6 +11,7 @@ from curation.export.views.huggingface import HuggingfaceView
 from curation.export.views.llamafactory import LlamafactoryView
 from curation.export.views.protocol import View, ViewResult
 from curation.export.views.pymovements import PymovementsView
+from curation.export.views.reflacx import ReflacxView
 from curation.export.views.swift import SwiftView
 from curation.export.views.trl import TrlView
 
@@ -23,6 +24,7 @@ VIEWS: tuple[View[Any], ...] = (
     HuggingfaceView(),
     LlamafactoryView(),
     PymovementsView(),
+    ReflacxView(),
     SwiftView(),
     TrlView(),
 )

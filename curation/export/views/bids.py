@@ -35,7 +35,7 @@ LOST: Final = (
     "display", "findings", "truth", "qa", "quality", "issues", "regions", "event_regions", "keyframes", "trajectory",
     "region_coverage", "letter_coverage", "transitions", "inspection", "lesion_gaze",
     "images.file", "images.sha256", "images.public_dicom_id",
-    "words.confidence", "words.source", "words.supported",
+    "words.confidence", "words.source", "words.supported", "words.transcript", "words.placing",
     "sentences.sentence_id", "sentences.sentence_index", "sentences.finding_ids",
     "validations.t_ns", "validations.phase", "validations.eye", "validations.n_points", "validations.accuracy_max_deg",
     "validations.rms_s2s_deg", "validations.sd_deg", "validations.loss_share", "validations.offset_x_deg",

@@ -11,14 +11,20 @@ import pytest
 from curation.export.read import ShardReader
 from curation.export.views import view_named
 from curation.export.views.bids import LOST as LOST_IN_BIDS
+from curation.export.views.reflacx import LOST as LOST_IN_REFLACX
 from curation.ingest.into_store import INGESTERS
+from curation.ingest.reflacx_export import EXPORTED
+from curation.ingest.terms import TERMS
 from curation.view_settings import ViewsConfig
 from keyframes.reading import SCHEMAS, SOURCE_TABLES, Reading, empty_table
 from keyframes.validation import validation_error_deg
 from tests.layouts_fixture import accuracy_table, default_fields, full_reading, lost_fields, write_shard
 
 KEY = b"k" * 32
-RENEWED = {"meta.reading_id", "meta.study_key", "meta.patient_key", "meta.session_id"}
+RENEWED = {
+    "bids": {"meta.reading_id", "meta.study_key", "meta.patient_key", "meta.session_id"},
+    "reflacx": {"meta.reading_id", "meta.study_key", "meta.patient_key"},
+}
 """Keyed hashes: every store gives its own."""
 FLOAT32_PX = 6.2e-5
 """Half a step of float32 below 1024, in which samples are exported."""
@@ -31,14 +37,21 @@ ROUNDING = {
         },
         **{f"gaze.{axis}_image_px": 5e-4 + FLOAT32_PX for axis in "xy"},
     },
+    "reflacx": {
+        **{f"gaze.{axis}_image_px": 0.5 + FLOAT32_PX for axis in "xy"},
+        **{f"gaze.px_per_deg_{axis}": 0.5 for axis in "xy"},
+        "words.t_start_ns": 5_000_000,
+        "words.t_end_ns": 5_000_000,
+    },
 }
-"""0.001 px."""
-LOST = {"bids": LOST_IN_BIDS}
+"""BIDS: 0.001 px. REFLACX: whole px, words to 0.01 s."""
+LOST = {"bids": LOST_IN_BIDS, "reflacx": LOST_IN_REFLACX}
 IN_THE_FILES = {
     "bids": {
         "events": {"event_index", "kind", "t_start_ns", "t_end_ns", "duration_s"},
         "sentences": {"text", "t_start_ns", "t_end_ns"},
     },
+    "reflacx": {},
 }
 """Columns of stages' tables that the layout holds, though an ingester gives no such table; asked for below."""
 
@@ -73,7 +86,7 @@ def test_the_reading_says_something_in_every_field() -> None:
 def test_what_is_lost_is_what_the_view_lists(name: str, tmp_path: Path) -> None:
     before = full_reading()
     after = round_trip(name, before, tmp_path)
-    found = lost_fields(before, after, ROUNDING[name]) - RENEWED
+    found = lost_fields(before, after, ROUNDING[name]) - RENEWED[name]
     for table, held in IN_THE_FILES[name].items():
         found -= {table}
         found |= {f"{table}.{column}" for column in SCHEMAS[table].names if column not in held}
@@ -85,14 +98,26 @@ def test_what_is_lost_is_what_the_view_lists(name: str, tmp_path: Path) -> None:
 def test_a_second_round_trip_changes_nothing(name: str, tmp_path: Path) -> None:
     once = round_trip(name, full_reading(), tmp_path / "1")
     twice = round_trip(name, with_stages(once), tmp_path / "2")
-    assert lost_fields(once, twice, {}) - (set(SCHEMAS) - set(SOURCE_TABLES)) <= RENEWED
+    assert lost_fields(once, twice, {}) - (set(SCHEMAS) - set(SOURCE_TABLES)) <= RENEWED[name]
     assert set(once.tables) == set(SOURCE_TABLES)
 
 
-def test_the_list_is_in_the_dataset(tmp_path: Path) -> None:
-    round_trip("bids", full_reading(), tmp_path)
-    described = json.loads((tmp_path / "bids" / "dataset_description.json").read_bytes())
-    assert described["LostFields"] == list(LOST_IN_BIDS)
+def test_a_lab_s_own_readings_do_not_come_back_under_the_terms_of_reflacx(tmp_path: Path) -> None:
+    back = round_trip("reflacx", full_reading(), tmp_path)
+    meta = back.meta
+    assert (meta.reader_code, meta.source_licence, meta.synthetic) == ("R07", "CC BY 4.0", True)
+    assert (meta.consent_scopes, meta.access_tier, meta.source_format) == ((), "local-only", "reflacx-layout")
+    assert meta.source_format not in TERMS
+    (tmp_path / "reflacx" / EXPORTED).write_text("id,reading_id\n")
+    (unit,) = INGESTERS["reflacx"].find(tmp_path / "reflacx")
+    (item,) = INGESTERS["reflacx"].readings(unit, key=KEY)
+    assert item.reading is None, "whose they are is not known then"
+
+
+@pytest.mark.parametrize(("name", "file"), [("bids", "dataset_description.json"), ("reflacx", "layout.json")])
+def test_the_list_is_in_the_dataset(name: str, file: str, tmp_path: Path) -> None:
+    round_trip(name, full_reading(), tmp_path)
+    assert json.loads((tmp_path / name / file).read_bytes())["LostFields"] == list(LOST[name])
 
 
 def test_the_files_of_bids_hold_what_stages_made(tmp_path: Path) -> None:
