@@ -1,8 +1,8 @@
 """Searches files for strings after taking every container apart; knows nothing of the project's own scanner.
 
 A string is sought whatever its case, as UTF-8, UTF-16 and base64, in the raw bytes, in what they unpack to (Parquet
-cells and pages, HDF5 values and chunks, PNG chunks, DICOM elements at any depth, JSON, data URIs, gzip, zstd), and
-in file names.
+cells and pages, HDF5 values and chunks, PNG chunks, DICOM elements at any depth, JSON, data URIs, gzip, zip, zstd),
+and in file names. Names in gzip, zip and tar headers and the boxes of an mp4 are not packed: the raw bytes have them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import re
 import urllib.parse
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -29,7 +30,7 @@ from pydicom.dataset import Dataset
 Piece = tuple[str, bytes]
 """Where it was found, and what."""
 
-PNG, ZSTD, GZIP = b"\x89PNG\r\n\x1a\n", b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08"
+PNG, ZSTD, GZIP, ZIP = b"\x89PNG\r\n\x1a\n", b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08", b"PK\x03\x04"
 KNOWN_CODECS = {"UNCOMPRESSED", "ZSTD", "GZIP"}
 """Parquet codecs whose pages carry a mark by which they are found in the raw file."""
 MAX_DEPTH = 4
@@ -96,6 +97,8 @@ def _pieces(place: str, content: bytes, is_text: bool, depth: int) -> Iterator[P
     inner += [("PNG", part, False) for part in _png_chunks(content)]
     inner += [("zstd", part, True) for part in _zstd_frames(content)]
     inner += [("gzip", part, True) for part in _gzip_members(content)]
+    if content.startswith(ZIP):
+        inner += [("zip", part, True) for part in _zip_members(content)]
     if content[128:132] == b"DICM":
         inner += [("DICOM", part, False) for part in _dicom(content)]
     if is_text:
@@ -144,6 +147,12 @@ def _inflated(packed: bytes, window_bits: int = zlib.MAX_WBITS) -> bytes:
 def _gzip_members(content: bytes) -> Iterator[bytes]:
     for start in _starts(content, GZIP):
         yield _inflated(content[start:], zlib.MAX_WBITS | 16)
+
+
+def _zip_members(content: bytes) -> Iterator[bytes]:
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        for name in archive.namelist():
+            yield archive.read(name)
 
 
 def _zstd_frames(content: bytes) -> Iterator[bytes]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
-import importlib.util
 import io
 import json
+import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset
@@ -29,6 +30,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, JPEGBaseline8Bit
 
 from curation.cli import cli
+from curation.consent import CONSENT_LOG
 from curation.export import dataset as exporting
 from curation.export import originals, write
 from curation.export import place as placing
@@ -53,6 +55,7 @@ from gazecapture.simulation.offline import simulate_session
 from gazecapture.store import DECISIONS_FILE, Store
 from keyframes.errors import ExitCode
 from keyframes.reading import Tracker
+from tests import byte_search
 
 DISPLAYED = {
     "PhotometricInterpretation", "PresentationLUTShape", "VOILUTFunction", "SpecificCharacterSet", "BurnedInAnnotation",
@@ -134,6 +137,7 @@ def nested(canary: Canaries) -> Dataset:
     inner, outer = Dataset(), Dataset()
     inner.PatientComments = inner.CodeValue = canary["nested twice"]
     outer.CodeMeaning = outer.PersonName = canary["nested"]
+    inner.private_block(0x2001, "x", create=True).add_new(7, "UN", canary["private, nested twice"].encode())
     outer.RequestAttributesSequence = DicomSequence([inner])
     return outer
 
@@ -143,7 +147,7 @@ def write_films(folder: Path, canary: Canaries) -> dict[str, Path]:
     folder.mkdir(parents=True)
     films = {
         name: folder / f"{canary['file name']}-{name}"
-        for name in ("plain.dcm", "packed.dcm", "a.png", "b.jpg")
+        for name in ("plain.dcm", "packed.dcm", "a.png", "b.jpg", "c.tif")
     }
     for number, name in enumerate(("plain.dcm", "packed.dcm")):
         write_dicom(
@@ -170,6 +174,16 @@ def write_films(folder: Path, canary: Canaries) -> dict[str, Path]:
     exif = Image.Exif()
     exif[0x010E] = canary["EXIF"]
     Image.fromarray(grey8[::-1]).save(films["b.jpg"], quality=95, exif=exif, comment=canary["JPEG comment"])
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, place in (
+        (315, "TIFF artist"),
+        (270, "TIFF description"),
+        (316, "TIFF host"),
+        (65000, "TIFF tag of no name"),
+    ):
+        tags[tag] = canary[place]
+    tags.tagtype[65000] = 2
+    Image.fromarray(grey8[:, ::-1]).save(films["c.tif"], tiffinfo=tags, software=canary["TIFF software"])
     return films
 
 
@@ -189,11 +203,12 @@ def write_worklist(folder: Path, films: Mapping[str, Path], canary: Canaries) ->
     (folder / "truth.json").write_text(json.dumps([lesion]))
     with (folder / "worklist.csv").open("w", newline="") as handle:
         table = csv.writer(handle)
-        table.writerow(["study_id", "current", "indication", "arm", "truth", "view"])
+        table.writerow(["study_id", "current", "indication", "arm", "truth", "view", "referrer"])
         for number, path in enumerate(films.values()):
             table.writerow([
                 f"{canary['study id']}{number}", path.relative_to(folder), f"Cough. Known to {canary['indication']}.",
                 canary["study arm"], "truth.json", canary["view column"],
+                canary["worklist column of no name"],
             ])  # fmt: skip
 
 
@@ -222,7 +237,10 @@ def plant_in_session(session: Path, canary: Canaries) -> None:
     )
     for record in sorted((session / "streams").glob("*/stream.json")):
         stream = read_stream_info(record.parent)
-        xml = f"<hostname>{canary['host name']}</hostname><serial>{canary['tracker serial']}</serial>"
+        xml = (
+            f"<hostname>{canary['host name']}</hostname><serial>{canary['tracker serial']}</serial>"
+            f"<desc><x-subject><by>{canary['unknown stream metadata']}</by></x-subject></desc>"
+        )
         tracker = Tracker(
             name=canary["tracker name"], manufacturer=canary["tracker maker"], model=canary["tracker model"],
             nominal_rate_hz=stream.tracker.nominal_rate_hz,
@@ -276,6 +294,24 @@ def plant_in_session(session: Path, canary: Canaries) -> None:
         )
 
 
+def write_own_profile(session: Path, canary: Canaries) -> None:
+    """Put a profile into the session that fits no stream, with a marker in each of its texts and in a comment."""
+    packaged = (files("gazecapture.profiles") / "eyelink.toml").read_text(encoding="utf-8")
+    (session / "profiles").mkdir()
+    (session / "profiles" / "own.toml").write_text(
+        f"# {canary['comment in a profile']}\n" + packaged, encoding="utf-8"
+    )
+
+
+def plant_in_tables(store: Path, canary: Canaries) -> None:
+    """Give every table of every reading a column of no known name."""
+    for path in sorted(store.glob("*/*.parquet")):
+        table = pq.read_table(path)
+        place = f"extra column of {path.stem}"
+        text = pa.array([canary[place]] * table.num_rows, pa.string())
+        pq.write_table(table.append_column(f"{canary['name of an extra column'].lower()}", text), path)
+
+
 def write_settings(folder: Path, canary: Canaries) -> Path:
     """Write settings that name files of this computer, and a scheme with names of its own."""
     folder.mkdir()
@@ -303,15 +339,18 @@ class Planted:
 
     def __init__(self, root: Path) -> None:
         self.canary = Canaries()
+        self.told = io.StringIO()
+        """What the commands wrote to stdout and stderr."""
         self.inputs = root / "in"
         films = write_films(self.inputs / "studies" / self.canary["picture folder"], self.canary)
         write_worklist(self.inputs / "studies", films, self.canary)
         session = self.inputs / "sessions" / self.canary["session folder"]
         simulate_session(
-            session, self.inputs / "studies", reader_seed=1, truth_dir=root / "truth", rate_hz=120.0, duration_s=8.0,
+            session, self.inputs / "studies", reader_seed=1, truth_dir=root / "truth", rate_hz=120.0, duration_s=4.0,
             reader_code=self.canary["reader code"],
         )  # fmt: skip
         plant_in_session(session, self.canary)
+        write_own_profile(session, self.canary)
         self.settings = write_settings(self.inputs / self.canary["settings folder"], self.canary)
         self.store, self.dataset = root / self.canary["store folder"], root / "dataset"
         assert self.run("ingest", self.inputs / "sessions", "--format", "session", "--store", self.store) == 0
@@ -321,6 +360,7 @@ class Planted:
         }  # fmt: skip
         for reading_id in Store.open(self.store).reading_ids():
             (self.store / reading_id / DECISIONS_FILE).write_text(json.dumps(line) + "\n")
+        plant_in_tables(self.store, self.canary)
         hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in films.values()]
         self.needles = {
             **self.canary, "uid or number": "8675309421", "birth date": "19010101", "store": str(root),
@@ -328,30 +368,35 @@ class Planted:
         }  # fmt: skip
 
     def run(self, *arguments: str | Path) -> ExitCode:
-        return run_command(cli, [str(argument) for argument in arguments])
+        command = ["-v", *(str(argument) for argument in arguments)]
+        with contextlib.redirect_stdout(self.told), contextlib.redirect_stderr(self.told):
+            return run_command(cli, command)
 
-    def export_light(
-        self, out: Path, *options: str, formats: Sequence[str] = ("parquet", "hdf5")
-    ) -> ExitCode:
+    def export_light(self, out: Path, *options: str | Path) -> ExitCode:
         """Export again, without what takes most of the time."""
         light = self.settings.with_name("light.toml")
         light.write_text(
             self.settings.read_text().replace("names = ['", "# names = ['", 1)
-            + f"[export]\nkeyframe_pictures = false\npicture_max_side_px = 64\nformats = {list(formats)}\n"
+            + "[export]\nkeyframe_pictures = false\npicture_max_side_px = 64\n"
         )
         return self.run("export", "--store", self.store, "--out", out, "-c", light, *options)
 
+    def export_one(self, out: Path) -> ExitCode:
+        """Export the reading of one film with every attribute."""
+        store = Store.open(self.store)
+        plain = {i for i in store.reading_ids() if self._has_plain_film(store, i)}
+        others = out.with_suffix(".others")
+        others.write_text("\n".join(set(store.reading_ids()) - plain))
+        assert len(plain) == 1
+        return self.export_light(out, "--exclude-list", others)
 
-@pytest.fixture(scope="module")
-def search() -> ModuleType:
-    """The module `byte_search.py`; test folders are no packages, so it is loaded by its path."""
-    path = Path(__file__).parents[1] / "byte_search.py"
-    spec = importlib.util.spec_from_file_location("byte_search", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    def _has_plain_film(self, store: Store, reading_id: str) -> bool:
+        path = store.image_path(reading_id, 0)
+        return path is not None and path.suffix == ".dcm" and "VOILUTSequence" in pydicom.dcmread(path)
+
+    def canaries_told(self, said: str) -> list[str]:
+        """Return what was told that it should not be; folders that the caller named are echoed."""
+        return [p for p, c in self.canary.items() if c.lower() in said.lower() and "folder" not in p]
 
 
 @pytest.fixture(scope="module")
@@ -369,23 +414,25 @@ def dataset(planted: Planted) -> Path:
     return planted.dataset
 
 
-def test_the_search_finds_each_marker_where_it_was_planted(planted: Planted, search: ModuleType) -> None:
-    unfound = planted.needles.keys() - search.find(planted.inputs, planted.needles, stem=STEM).keys()
+def test_the_search_finds_each_marker_where_it_was_planted(planted: Planted) -> None:
+    in_inputs = {place for place in planted.needles if "extra column" not in place}  # those are in the store
+    unfound = in_inputs - byte_search.find(planted.inputs, planted.needles, stem=STEM).keys()
     assert unfound <= {"store", "store folder", "decision's reason", "reviewer", "picture folder"}
     assert len(planted.canary) >= 40
 
 
-def test_no_marker_is_in_any_output(planted: Planted, dataset: Path, search: ModuleType) -> None:
+def test_no_marker_is_in_any_output(planted: Planted, dataset: Path) -> None:
     kinds = {path.suffix for path in dataset.rglob("*") if path.is_file()}
     assert {path.name for path in (dataset / "views").iterdir()} == {view.name for view in VIEWS}
     assert any((dataset / "samples").iterdir())
-    assert {".parquet", ".h5", ".dcm", ".png", ".json", ".html", ".md"} <= kinds
-    assert search.find(dataset, planted.needles, stem=STEM) == {}
+    packed = {".gz", ".mp4", ".csv", ".tsv", ".jsonl"}
+    assert {".parquet", ".h5", ".dcm", ".png", ".json", ".html", ".md", *packed} <= kinds
+    assert byte_search.find(dataset, planted.needles, stem=STEM) == {}
 
 
 def test_what_is_no_marker_is_still_there(planted: Planted, dataset: Path) -> None:
     rows = [row for path in (dataset / "readings").iterdir() for row in pq.read_table(path).to_pylist()]
-    assert len(rows) == 4
+    assert len(rows) == 5
     for row in rows:
         assert "Cough" in row["indication"]
         assert "heart" in row["text"].lower()
@@ -394,16 +441,14 @@ def test_what_is_no_marker_is_still_there(planted: Planted, dataset: Path) -> No
 
 
 @pytest.mark.usefixtures("dataset")
-def test_attached_pictures_bring_nothing_with_them(
-    planted: Planted, search: ModuleType, tmp_path: Path
-) -> None:
+def test_attached_pictures_bring_nothing_with_them(planted: Planted, tmp_path: Path) -> None:
     assert planted.export_light(tmp_path / "out", "--without-images") == ExitCode.OK
     assert planted.run("attach-images", tmp_path / "out", planted.inputs / "studies") == ExitCode.OK
     rows = [
         row for path in (tmp_path / "out" / "readings").iterdir() for row in pq.read_table(path).to_pylist()
     ]
-    assert [len(row["images"]) for row in rows] == [1] * 4
-    assert search.find(tmp_path / "out", planted.needles, stem=STEM) == {}
+    assert [len(row["images"]) for row in rows] == [1] * 5
+    assert byte_search.find(tmp_path / "out", planted.needles, stem=STEM) == {}
 
 
 def without_rules(*_: object, **__: object) -> list[str]:
@@ -412,12 +457,12 @@ def without_rules(*_: object, **__: object) -> list[str]:
 
 @pytest.mark.usefixtures("dataset")
 def test_the_search_sees_what_a_missing_rule_lets_out(
-    planted: Planted, search: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RowGuard, "__call__", lambda _, row: dict(row))
     monkeypatch.setattr(exporting, "scan_output", without_rules)
-    assert planted.export_light(tmp_path / "out") == ExitCode.OK
-    found = search.find(tmp_path / "out", planted.needles, stem=STEM)
+    assert planted.export_one(tmp_path / "out") == ExitCode.OK
+    found = byte_search.find(tmp_path / "out", planted.needles, stem=STEM)
     assert found.keys() >= {
         "reader code", "study arm", "indication", "tracker maker", "tracker model", "finding id", "finding label",
         "finding shape", "truth id", "truth label", "truth source", "dictated", "word source", "patient name",
@@ -472,17 +517,13 @@ def test_the_last_scan_refuses_what_a_broken_rule_lets_through(
     planted: Planted,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     broken(monkeypatch)
     # Rows are in both formats; the rest is beside the shards.
     formats = ("parquet", "hdf5") if broken is rows_as_they_are else ("parquet",)
-    assert planted.export_light(tmp_path / "out", formats=formats) == ExitCode.PRIVACY
+    assert planted.export_one(tmp_path / "out", formats=formats) == ExitCode.PRIVACY
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name != ".gazecapture"] == []
-    told = "".join(capsys.readouterr()).lower()
-    assert not [
-        place for place, canary in planted.canary.items() if canary.lower() in told and "folder" not in place
-    ]
+    assert planted.canaries_told(planted.told.getvalue()) == []
 
 
 @pytest.mark.usefixtures("dataset")
@@ -491,4 +532,23 @@ def test_source_hashes_in_the_card_are_refused(
 ) -> None:
     digest = planted.needles["hash of film 0"]
     monkeypatch.setattr(write, "dataset_card", lambda facts: dataset_card(facts) + digest)
-    assert planted.export_light(tmp_path / "out", formats=("parquet",)) == ExitCode.PRIVACY
+    assert planted.export_one(tmp_path / "out", formats=("parquet",)) == ExitCode.PRIVACY
+
+
+@pytest.mark.usefixtures("dataset")
+def test_no_marker_is_in_what_the_commands_say_and_log(planted: Planted, tmp_path: Path) -> None:
+    planted.told.truncate(0)
+    arguments = ("--store", planted.store, "--json")
+    assert planted.run("verify", planted.dataset, *arguments) == ExitCode.OK
+    assert planted.run("status", *arguments) == ExitCode.OK
+    copy = tmp_path / "store"
+    shutil.copytree(planted.store, copy)
+    for name in ("access.jsonl", "sessions.json"):  # whose sessions and datasets are to stay
+        (copy / name).unlink()
+    gone = Store.open(copy).reading_ids()[0]
+    assert planted.run("forget", "--reading", gone, "--store", copy, "--json") == ExitCode.OK
+    assert '"n_readings": 1' in planted.told.getvalue()
+    assert planted.canaries_told(planted.told.getvalue()) == []
+    for path in (*planted.store.glob("*.jsonl"), *copy.glob("*.jsonl")):
+        if path.name != CONSENT_LOG:  # which says who agreed to what
+            assert planted.canaries_told(path.read_text()) == [], path.name
