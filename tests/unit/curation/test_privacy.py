@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
 from curation.export.dicom_terms import KEPT_TERMS
@@ -102,6 +103,20 @@ def test_no_marker_survives_where_only_terms_belong(tmp_path: Path, keyword: str
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom tells of the bytes behind the pixels
         out = write_original(source, tmp_path / "abc_0", patient="p1", pseudonym=KeyedHash(b"k" * 32))
+    assert CANARY.encode() not in out.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "keyword", ["PixelSpacing", "RescaleSlope", "WindowCenter", "LargestImagePixelValue"]
+)
+def test_no_marker_survives_where_only_numbers_belong(tmp_path: Path, keyword: str) -> None:
+    """A file may give an attribute another kind of value than the standard has for it."""
+    source = canary_film(tmp_path / "film.dcm")
+    film = pydicom.dcmread(source)
+    film.pop(keyword, None)
+    film.add_new(Tag(keyword), "LO", CANARY)
+    film.save_as(source)
+    out = write_original(source, tmp_path / "abc_0", patient="p1", pseudonym=KeyedHash(b"k" * 32))
     assert CANARY.encode() not in out.read_bytes()
 
 
