@@ -34,6 +34,8 @@ PNG, ZSTD, GZIP, ZIP = b"\x89PNG\r\n\x1a\n", b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08
 KNOWN_CODECS = {"UNCOMPRESSED", "ZSTD", "GZIP"}
 """Parquet codecs whose pages carry a mark by which they are found in the raw file."""
 MAX_DEPTH = 4
+_TEXT_HEAD_BYTES = 64
+"""Pictures in cells have a zero among so many; to unescape them takes long and finds nothing."""
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{24,}={0,2}")
 _TEXT_SUFFIXES = {".json", ".jsonl", ".html", ".md", ".txt", ".csv", ".toml", ".yaml", ".yml", ".bib"}
 
@@ -101,7 +103,7 @@ def _pieces(place: str, content: bytes, is_text: bool, depth: int) -> Iterator[P
         inner += [("zip", part, True) for part in _zip_members(content)]
     if content[128:132] == b"DICM":
         inner += [("DICOM", part, False) for part in _dicom(content)]
-    if is_text:
+    if is_text and b"\0" not in content[:_TEXT_HEAD_BYTES]:
         text = content.decode("utf-8", "replace")
         plain = html.unescape(urllib.parse.unquote(text))
         inner += [("unescaped", plain.encode("utf-8", "replace"), False)] if plain != text else []

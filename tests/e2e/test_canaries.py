@@ -57,6 +57,9 @@ from keyframes.errors import ExitCode
 from keyframes.reading import Tracker
 from tests import byte_search
 
+pytestmark = pytest.mark.timeout(360)
+"""The first test waits for a dataset with every view, on a machine that may have other work."""
+
 DISPLAYED = {
     "PhotometricInterpretation", "PresentationLUTShape", "VOILUTFunction", "SpecificCharacterSet", "BurnedInAnnotation",
     "ModalityLUTSequence", "VOILUTSequence", "PixelDataProviderURL",
