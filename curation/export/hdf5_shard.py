@@ -6,7 +6,7 @@
 * struct: one group per member.
 
 Every field has ``valid`` (uint8; 0 is null) and the attribute ``kind``. Compression is gzip, which every HDF5 reads;
-picture bytes are stored as they are.
+picture bytes are stored as they are, and so are arrays of a few hundred bytes, beside their description in the file.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ CHUNK_BYTES: Final = 1 << 13
 PICTURE_CHUNK_BYTES: Final = 1 << 18
 """HDF5 chunk of picture bytes, each of which costs an entry in an index. A reader with a chunk cache of 0 bytes
 reads no more of it than it asks for."""
+COMPACT_BYTES: Final = 1 << 9
+"""An array that is whole when it is first written and no longer than this is stored in its object header: a chunk
+would cost it an index of 2 kB."""
+METADATA_BLOCK_BYTES: Final = 1 << 16
+"""What describes the datasets is laid out in blocks of this size, so that it is written in few pieces."""
 GZIP_LEVEL: Final = 1
 """Higher levels take several times as long for a few percent of what is small beside the pictures."""
 BATCH_BYTES: Final = 1 << 25
@@ -40,6 +45,8 @@ BATCH_ROWS: Final = 128
 """Rows are turned into columns at either limit, as Parquet closes its row groups."""
 PENDING_BYTES: Final = 1 << 26
 """Columns without pictures wait in memory up to here: every visit to a dataset costs some 0.3 ms, however short."""
+
+_TEXT: Final = h5py.h5t.py_create(h5py.string_dtype(), logical=True)
 
 
 class Hdf5ShardWriter:
@@ -50,7 +57,7 @@ class Hdf5ShardWriter:
         self._row_bytes = 0
         self._n_rows = 0
         self._sink = ForgivingFile(path)
-        self._file = h5py.File(self._sink, "w")
+        self._file = h5py.File(self._sink, "w", meta_block_size=METADATA_BLOCK_BYTES)
         self._columns = _Columns(self._file)
 
     def add(self, row: dict[str, Any]) -> None:
@@ -66,7 +73,7 @@ class Hdf5ShardWriter:
             self._flush()
             if not self._n_rows:
                 self._append(SHARD.empty_table())
-            self._columns.write()
+            self._columns.write(last=True)
             self._file.attrs["schema_version"] = SHARD_SCHEMA_VERSION
             self._file.attrs["n_rows"] = self._n_rows
         finally:
@@ -88,10 +95,19 @@ class Hdf5ShardWriter:
 
 
 class _Columns:
-    """The datasets of a file that grows; what is not a picture waits in memory."""
+    """The datasets of a file that grows; what is not a picture waits in memory.
+
+    They are made below h5py's own interface, which spends most of its time on options that are equal for all of them.
+    """
 
     def __init__(self, file: h5py.File) -> None:
-        self._file = file
+        self._groups: dict[str, Any] = {"": file.id}
+        self._datasets: dict[str, Any] = {}
+        self._sizes: dict[str, int] = {}
+        self._plists: dict[tuple[int, bool], Any] = {}
+        self._compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        self._compact.set_layout(h5py.h5d.COMPACT)
+        self._compact.set_obj_track_times(False)
         self._waiting: dict[str, list[NDArray[Any]]] = {}
         self._waiting_bytes = 0
         self._kinds: dict[str, str] = {}
@@ -123,12 +139,12 @@ class _Columns:
         if self._waiting_bytes >= PENDING_BYTES:
             self.write()
 
-    def write(self) -> None:
-        """Write what waits."""
+    def write(self, *, last: bool = False) -> None:
+        """Write what waits; ``last`` says that no more will come."""
         for place, parts in self._waiting.items():
-            self._put(place, parts[0] if len(parts) == 1 else np.concatenate(parts))
+            self._put(place, parts[0] if len(parts) == 1 else np.concatenate(parts), whole=last)
         for place, kind in self._kinds.items():
-            self._file[place].attrs["kind"] = kind
+            self._mark(place, kind)
         self._waiting, self._waiting_bytes, self._kinds = {}, 0, {}
 
     def _add_offsets(self, place: str, lengths: NDArray[Any]) -> None:
@@ -145,24 +161,58 @@ class _Columns:
             self._waiting.setdefault(place, []).append(values)
             self._waiting_bytes += values.nbytes
 
-    def _put(self, place: str, values: NDArray[Any], *, picture: bool = False) -> None:
-        if place not in self._file:
-            chunk = (PICTURE_CHUNK_BYTES if picture else CHUNK_BYTES) // values.dtype.itemsize
-            self._file.create_dataset(
-                place,
-                data=values,
-                maxshape=(None,),
-                chunks=(chunk,),
+    def _put(self, place: str, values: NDArray[Any], *, picture: bool = False, whole: bool = False) -> None:
+        values = np.ascontiguousarray(values)
+        dataset = self._datasets.get(place)
+        if dataset is None:
+            dataset = self._datasets[place] = self._made(place, values, picture, whole)
+            start, place_of = 0, h5py.h5s.ALL
+        else:
+            start = self._sizes[place]
+            dataset.set_extent((start + values.shape[0],))
+            place_of = dataset.get_space()
+            place_of.select_hyperslab((start,), values.shape)
+        if values.size:
+            here = h5py.h5s.create_simple(values.shape)
+            dataset.write(here, place_of, values)
+        self._sizes[place] = start + values.shape[0]
+
+    def _made(self, place: str, values: NDArray[Any], picture: bool, whole: bool) -> Any:
+        group, _, name = place.rpartition("/")
+        compact = whole and not picture and 0 < values.nbytes <= COMPACT_BYTES
+        most = values.shape if compact else (h5py.h5s.UNLIMITED,)
+        return h5py.h5d.create(
+            self._group(group),
+            name.encode(),
+            h5py.h5t.py_create(values.dtype),
+            h5py.h5s.create_simple(values.shape, most),
+            dcpl=self._compact if compact else self._chunked(values.dtype.itemsize, picture),
+        )
+
+    def _mark(self, place: str, kind: str) -> None:
+        group = self._group(place)
+        if not h5py.h5a.exists(group, b"kind"):
+            attribute = h5py.h5a.create(group, b"kind", _TEXT, h5py.h5s.create(h5py.h5s.SCALAR))
+            attribute.write(np.array(kind, dtype=h5py.string_dtype()))
+
+    def _group(self, place: str) -> Any:
+        if place not in self._groups:
+            parent, _, name = place.rpartition("/")
+            self._groups[place] = h5py.h5g.create(self._group(parent), name.encode())
+        return self._groups[place]
+
+    def _chunked(self, itemsize: int, picture: bool) -> Any:
+        key = (itemsize, picture)
+        if key not in self._plists:
+            plist = self._plists[key] = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            plist.set_chunk(((PICTURE_CHUNK_BYTES if picture else CHUNK_BYTES) // itemsize,))
+            plist.set_obj_track_times(False)
+            # Unset, HDF5 leaves the end of the last chunk as memory happened to be.
+            plist.set_fill_value(np.zeros((), np.uint8))
+            if not picture:
                 # Not lzf: its output depends on what its hash table held before, so equal rows give unequal bytes.
-                compression=None if picture else "gzip",
-                compression_opts=None if picture else GZIP_LEVEL,
-                fillvalue=0,  # unset, HDF5 leaves the end of the last chunk as memory happened to be
-            )
-            return
-        dataset = self._file[place]
-        start = dataset.shape[0]
-        dataset.resize((start + values.shape[0],))
-        dataset[start:] = values
+                plist.set_deflate(GZIP_LEVEL)
+        return self._plists[key]
 
 
 def _cells(array: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from curation.export import hdf5_shard
 from curation.export.hdf5_shard import Hdf5ShardWriter, read_hdf5
 from curation.export.parquet_shard import ParquetShardWriter, read_parquet
 from curation.export.pictures import encode_png, shrink
@@ -52,6 +53,28 @@ def test_same_rows_same_bytes(tmp_path: Path) -> None:
     first, second = write(tmp_path, rows, "a"), write(tmp_path, rows, "b")
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_an_hdf5_shard_that_grew_in_parts_holds_what_one_written_at_once_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        minimal_row(
+            reading_id=str(i), text="clear " * i, words=[{"t_start_ns": i, "word": "clear"}] * (i % 3)
+        )
+        for i in range(9)
+    ]
+    _, whole = write(tmp_path, rows, "whole")
+    monkeypatch.setattr(hdf5_shard, "BATCH_ROWS", 2)
+    monkeypatch.setattr(hdf5_shard, "PENDING_BYTES", 1)
+    _, grown = write(tmp_path, rows, "grown")
+    assert read_hdf5(grown).equals(read_hdf5(whole))
+    with h5py.File(grown) as parts, h5py.File(whole) as one:
+        fields: list[str] = []
+        one.visititems(lambda name, item: fields.append(name) if isinstance(item, h5py.Group) else None)
+        assert one["text"].attrs["kind"] == "string"
+        assert all(parts[name].attrs["kind"] == one[name].attrs["kind"] for name in fields)
+        assert one["reading_number/valid"].id.get_create_plist().get_layout() == h5py.h5d.COMPACT
 
 
 def test_picture_bytes_are_stored_as_they_are_and_nothing_has_statistics(tmp_path: Path) -> None:
