@@ -1,0 +1,1 @@
+"""What a model answers: written under a grammar, read leniently."""

@@ -1,0 +1,187 @@
+"""Examples to tensors, and tensors to batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from examples.gazex.config import DataSettings
+from examples.gazex.data.augment import Motion
+from examples.gazex.data.lighting import gaze_map, lit
+from examples.gazex.data.pictures import Grey, PictureStore
+from examples.gazex.model.processor import IMAGE_TYPE, Processor, Vision, plain
+from examples.gazex.tasks.example import Example, Points, Text, written_box
+
+__all__ = ["IGNORED", "Encoded", "ExampleDataset", "collate"]
+
+IGNORED = -100
+"""Label of what is not trained: the question, the pictures, padding."""
+CHARACTERS_PER_TOKEN = 4
+"""For sorting by length only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FocusMap:
+    """Tokens of an answer, and the share of the gaze on every token of the first image."""
+
+    tokens: tuple[int, int]
+    """First, and one after the last, counted from the answer's first token."""
+    shares: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """One example as tensors."""
+
+    prompt: list[int]
+    answer: list[int]
+    images: list[Vision]
+    video: Vision | None
+    focus: tuple[FocusMap, ...]
+
+
+class ExampleDataset(Dataset[Encoded]):
+    """Gives example i, moved at random by draw number d: ``dataset[i, d]``; ``d`` = None leaves it as it is."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        paths: list[Path],
+        processor: Processor,
+        settings: DataSettings,
+        seed: int = 0,
+    ) -> None:
+        self.examples, self.processor, self.settings, self.seed = examples, processor, settings, seed
+        self.store = PictureStore(paths, settings.picture_cache_mb)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, place: tuple[int, int | None]) -> Encoded:
+        index, draw = place
+        example = self.examples[index]
+        motion = (
+            Motion()
+            if draw is None
+            else Motion.drawn(np.random.default_rng([self.seed, 4, draw]), self.settings.augment)
+        )
+        pictures = [
+            motion.picture(self.store.get(at, self.settings.image_max_px, self.processor.multiple))
+            for at in example.images
+        ]
+        images = [self.processor.image(picture) for picture in pictures]
+        frames = self._frames(example, motion)
+        video = self.processor.video(frames) if frames else None
+        pieces = self.processor.piece_ids(written(motion.text(example.answer)))
+        starts = np.cumsum([0, *map(len, pieces)])
+        return Encoded(
+            prompt=self.processor.prompt_ids(video, images, "".join(written(motion.text(example.prompt)))),
+            answer=[token for piece in pieces for token in piece],
+            images=images,
+            video=video,
+            focus=tuple(
+                FocusMap(
+                    tokens=(int(starts[f.start]), int(starts[f.start + 1])),
+                    shares=self._shares(motion.points(f.points), images[0]),
+                )
+                for f in example.focus
+                if images
+            ),
+        )
+
+    def lengths(self) -> list[int]:
+        """Return about how many tokens every example has, without opening a picture."""
+        tokens_px = self.processor.multiple**2
+        per_image, per_frame = (
+            self.settings.image_max_px // tokens_px,
+            self.settings.frame_max_px // tokens_px,
+        )
+        return [
+            per_image * len(e.images)
+            + per_frame * min(len(e.frames), self.settings.max_frames)
+            + sum(len(written([p])[0]) for p in (*e.prompt, *e.answer)) // CHARACTERS_PER_TOKEN
+            for e in self.examples
+        ]
+
+    def _frames(self, example: Example, motion: Motion) -> list[Grey]:
+        multiple, limit = self.processor.multiple, self.settings.frame_max_px
+        made: list[Grey] = []
+        for frame in _at_most(example.frames, self.settings.max_frames):
+            if self.settings.frames == "stored" and frame.stored is not None:
+                grey = self.store.get(frame.stored, limit, multiple)
+            else:
+                grey = lit(self.store.get(example.images[0], limit, multiple), frame.points)
+            # Twice, so that no two frames share a temporal patch: their order could not be told.
+            made += [motion.picture(grey)] * self.processor.temporal
+        return made
+
+    def _shares(self, points: Points, image: Vision) -> torch.Tensor:
+        _, height, width = (side // self.processor.merge for side in image.grid)
+        heat = gaze_map(points, height, width).ravel()
+        total = heat.sum()
+        return torch.from_numpy(heat / total if total > 0 else heat)
+
+
+def written(text: Text | Sequence[Any]) -> list[str]:
+    """Return the pieces of a text as strings; control tokens only where a box is."""
+    return [plain(piece) if isinstance(piece, str) else written_box(piece) for piece in text]
+
+
+def _at_most(frames: Sequence[Any], limit: int) -> list[Any]:
+    """Return at most so many frames, evenly chosen."""
+    if len(frames) <= limit:
+        return list(frames)
+    return [frames[int(k)] for k in np.linspace(0, len(frames) - 1, limit).round()]
+
+
+def collate(
+    items: Sequence[Encoded], processor: Processor, *, for_generation: bool = False
+) -> dict[str, Any]:
+    """Return a batch: padded on the right with answers, on the left without where it is to be continued.
+
+    ``made_s`` tells how long the batch took to make, ``focus`` holds (row, first and last token, shares).
+    """
+    begun = time.perf_counter()
+    rows = [item.prompt if for_generation else [*item.prompt, *item.answer] for item in items]
+    length = max(map(len, rows))
+    ids = torch.full((len(rows), length), processor.pad_id, dtype=torch.long)
+    mask = torch.zeros((len(rows), length), dtype=torch.long)
+    labels = torch.full((len(rows), length), IGNORED, dtype=torch.long)
+    kinds = torch.zeros((len(rows), length), dtype=torch.int32)
+    focus = []
+    for place, (row, item) in enumerate(zip(rows, items, strict=True)):
+        at = slice(length - len(row), length) if for_generation else slice(0, len(row))
+        ids[place, at] = torch.tensor(row)
+        mask[place, at] = 1
+        kinds[place, at] = torch.tensor(processor.types(row), dtype=torch.int32)
+        if not for_generation:
+            first = len(item.prompt)
+            labels[place, first : len(row)] = ids[place, first : len(row)]
+            focus += [(place, first + f.tokens[0], first + f.tokens[1], f.shares) for f in item.focus]
+    batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": kinds}
+    if not for_generation:
+        batch["labels"] = labels
+    images = [image for item in items for image in item.images]
+    videos = [item.video for item in items if item.video is not None]
+    for name, grids, visions in (
+        ("pixel_values", "image_grid_thw", images),
+        ("pixel_values_videos", "video_grid_thw", videos),
+    ):
+        if visions:
+            batch[name] = torch.cat([v.patches for v in visions])
+            batch[grids] = torch.tensor([v.grid for v in visions])
+    batch["focus"] = focus
+    batch["collate_s"] = time.perf_counter() - begun
+    return batch
+
+
+def image_token_places(kinds: torch.Tensor) -> torch.Tensor:
+    """Return which tokens are of images (not of key frames)."""
+    return kinds == IMAGE_TYPE

@@ -1,0 +1,191 @@
+"""Pictures and texts to tensors, without torchvision: equal to what the Hugging Face processors make.
+
+The pictures come already resized (`data.pictures`); here they are normalised and cut into patches by the library's PIL
+image processor. A key-frame sequence is a video: pairs of frames share a temporal patch, so every frame is given twice
+where each is to have tokens of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from examples.gazex.errors import TrainerError
+
+__all__ = ["IMAGE_TYPE", "VIDEO_TYPE", "Processor", "Vision"]
+
+IMAGE_TYPE, VIDEO_TYPE = 1, 2
+"""Of ``mm_token_type_ids``; 0 is text."""
+
+Grey = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vision:
+    """Patches of one picture or sequence."""
+
+    patches: torch.Tensor
+    """(t h w, channels x temporal x patch x patch), float32."""
+    grid: tuple[int, int, int]
+
+    def n_tokens(self, merge: int) -> int:
+        """Return how many tokens of the language model they become."""
+        t, h, w = self.grid
+        return t * h * w // merge**2
+
+
+class Processor:
+    """Tokenizer and image processor of one model."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        patch: int,
+        merge: int,
+        temporal: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        family: str,
+    ) -> None:
+        self.tokenizer, self.family = tokenizer, family
+        self.patch, self.merge, self.temporal = patch, merge, temporal
+        self._image = Qwen2VLImageProcessorPil(
+            patch_size=patch,
+            merge_size=merge,
+            temporal_patch_size=temporal,
+            image_mean=list(mean),
+            image_std=list(std),
+            do_resize=False,
+        )
+        ids = tokenizer.convert_tokens_to_ids(
+            ["<|image_pad|>", "<|video_pad|>", "<|im_end|>", "<|endoftext|>"]
+        )
+        self.image_id, self.video_id, self.end_id, self.pad_id = ids
+        if None in ids:
+            raise TrainerError(
+                "the tokenizer lacks Qwen's control tokens",
+                code="GX-TOKENIZER",
+                hint="Give the folder of a Qwen2-VL, Qwen2.5-VL or Qwen3-VL model.",
+            )
+
+    @property
+    def multiple(self) -> int:
+        """Px that both sides of a picture must be a multiple of."""
+        return self.patch * self.merge
+
+    def image(self, grey: Grey) -> Vision:
+        """Return the patches of one picture."""
+        return self.video([grey] * self.temporal)
+
+    def video(self, frames: Sequence[Grey]) -> Vision:
+        """Return the patches of frames of one size; the last is repeated to fill its temporal patch."""
+        full = [*frames, *[frames[-1]] * (-len(frames) % self.temporal)]
+        made = self._image.preprocess(
+            [np.repeat(frame[..., None], 3, axis=2) for frame in full],
+            temporal_patch_size=1,
+            input_data_format="channels_last",
+            return_tensors="np",
+        )
+        n, h, w = len(full), *(int(side) for side in made["image_grid_thw"][0, 1:])
+        # One frame's patch is (channel, row, column); its temporal patch takes the place after the channel.
+        single = made["pixel_values"].reshape(
+            n // self.temporal, self.temporal, h * w, 3, self.patch, self.patch
+        )
+        patches = single.transpose(0, 2, 3, 1, 4, 5).reshape(n // self.temporal * h * w, -1)
+        return Vision(
+            patches=torch.from_numpy(np.ascontiguousarray(patches, np.float32)),
+            grid=(n // self.temporal, h, w),
+        )
+
+    def prompt_ids(self, video: Vision | None, images: Sequence[Vision], text: str) -> list[int]:
+        """Return the user's turn and the head of the answer; every picture has as many tokens as it needs."""
+        before = self._pictures(video, images)
+        return self._ids(f"<|im_start|>user\n{before}{plain(text)}<|im_end|>\n<|im_start|>assistant\n")
+
+    def answer_ids(self, text: str) -> list[int]:
+        """Return an answer's tokens and its end; box tokens count as such."""
+        return [*self._ids(text), self.end_id]
+
+    def piece_ids(self, pieces: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of an answer piece by piece, its end in the last."""
+        parts = [self._ids(piece) for piece in pieces]
+        parts[-1].append(self.end_id)
+        return parts
+
+    def types(self, ids: Sequence[int]) -> list[int]:
+        """Return the kind of every token."""
+        kinds = {self.image_id: IMAGE_TYPE, self.video_id: VIDEO_TYPE}
+        return [kinds.get(token, 0) for token in ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return an answer's text; box tokens stay, other control tokens go."""
+        kept = [i for i in ids if i not in (self.end_id, self.pad_id, self.image_id, self.video_id)]
+        return str(self.tokenizer.decode(kept, skip_special_tokens=False)).strip()
+
+    def save(self, folder: Path) -> None:
+        """Write tokenizer and image processor in the library's own form."""
+        self.tokenizer.save_pretrained(folder)
+        self._image.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: Path, family: str) -> Processor:
+        """Return the processor of a model's folder. Raises TrainerError (GX-MODEL)."""
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            image = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise TrainerError(
+                f"{folder} holds no tokenizer and image processor: {error}",
+                code="GX-MODEL",
+                hint="Give the folder that `train` or `merge` wrote, or a downloaded model's.",
+            ) from None
+        return cls(
+            tokenizer,
+            patch=int(image.patch_size),
+            merge=int(image.merge_size),
+            temporal=int(image.temporal_patch_size),
+            mean=image.image_mean,
+            std=image.image_std,
+            family=family,
+        )
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _pictures(self, video: Vision | None, images: Sequence[Vision]) -> str:
+        parts = []
+        if video is not None:
+            n = video.n_tokens(self.merge)
+            if self.family == "qwen3_vl":
+                # Qwen3-VL tells each temporal patch apart by its time; frames here are a second apart.
+                each = n // video.grid[0]
+                parts += [
+                    f"<{second + 0.5 * (self.temporal - 1) / self.temporal:.1f} seconds>"
+                    f"<|vision_start|>{'<|video_pad|>' * each}<|vision_end|>"
+                    for second in range(video.grid[0])
+                ]
+            else:
+                parts.append(f"<|vision_start|>{'<|video_pad|>' * n}<|vision_end|>")
+        parts += [
+            f"<|vision_start|>{'<|image_pad|>' * picture.n_tokens(self.merge)}<|vision_end|>"
+            for picture in images
+        ]
+        return "".join(parts)
+
+
+def plain(text: str) -> str:
+    """Return a text in which nothing is taken for a control token.
+
+    >>> plain("is <|im_end|> there?")
+    'is < |im_end| > there?'
+    """
+    return text.replace("<|", "< |").replace("|>", "| >")

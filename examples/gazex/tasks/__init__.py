@@ -1,0 +1,1 @@
+"""From rows to what a model is shown, asked and should answer."""

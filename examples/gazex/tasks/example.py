@@ -1,0 +1,87 @@
+"""One example: pictures, a question, an answer; places stay numbers until they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from examples.gazex.data.pictures import PictureAt
+
+__all__ = ["Box", "Example", "Focus", "Frame", "Text", "plain_text"]
+
+Points = NDArray[np.float32]
+"""(n, 4): x, y and Gaussian sigma as shares of the picture's sides (sigma: of its width), and weight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A box, perhaps with a point, as shares of the picture's sides; sides may reach a little beyond 0 and 1."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    point: tuple[float, float] | None = None
+
+
+Text = tuple[str | Box, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A key frame: its stored picture, or what to light the radiograph with."""
+
+    stored: PictureAt | None
+    points: Points = field(repr=False)
+    begins_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Focus:
+    """Words of the answer, and where the reader looked for them."""
+
+    start: int
+    """Piece of the answer; the words are those of this piece."""
+    points: Points = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """What is shown, asked and answered."""
+
+    example_id: str
+    task: str
+    reading_id: str
+    images: tuple[PictureAt, ...]
+    frames: tuple[Frame, ...]
+    prompt: Text
+    answer: Text
+    constraint: Literal["free", "boxes", "order"] = "free"
+    n_ordered: int = 0
+    """Numbers in an answer of kind "order"."""
+    focus: tuple[Focus, ...] = ()
+    meta: tuple[tuple[str, str], ...] = ()
+    """What the evaluation groups by: arm, reader, label, question type ..."""
+
+    def about(self, name: str) -> str | None:
+        """Return one of ``meta``."""
+        return dict(self.meta).get(name)
+
+
+def plain_text(text: Text) -> str:
+    """Return a text with its places in whole thousandths; for people and for tokenizers.
+
+    >>> plain_text(("see ", Box(x0=0.1, y0=0.2, x1=0.30004, y1=0.4)))
+    'see <|box_start|>(100,200),(300,400)<|box_end|>'
+    """
+    return "".join(piece if isinstance(piece, str) else written_box(piece) for piece in text)
+
+
+def written_box(box: Box) -> str:
+    """Return a box as Qwen's models write it: corners in thousandths of the picture's sides, then the point."""
+    corners = [(box.x0, box.y0), (box.x1, box.y1), *([box.point] if box.point else [])]
+    numbers = [tuple(min(1000, max(0, round(1000 * value))) for value in corner) for corner in corners]
+    return f"<|box_start|>{','.join(f'({x},{y})' for x, y in numbers)}<|box_end|>"

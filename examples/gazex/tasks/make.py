@@ -1,0 +1,246 @@
+"""All examples of a reading: the gaze tasks, report, grounding, questions, inspection."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from examples.gazex.config import TaskSettings
+from examples.gazex.data.rows import Row
+from examples.gazex.errors import TrainerError
+from examples.gazex.tasks.example import Box, Example, Focus, Text
+from examples.gazex.tasks.reading import Reading
+
+__all__ = ["examples_of", "inspection_steps", "load_prompts", "shuffled_order"]
+
+MIN_ORDERED, MAX_ORDERED = 2, 16
+"""Frames of an order task; one alone has no order, more do not fit a question."""
+BOX_FREE_LABEL = "No Finding"
+
+
+@cache
+def load_prompts(version: str) -> Mapping[str, str]:
+    """Return the questions of a version. Raises TrainerError (GX-PROMPTS) for an unknown one."""
+    content = tomllib.loads((Path(__file__).parent.parent / "prompts.toml").read_text(encoding="utf-8"))
+    if version not in content:
+        raise TrainerError(
+            f"there are no prompts {version!r}", code="GX-PROMPTS", hint=f"Known: {', '.join(content)}."
+        )
+    return dict(content[version])
+
+
+def examples_of(row: Row, settings: TaskSettings) -> list[Example]:
+    """Return every example of a row of the tasks that have a weight, in a fixed order; none without a picture."""
+    reading = Reading(row)
+    if reading.image is None:
+        return []
+    maker = _Maker(reading, settings)
+    return [
+        example
+        for task, make in _TASKS.items()
+        if settings.weights.get(task, 0.0) > 0
+        for example in make(maker)
+    ]
+
+
+def shuffled_order(n: int, *key: str | int) -> list[int]:
+    """Return a seeded permutation that is never the identity: ``order[k]`` is the frame shown k-th."""
+    rng = np.random.default_rng([*("".join(map(str, key)).encode()), n])
+    while (order := rng.permutation(n).tolist()) == list(range(n)):
+        pass
+    return order
+
+
+def inspection_steps(reading: Reading, limit: int) -> list[tuple[str, str, Box]]:
+    """Return letter, region and box of each step: looks at one letter in a row are one step, at their longest region."""
+    runs: list[list[Mapping[str, Any]]] = []
+    for step in sorted(reading.row["trajectory"] or (), key=lambda s: int(s["order"])):
+        if step["letter"] is None or step["region"] not in reading.region_boxes:
+            continue
+        if runs and runs[-1][-1]["letter"] == step["letter"]:
+            runs[-1].append(step)
+        else:
+            runs.append([step])
+    longest = [max(run, key=lambda s: float(s["dwell_s"] or 0.0)) for run in runs]
+    return [(s["letter"], s["region"], reading.region_boxes[s["region"]][1]) for s in longest[:limit]]
+
+
+class _Maker:
+    """Makes the examples of one reading."""
+
+    def __init__(self, reading: Reading, settings: TaskSettings) -> None:
+        self.reading, self.settings = reading, settings
+        self.prompts = load_prompts(settings.prompts)
+        indication = (reading.row["indication"] or "") if settings.with_indication else ""
+        self.indication = f"Indication: {indication}\n" if indication else ""
+
+    def example(
+        self,
+        task: str,
+        answer: Text,
+        *,
+        number: str | int = 0,
+        fields: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> Example:
+        reading = self.reading
+        assert reading.image is not None
+        question = self.prompts[task].format(indication=self.indication, **(fields or {}))
+        about = {"arm": reading.row["study_arm"], "reader": reading.row["reader_code"]} | more.pop("meta", {})
+        return Example(
+            example_id=f"{reading.reading_id}-{task}-{number}",
+            task=task,
+            reading_id=reading.reading_id,
+            images=more.pop("images", (reading.image,)),
+            frames=more.pop("frames", ()),
+            prompt=(question,),
+            answer=answer,
+            meta=tuple((name, str(value)) for name, value in about.items() if value is not None),
+            **more,
+        )
+
+    def report_answer(self) -> tuple[Text, tuple[Focus, ...]]:
+        sentences = list(self.reading.sentences.items())
+        if not sentences:
+            return (self.reading.report,), ()
+        pieces = tuple(("" if i == 0 else " ") + s["text"] for i, (_, s) in enumerate(sentences))
+        focus = (Focus(start=i, points=self.reading.gaze_of(key)) for i, (key, _) in enumerate(sentences))
+        return pieces, tuple(f for f in focus if len(f.points))
+
+    def report_from_image(self) -> Iterator[Example]:
+        if self.reading.report:
+            answer, focus = self.report_answer()
+            yield self.example("report_from_image", answer, focus=focus)
+
+    def report_from_gaze(self) -> Iterator[Example]:
+        frames = self.reading.frames(self._sentence_frames())
+        if frames and self.reading.report:
+            answer, focus = self.report_answer()
+            yield self.example("report_from_gaze", answer, frames=frames, focus=focus)
+
+    def finding_from_clip(self) -> Iterator[Example]:
+        for key, sentence in self.reading.sentences.items():
+            shown = [k for k in self.reading.keyframes if k["sentence_id"] == key]
+            if shown:
+                points = self.reading.gaze_of(key)
+                yield self.example(
+                    "finding_from_clip",
+                    (sentence["text"],),
+                    number=key,
+                    frames=self.reading.frames(shown),
+                    focus=(Focus(start=0, points=points),) if len(points) else (),
+                    meta={"labels": "|".join(self._labels(sentence))},
+                )
+
+    def boxes_from_sentence(self) -> Iterator[Example]:
+        for key, sentence in self.reading.sentences.items():
+            of_it = [k for k in self.reading.keyframes if k["sentence_id"] == key]
+            clues = [b for k in of_it if k["kind"] == "cluster" and (b := self.reading.box(k, point=True))]
+            whole = [b for k in of_it if k["kind"] == "holistic" and (b := self.reading.box(k, point=True))]
+            if whole:
+                answer: Text = (
+                    ("clues: ", *clues, " observation: ", whole[0]) if clues else ("observation: ", whole[0])
+                )
+                yield self.example(
+                    "boxes_from_sentence",
+                    answer,
+                    number=key,
+                    fields={"sentence": sentence["text"]},
+                    constraint="boxes",
+                    meta={"labels": "|".join(self._labels(sentence))},
+                )
+
+    def order_global(self) -> Iterator[Example]:
+        holistic = [k for k in self.reading.keyframes if k["kind"] == "holistic"]
+        yield from self._ordered("order_global", holistic, "all")
+
+    def order_by_finding(self) -> Iterator[Example]:
+        for key in self.reading.sentences:
+            clusters = [
+                k for k in self.reading.keyframes if k["sentence_id"] == key and k["kind"] == "cluster"
+            ]
+            yield from self._ordered("order_by_finding", clusters, key)
+
+    def _ordered(self, task: str, keyframes: list[dict[str, Any]], key: str) -> Iterator[Example]:
+        frames = self.reading.frames(keyframes)
+        if not MIN_ORDERED <= len(frames) <= MAX_ORDERED:
+            return
+        for number in range(self.settings.n_shuffles):
+            shown = shuffled_order(len(frames), self.reading.reading_id, key, number)
+            right = [shown.index(original) + 1 for original in range(len(frames))]
+            yield self.example(
+                task,
+                (", ".join(map(str, right)),),
+                number=f"{key}-{number}",
+                fields={"n": str(len(frames))},
+                frames=tuple(frames[k] for k in shown),
+                constraint="order",
+                n_ordered=len(frames),
+            )
+
+    def inspection(self) -> Iterator[Example]:
+        steps = inspection_steps(self.reading, self.settings.max_steps)
+        if steps:
+            answer: list[str | Box] = []
+            for letter, region, box in steps:
+                answer += [f"{'; ' if answer else ''}{letter} {region} ", box]
+            yield self.example("inspection", tuple(answer), constraint="boxes")
+
+    def grounding(self) -> Iterator[Example]:
+        for label, (present, box, source) in sorted(self.reading.presence().items()):
+            if present and box is not None:
+                yield self.example(
+                    "grounding",
+                    (box,),
+                    number=label,
+                    fields={"phrase": label},
+                    constraint="boxes",
+                    meta={"label": label, "by": source},
+                )
+
+    def presence(self) -> Iterator[Example]:
+        for label, (present, _, source) in sorted(self.reading.presence().items()):
+            if label != BOX_FREE_LABEL:
+                yield self.example(
+                    "presence",
+                    ("yes" if present else "no",),
+                    number=label,
+                    fields={"label": label},
+                    meta={"label": label, "by": source},
+                )
+
+    def vqa(self) -> Iterator[Example]:
+        for number, pair in enumerate(self.reading.row["qa"] or ()):
+            yield self.example(
+                "vqa",
+                (pair["answer"],),
+                number=number,
+                fields={"question": pair["question"]},
+                meta={"type": pair["type"]},
+            )
+
+    def _sentence_frames(self) -> list[dict[str, Any]]:
+        return [k for k in self.reading.keyframes if k["sentence_id"] is not None and k["kind"] == "holistic"]
+
+    def _labels(self, sentence: Mapping[str, Any]) -> list[str]:
+        named = {f["finding_id"]: f["label"] for f in self.reading.row["findings"] or () if f["present"]}
+        return [named[i] for i in sentence["finding_ids"] or () if i in named]
+
+
+_TASKS: Mapping[str, Callable[[_Maker], Iterator[Example]]] = {
+    "report_from_gaze": _Maker.report_from_gaze,
+    "finding_from_clip": _Maker.finding_from_clip,
+    "order_global": _Maker.order_global,
+    "order_by_finding": _Maker.order_by_finding,
+    "boxes_from_sentence": _Maker.boxes_from_sentence,
+    "inspection": _Maker.inspection,
+    "report_from_image": _Maker.report_from_image,
+    "grounding": _Maker.grounding,
+    "vqa": _Maker.vqa,
+    "presence": _Maker.presence,
+}

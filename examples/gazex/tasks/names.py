@@ -1,0 +1,17 @@
+"""The tasks: three of gaze, as published, and those that need no gaze."""
+
+from __future__ import annotations
+
+__all__ = ["GAZE_IN", "GAZE_OUT", "LABELS", "TASKS"]
+
+GAZE_IN = ("report_from_gaze", "finding_from_clip", "order_global", "order_by_finding")
+"""Their input shows where a reader looked."""
+GAZE_OUT = ("boxes_from_sentence", "inspection")
+"""Their answer is where a reader looked."""
+TASKS = (*GAZE_IN, *GAZE_OUT, "report_from_image", "grounding", "vqa", "presence")
+
+LABELS = (
+    "No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Lesion", "Lung Opacity", "Edema", "Consolidation",
+    "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices",
+)  # fmt: skip
+"""The 14 labels of the CheXpert labeller (Irvin et al. 2019)."""

@@ -1,0 +1,334 @@
+"""The training: batches in, smaller loss out, resumable at any checkpoint with the same curve.
+
+One process on CPU or a GPU, or several under `torchrun` or `accelerate launch`; with FSDP where accelerate is configured so.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+
+from examples.gazex.config import Config
+from examples.gazex.data.encode import ExampleDataset, collate
+from examples.gazex.data.mixing import Mixture
+from examples.gazex.data.prepare import SplitExamples, load_split, refuse_shared_patients
+from examples.gazex.errors import TrainerError
+from examples.gazex.model.ready import ReadyModel, new_model, save_trained
+from examples.gazex.tasks.example import Example, plain_text
+from examples.gazex.train.checkpoint import load_newest, save_checkpoint
+from examples.gazex.train.log import TrainLog
+from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, gaze_loss
+from examples.gazex.train.memory import estimate
+
+__all__ = ["Trained", "train"]
+
+TOKENIZER_TEXTS = 20_000
+"""Examples whose texts train a small model's tokenizer: more add no words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a training came to."""
+
+    model: Path
+    steps: int
+    best_loss: float
+    stopped_early: bool
+
+
+def train(datasets: list[Path], out: Path, config: Config, *, quiet: bool = False) -> Trained:
+    """Train, or go on; write ``out/model``, ``out/log.jsonl``, ``out/tensorboard`` and ``out/checkpoints``.
+
+    Raises TrainerError: what `load_split` raises, GX-LEAK for a test patient in a training shard, GX-OTHER-CONFIG where
+    ``out`` was begun with other settings, GX-MEMORY where memory ends.
+    """
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    refuse_shared_patients(datasets, config)
+    training = load_split(datasets, config.data.train_split, config)
+    try:
+        validation: SplitExamples | None = load_split(datasets, config.data.validation_split, config)
+    except TrainerError as error:
+        if error.code not in {"GX-NO-SHARDS", "GX-EMPTY"} or config.train.patience:
+            raise
+        validation = None
+    accelerator = Accelerator(
+        mixed_precision="bf16" if _bf16(config) else "no", gradient_accumulation_steps=config.train.accumulate
+    )
+    ready = new_model(config, _texts(training.examples))
+    try:
+        return _Run(accelerator, ready, training, validation, out, config, quiet).run()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise TrainerError(
+            f"memory ended: {str(error).splitlines()[0] if str(error) else 'no more to be had'}",
+            code="GX-MEMORY",
+            hint="Lower batch_size (and raise accumulate), image_max_px or max_frames; or set gradient_checkpointing = "
+            "'on', lora_rank, quantize = '4bit'. The last checkpoint is kept.",
+        ) from None
+
+
+class _Run:
+    """One training with all that it needs."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        ready: ReadyModel,
+        training: SplitExamples,
+        validation: SplitExamples | None,
+        out: Path,
+        config: Config,
+        quiet: bool,
+    ) -> None:
+        self.accelerator, self.ready, self.out, self.config, self.quiet = (
+            accelerator,
+            ready,
+            out,
+            config,
+            quiet,
+        )
+        self.training, self.validation = training, validation
+        settings = config.train
+        model = ready.model
+        self.checkpointing = settings.gradient_checkpointing == "on" or (
+            settings.gradient_checkpointing == "auto"
+            and torch.cuda.is_available()
+            and settings.gaze_loss == 0
+        )
+        if self.checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        weights = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98)
+        )
+        self.first_step, self.notes = load_newest(out, config, model=model, optimizer=optimizer)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.dataset = ExampleDataset(
+            training.examples, training.paths, ready.processor, config.data, settings.seed
+        )
+        self.mixture = Mixture(
+            [e.task for e in training.examples],
+            self.dataset.lengths(),
+            config.tasks.weights,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            rank=accelerator.process_index,
+            world_size=accelerator.num_processes,
+        )
+        self.mixture.first_batch = self.first_step * settings.accumulate
+
+    def run(self) -> Trained:
+        settings = self.config.train
+        best, waited = float(self.notes.get("best_loss", math.inf)), int(self.notes.get("waited", 0))
+        step, stopped = self.first_step, bool(self.notes.get("stopped", False))
+        self._say_memory()
+        batches = iter(self._loader())
+        self.model.train()
+        with TrainLog(self.out, first_step=step, n_steps=settings.steps, quiet=self.quiet) as log:
+            while step < settings.steps and not stopped:
+                report = self._step(batches, step)
+                step += 1
+                if step % settings.log_every == 0 or step == settings.steps:
+                    log.report(step, **report)
+                if self.validation is not None and (
+                    step % settings.validate_every == 0 or step == settings.steps
+                ):
+                    loss = self._validation_loss(self.validation)
+                    best, waited = (loss, 0) if loss < best else (best, waited + 1)
+                    stopped = bool(settings.patience) and waited >= settings.patience
+                    log.report(step, validation_loss=loss, best_validation_loss=best)
+                if step % settings.save_every == 0 or step == settings.steps or stopped:
+                    self._save(step, {"best_loss": best, "waited": waited, "stopped": stopped})
+        self._write_model(step, best)
+        return Trained(model=self.out / "model", steps=step, best_loss=best, stopped_early=stopped)
+
+    def _step(self, batches: Iterator[dict[str, Any]], step: int) -> dict[str, float]:
+        """Take one step; return loss, gaze loss, rates."""
+        settings = self.config.train
+        begun = time.perf_counter()
+        waited_s = made_s = 0.0
+        losses: list[float] = []
+        gaze_losses: list[float] = []
+        rate = _learning_rate(step, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        n_tokens = 0
+        for _ in range(settings.accumulate):
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited_s += time.perf_counter() - asked
+            made_s += batch["made_s"]
+            n_tokens += int(batch["attention_mask"].sum())
+            with self.accelerator.accumulate(self.model):
+                loss, gaze = self._losses(batch)
+                whole = loss if gaze is None else loss + settings.gaze_loss * gaze
+                self.accelerator.backward(whole)
+                if self.accelerator.sync_gradients:
+                    self.accelerator.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+            losses.append(float(loss.detach()))
+            gaze_losses += [] if gaze is None else [float(gaze.detach())]
+        took_s = time.perf_counter() - begun
+        loss_now = sum(losses) / len(losses)
+        if not math.isfinite(loss_now):
+            raise TrainerError(
+                f"the loss is {loss_now} at step {step + 1}",
+                code="GX-DIVERGED",
+                hint="Lower learning_rate, or train from the last checkpoint with another seed.",
+            )
+        # What the loader could give: its processes work side by side; without any the step waits for each batch.
+        work_s = max(took_s - waited_s, 1e-9)
+        loader_s = made_s / max(self.config.data.workers, 1)
+        return {
+            "loss": loss_now,
+            **({"gaze_loss": sum(gaze_losses) / len(gaze_losses)} if gaze_losses else {}),
+            "learning_rate": rate,
+            "samples_per_s": settings.batch_size * settings.accumulate / took_s,
+            "tokens_per_s": n_tokens / took_s,
+            "waited_share": waited_s / took_s,
+            "loader_over_step_rate": work_s / max(loader_s, 1e-9),
+        }
+
+    def _losses(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        device = self.accelerator.device
+        inputs = {name: batch[name].to(device, non_blocking=True) for name in MODEL_INPUTS if name in batch}
+        with_gaze = self.config.train.gaze_loss > 0 and bool(batch["focus"])
+        made = self.model(**inputs, use_cache=False, output_attentions=with_gaze)
+        loss = answer_loss(made.logits, batch["labels"].to(device))
+        gaze = (
+            gaze_loss(made.attentions, batch | {"mm_token_type_ids": inputs["mm_token_type_ids"]})
+            if with_gaze
+            else None
+        )
+        return loss, gaze
+
+    def _validation_loss(self, split: SplitExamples) -> float:
+        settings = self.config.train
+        dataset = ExampleDataset(split.examples, split.paths, self.ready.processor, self.config.data)
+        order = Mixture(
+            [e.task for e in split.examples],
+            dataset.lengths(),
+            self.config.tasks.weights,
+            batch_size=settings.batch_size,
+            seed=0,
+        )
+        self.model.eval()
+        losses = []
+        with torch.no_grad():
+            for number in range(settings.validation_batches):
+                items = [dataset[index, None] for index, _ in order.batch(number)]
+                losses.append(float(self._losses(collate(items, self.ready.processor))[0]))
+        self.model.train()
+        return sum(losses) / len(losses)
+
+    def _loader(self) -> Iterable[dict[str, Any]]:
+        workers = self.config.data.workers
+        return DataLoader(
+            _Timed(self.dataset, self.ready.processor),
+            sampler=self.mixture,
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+            worker_init_fn=partial(_one_thread),
+            # A worker forked from a process that has run torch's threads can hang.
+            multiprocessing_context="spawn" if workers else None,
+        )
+
+    def _save(self, step: int, notes: dict[str, Any]) -> None:
+        if self.accelerator.is_main_process:
+            save_checkpoint(
+                self.out,
+                step,
+                model=self.accelerator.unwrap_model(self.model),
+                optimizer=self.optimizer.optimizer,
+                config=self.config,
+                notes=notes,
+                keep=self.config.train.keep_checkpoints,
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _write_model(self, step: int, best: float) -> None:
+        if self.accelerator.is_main_process:
+            about = {
+                "steps": step,
+                "validation_loss": best if math.isfinite(best) else None,
+                "tiers": sorted(self.training.tiers),
+                "n_readings": self.training.n_rows,
+                "n_examples": len(self.training.examples),
+            }
+            model = self.accelerator.unwrap_model(self.model)
+            save_trained(
+                ReadyModel(model=model, processor=self.ready.processor),
+                self.out / "model",
+                self.config,
+                about,
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _say_memory(self) -> None:
+        if self.quiet or not self.accelerator.is_main_process:
+            return
+        lengths = self.dataset.lengths()
+        tokens = max(lengths) * self.config.train.batch_size
+        need = estimate(
+            self.accelerator.unwrap_model(self.model),
+            self.config,
+            tokens=tokens,
+            bf16=_bf16(self.config),
+            checkpointing=self.checkpointing,
+        )
+        sys.stderr.write(f"memory: {need} (batches of at most {tokens} tokens)\n")
+
+
+class _Timed(torch.utils.data.Dataset[dict[str, Any]]):
+    """Whole batches, each with the time that it took to make."""
+
+    def __init__(self, dataset: ExampleDataset, processor: Any) -> None:
+        self._dataset, self._processor = dataset, processor
+
+    def __getitem__(self, places: list[tuple[int, int]]) -> dict[str, Any]:
+        begun = time.perf_counter()
+        batch = collate([self._dataset[place] for place in places], self._processor)
+        batch["made_s"] = time.perf_counter() - begun
+        return batch
+
+
+def _one_thread(worker: int) -> None:
+    """Loader processes beside a model's threads: more than one each only wait for each other."""
+    torch.set_num_threads(1)
+
+
+def _texts(examples: list[Example]) -> Iterator[str]:
+    for example in examples[:TOKENIZER_TEXTS]:
+        yield plain_text(tuple(p for p in example.prompt if isinstance(p, str)))
+        yield plain_text(tuple(p for p in example.answer if isinstance(p, str)))
+
+
+def _bf16(config: Config) -> bool:
+    wanted = config.train.precision
+    return wanted == "bf16" or (
+        wanted == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    )
+
+
+def _learning_rate(step: int, config: Config) -> float:
+    """Return the rate of a step: up in a line, then down along a cosine to a tenth."""
+    settings = config.train
+    warm = max(1, round(settings.warmup_share * settings.steps))
+    if step < warm:
+        return settings.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1, settings.steps - warm)
+    return settings.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))

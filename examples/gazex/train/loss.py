@@ -1,0 +1,50 @@
+"""What is minimised: the answer's cross-entropy, and how far attention is from where the reader looked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from examples.gazex.data.encode import IGNORED, image_token_places
+
+__all__ = ["MODEL_INPUTS", "answer_loss", "gaze_loss"]
+
+MODEL_INPUTS = (
+    "input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos",
+    "video_grid_thw",
+)  # fmt: skip
+"""What of a batch goes to the model."""
+LEAST_SHARE = 1e-6
+"""Attention below this counts as this, so that its logarithm stays finite."""
+
+
+def answer_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy over the answers' tokens; logits (b, n, v), labels (b, n) with `IGNORED`."""
+    wanted = labels[:, 1:]
+    chosen = wanted != IGNORED
+    # Only the answers' logits are made float: a vocabulary of 150,000 makes the rest the greatest tensor of all.
+    return functional.cross_entropy(logits[:, :-1][chosen].float(), wanted[chosen])
+
+
+def gaze_loss(attentions: Sequence[torch.Tensor], batch: dict[str, Any]) -> torch.Tensor | None:
+    """Return the mean cross-entropy of attention on the image against the gaze of the same words; None without gaze.
+
+    attentions : per layer (b, heads, n, n); the upper half is used, where words look for what they mean. Heads and
+    layers are averaged before the comparison, so that single heads stay free.
+    """
+    if not batch["focus"]:
+        return None
+    upper = torch.stack([layer.float().mean(1) for layer in attentions[len(attentions) // 2 :]]).mean(0)
+    images = image_token_places(batch["mm_token_type_ids"])
+    losses = []
+    for row, first, last, shares in batch["focus"]:
+        # Token k is predicted at k - 1: that is where the model must look.
+        places = images[row].nonzero().squeeze(-1)[: len(shares)]
+        looked = upper[row, first - 1 : last - 1][:, places].mean(0)
+        looked = looked / looked.sum().clamp_min(LEAST_SHARE)
+        target = shares.to(looked)
+        losses.append(-(target * looked.clamp_min(LEAST_SHARE).log()).sum())
+    return torch.stack(losses).mean()
