@@ -1,4 +1,4 @@
-"""python -m examples.gazex"""
+"""Entry of ``python -m examples.gazex``."""
 
 import sys
 

@@ -85,7 +85,7 @@ class ModelSettings(_Settings):
     """Tokens of a tokenizer trained on the shards; of a small model only."""
     lora_rank: Annotated[int, Field(ge=0, le=512)] = 0
     """0: all weights are trained."""
-    lora_alpha: float = 16.0
+    lora_alpha: Annotated[int, Field(ge=1)] = 16
     freeze_vision: bool = False
     quantize: Literal["none", "4bit"] = "none"
 

@@ -90,12 +90,12 @@ tags: [chest-x-ray, eye-tracking, research-only]
 | | |
 |---|---|
 | Readings it was trained on | {about.get("n_readings")} ({about.get("n_examples")} examples) |
-| Access tiers of that data | {", ".join(about.get("tiers") or ["unknown"])}: the weights may go only where that data may |
+| Access tiers of that data | {", ".join(about.get("tiers") or ["unknown"])} (the weights may go only there) |
 | Steps | {about.get("steps")} |
 | Validation loss | {"not measured" if loss is None else f"{loss:.4f}"} |
 
-Boxes are in thousandths of the picture's sides, ``<|box_start|>(x0,y0),(x1,y1)<|box_end|>``. An inspection that it writes is
-predicted, not observed.
+Boxes are in thousandths of the picture's sides: ``<|box_start|>(x0,y0),(x1,y1)<|box_end|>``. An inspection that it
+writes is predicted, not observed.
 
 ```python
 from transformers import AutoModelForImageTextToText, AutoProcessor

@@ -21,7 +21,7 @@ _CHARACTERS = frozenset("0123456789,() ")
 SEPARATOR = ", "
 
 
-class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]
+class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
     """Allows only tokens that keep every row of a batch within its constraint.
 
     boxes : text is free; from ``<|box_start|>`` on only two or three points of 0 to 1000, then ``<|box_end|>``.
@@ -37,7 +37,9 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]
         )
         self._texts = _spelled(tokenizer)
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(  # noqa: D102  # as the library says
+        self, input_ids: torch.LongTensor, scores: torch.FloatTensor
+    ) -> torch.FloatTensor:
         for row, (kind, n) in enumerate(self._constraints):
             if kind == "free":
                 continue

@@ -56,7 +56,8 @@ class Motion:
             (width, height), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR
         )
         bright = (255 * (np.arange(256) / 255) ** self.gamma).astype(np.uint8)
-        return bright[np.asarray(moved)]
+        result: NDArray[np.uint8] = bright[np.asarray(moved)]
+        return result
 
     def points(self, points: Points) -> Points:
         """Return gaze moved with the picture."""

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from examples.gazex.errors import TrainerError
 
@@ -21,12 +22,12 @@ Grey = NDArray[np.uint8]
 
 
 class PictureAt(NamedTuple):
-    """Where a picture is: the ``index``-th radiograph or key frame of a row."""
+    """Where a picture is: the ``place``-th radiograph or key frame of a row."""
 
     shard: int
     row: int
     kind: Literal["image", "keyframe"]
-    index: int
+    place: int
 
 
 class _Bytes(Protocol):
@@ -38,7 +39,10 @@ class _Bytes(Protocol):
 
 
 class PictureStore:
-    """Pictures of some shards as grey 8-bit matrices of at most so many px. Every process opens the files for itself."""
+    """Pictures of some shards as grey 8-bit matrices of at most so many px.
+
+    Every process opens the files for itself.
+    """
 
     def __init__(self, paths: list[Path], cache_mb: int = 512) -> None:
         self._paths = paths
@@ -75,25 +79,16 @@ class PictureStore:
                 return picture.convert("L")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise TrainerError(
-                f"{path.name}: row {at.row}: {at.kind} {at.index} cannot be decoded: {error}",
+                f"{path.name}: row {at.row}: {at.kind} {at.place} cannot be decoded: {error}",
                 code="GX-PICTURE",
                 hint="Check the shard with `gazecurate verify`, or copy it anew.",
             ) from None
 
 
 def fitted(picture: Image.Image, max_px: int, multiple: int) -> Grey:
-    """Return a picture of at most ``max_px``, sides rounded to whole multiples; never larger than it is."""
-    width, height = picture.size
-    share = min(1.0, (max_px / (width * height)) ** 0.5)
-    sides = [max(multiple, int(side * share / multiple + 0.5) * multiple) for side in (width, height)]
-    while sides[0] * sides[1] > max_px and max(sides) > multiple:
-        longer = int(sides[1] > sides[0])
-        sides[longer] -= multiple
-    return np.asarray(
-        picture.resize(
-            (sides[0], sides[1]), Image.Resampling.BOX if share < 0.5 else Image.Resampling.BICUBIC
-        )
-    )
+    """Return a picture of at most ``max_px``, sides rounded to whole multiples: as the models' own processors do."""
+    height, width = smart_resize(picture.height, picture.width, multiple, multiple**2, max_px)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def open_pictures(path: Path) -> _Bytes:
@@ -114,7 +109,7 @@ class _Hdf5Bytes:
 
     def read(self, at: PictureAt) -> bytes:
         first, ends, data = self._at[at.kind]
-        place = int(first[at.row]) + at.index
+        place = int(first[at.row]) + at.place
         return bytes(data[int(ends[place]) : int(ends[place + 1])])
 
 
@@ -140,5 +135,5 @@ class _ParquetBytes:
         first = int(self._ends[group - 1]) if group else 0
         table = self._group[1].slice(at.row - first, 1)
         if at.kind == "image":
-            return bytes(table.column("images")[0][at.index]["bytes"].as_py())
-        return bytes(table.column("keyframes")[0][at.index]["picture"]["bytes"].as_py())
+            return bytes(table.column("images")[0][at.place]["bytes"].as_py())
+        return bytes(table.column("keyframes")[0][at.place]["picture"]["bytes"].as_py())

@@ -72,7 +72,7 @@ def refuse_shared_patients(datasets: list[Path], config: Config) -> None:
             f"{len(shared)} patients of the test split are in training shards too: "
             f"the one of reading {at[1]} ({at[0]}) in reading {other[1]} ({other[0]})",
             code="GX-LEAK",
-            hint="Export again with splits by patient (`gazecurate verify` finds such overlaps), or leave a dataset out.",
+            hint="Export again with splits by patient (`gazecurate verify` finds overlaps), or leave a dataset out.",
         )
 
 

@@ -1,7 +1,7 @@
 """The rows of a split without their pictures: what tasks are made of.
 
-A million key frames without pictures are some hundred megabytes; the pictures are fetched one by one when they are shown
-(`pictures`).
+A million key frames without pictures are some hundred megabytes; the pictures are fetched one by one when they are
+shown (`pictures`).
 """
 
 from __future__ import annotations
@@ -109,14 +109,10 @@ def _cells(group: h5py.Group, start: int, stop: int) -> list[Any]:
     match group.attrs["kind"]:
         case "struct":
             fields = {name: child for name, child in group.items() if isinstance(child, h5py.Group)}
-            columns = {
-                _KEYFRAME_PICTURE if name == "picture" else name: child["valid"][start:stop]
-                .astype(bool)
-                .tolist()
-                if name == "picture"
-                else _cells(child, start, stop)
-                for name, child in fields.items()
-            }
+            picture = fields.pop("picture", None)
+            columns = {name: _cells(child, start, stop) for name, child in fields.items()}
+            if picture is not None:
+                columns[_KEYFRAME_PICTURE] = picture["valid"][start:stop].astype(bool).tolist()
             values: list[Any] = [
                 dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)
             ]

@@ -59,7 +59,7 @@ def small_model(settings: ModelSettings, processor: Processor, seed: int) -> Pre
     head = settings.hidden // settings.heads
     half = head // 2
     spatial = 3 * half // 8
-    text = {
+    text: dict[str, Any] = {
         "vocab_size": len(processor.tokenizer),
         "hidden_size": settings.hidden,
         "intermediate_size": 2 * settings.hidden,

@@ -66,7 +66,7 @@ class Processor:
             image_std=list(std),
             do_resize=False,
         )
-        ids = tokenizer.convert_tokens_to_ids(
+        ids: Any = tokenizer.convert_tokens_to_ids(
             ["<|image_pad|>", "<|video_pad|>", "<|im_end|>", "<|endoftext|>"]
         )
         self.image_id, self.video_id, self.end_id, self.pad_id = ids

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.utils import logging
 
 from examples.gazex.config import Config
 from examples.gazex.errors import TrainerError
@@ -23,6 +24,8 @@ from examples.gazex.model.processor import Processor
 from examples.gazex.model.tokenizer import train_tokenizer
 
 __all__ = ["ReadyModel", "load_trained", "new_model", "save_trained"]
+
+logging.disable_progress_bar()  # tiny folders load at once, and their bars fill a log
 
 CONFIG_FILE = "gazex.json"
 ADAPTER = "adapter"

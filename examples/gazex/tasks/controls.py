@@ -58,7 +58,7 @@ def with_gaze(examples: Sequence[Example], control: GazeControl, seed: int) -> l
 def _deranged(
     examples: Sequence[Example], places: Sequence[int], rng: np.random.Generator, control: GazeControl
 ) -> list[int]:
-    """Return for every place another one: of another reading, or of the same one at another time, where there is any."""
+    """Return for every place another one: of another reading, or of another time, where there is any."""
     n = len(places)
     others = [places[k] for k in rng.permutation(n)]
     for k in range(n):

@@ -51,13 +51,14 @@ def examples_of(row: Row, settings: TaskSettings) -> list[Example]:
 def shuffled_order(n: int, *key: str | int) -> list[int]:
     """Return a seeded permutation that is never the identity: ``order[k]`` is the frame shown k-th."""
     rng = np.random.default_rng([*("".join(map(str, key)).encode()), n])
-    while (order := rng.permutation(n).tolist()) == list(range(n)):
-        pass
-    return order
+    while True:
+        order = [int(k) for k in rng.permutation(n)]
+        if order != list(range(n)):
+            return order
 
 
 def inspection_steps(reading: Reading, limit: int) -> list[tuple[str, str, Box]]:
-    """Return letter, region and box of each step: looks at one letter in a row are one step, at their longest region."""
+    """Return letter, region and box of each step: looks at one letter in a row are one step, named by the longest."""
     runs: list[list[Mapping[str, Any]]] = []
     for step in sorted(reading.row["trajectory"] or (), key=lambda s: int(s["order"])):
         if step["letter"] is None or step["region"] not in reading.region_boxes:
@@ -89,14 +90,13 @@ class _Maker:
         **more: Any,
     ) -> Example:
         reading = self.reading
-        assert reading.image is not None
         question = self.prompts[task].format(indication=self.indication, **(fields or {}))
         about = {"arm": reading.row["study_arm"], "reader": reading.row["reader_code"]} | more.pop("meta", {})
         return Example(
             example_id=f"{reading.reading_id}-{task}-{number}",
             task=task,
             reading_id=reading.reading_id,
-            images=more.pop("images", (reading.image,)),
+            images=() if reading.image is None else (reading.image,),
             frames=more.pop("frames", ()),
             prompt=(question,),
             answer=answer,

@@ -100,7 +100,7 @@ def _finished(folder: Path) -> list[Path]:
 
 
 def _what_counts(config: Config) -> dict[str, Any]:
-    """Return the settings that decide the loss curve. (``steps`` shapes the learning rate, so it counts too.)"""
+    """Return the settings that decide the loss curve; ``steps`` shapes the learning rate, so it counts too."""
     content = config.model_dump(mode="json")
     for name in ("log_every", "save_every", "keep_checkpoints", "threads"):
         content["train"].pop(name)

@@ -14,7 +14,10 @@ LOG_FILE = "log.jsonl"
 
 
 class TrainLog:
-    """Appends to ``folder/log.jsonl`` and ``folder/tensorboard``; lines after ``step`` of an earlier run are dropped."""
+    """Appends to ``folder/log.jsonl`` and ``folder/tensorboard``.
+
+    What an earlier run wrote after ``first_step`` is dropped: it is done again.
+    """
 
     def __init__(self, folder: Path, *, first_step: int, n_steps: int, quiet: bool = False) -> None:
         from torch.utils.tensorboard import SummaryWriter

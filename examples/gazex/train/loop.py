@@ -1,6 +1,7 @@
 """The training: batches in, smaller loss out, resumable at any checkpoint with the same curve.
 
-One process on CPU or a GPU, or several under `torchrun` or `accelerate launch`; with FSDP where accelerate is configured so.
+One process on CPU or a GPU, or several under `torchrun` or `accelerate launch`; with FSDP where accelerate is
+configured so.
 """
 
 from __future__ import annotations
@@ -206,12 +207,9 @@ class _Run:
         with_gaze = self.config.train.gaze_loss > 0 and bool(batch["focus"])
         made = self.model(**inputs, use_cache=False, output_attentions=with_gaze)
         loss = answer_loss(made.logits, batch["labels"].to(device))
-        gaze = (
-            gaze_loss(made.attentions, batch | {"mm_token_type_ids": inputs["mm_token_type_ids"]})
-            if with_gaze
-            else None
-        )
-        return loss, gaze
+        if not with_gaze:
+            return loss, None
+        return loss, gaze_loss(made.attentions, inputs["mm_token_type_ids"], batch["focus"])
 
     def _validation_loss(self, split: SplitExamples) -> float:
         settings = self.config.train

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -29,18 +28,23 @@ def answer_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits[:, :-1][chosen].float(), wanted[chosen])
 
 
-def gaze_loss(attentions: Sequence[torch.Tensor], batch: dict[str, Any]) -> torch.Tensor | None:
-    """Return the mean cross-entropy of attention on the image against the gaze of the same words; None without gaze.
+def gaze_loss(
+    attentions: Sequence[torch.Tensor],
+    kinds: torch.Tensor,
+    focus: Sequence[tuple[int, int, int, torch.Tensor]],
+) -> torch.Tensor:
+    """Return the mean cross-entropy of attention on the image against the gaze of the same words.
 
-    attentions : per layer (b, heads, n, n); the upper half is used, where words look for what they mean. Heads and
+    attentions : per layer (b, heads, n, n). The upper half is used, where words look for what they mean; heads and
     layers are averaged before the comparison, so that single heads stay free.
+    kinds      : (b, n), of every token.
+    focus      : row, first and one after the last token of some words, and the share of the gaze on every token of
+    the row's first image.
     """
-    if not batch["focus"]:
-        return None
     upper = torch.stack([layer.float().mean(1) for layer in attentions[len(attentions) // 2 :]]).mean(0)
-    images = image_token_places(batch["mm_token_type_ids"])
+    images = image_token_places(kinds)
     losses = []
-    for row, first, last, shares in batch["focus"]:
+    for row, first, last, shares in focus:
         # Token k is predicted at k - 1: that is where the model must look.
         places = images[row].nonzero().squeeze(-1)[: len(shares)]
         looked = upper[row, first - 1 : last - 1][:, places].mean(0)

@@ -47,7 +47,7 @@ class MemoryEstimate:
 def estimate(
     model: Any, config: Config, *, tokens: int, bf16: bool, checkpointing: bool, n_shards: int = 1
 ) -> MemoryEstimate:
-    """Return what a step takes with ``tokens`` in its batch; weights and optimizer are divided by ``n_shards`` (FSDP)."""
+    """Return what a step takes with ``tokens`` in its batch; FSDP divides weights and optimizer by ``n_shards``."""
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     per_frozen = BYTES_4BIT if config.model.quantize == "4bit" else 2 if bf16 else 4
