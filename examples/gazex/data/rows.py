@@ -15,7 +15,7 @@ import h5py
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from examples.gazex.data.shards import NewerShardError, check_version, shards_of
+from examples.gazex.data.shards import FOLDERS, Form, NewerShardError, check_version, shards_of
 from examples.gazex.errors import TrainerError
 
 __all__ = ["COLUMNS", "Row", "light_rows", "shards"]
@@ -27,7 +27,6 @@ COLUMNS = (
 )  # fmt: skip
 """What the tasks use. Without any of them a shard is refused."""
 
-FOLDERS = {"parquet": "readings", "hdf5": "hdf5"}
 _KEYFRAME_PICTURE = "has_picture"
 
 
@@ -38,7 +37,7 @@ class Row(dict[str, Any]):
     row: int
 
 
-def shards(dataset: Path, kind: str, split: str | None) -> list[Path]:
+def shards(dataset: Path, kind: Form, split: str | None) -> list[Path]:
     """Return the files of a split in order. Raises TrainerError (GX-NO-SHARDS) where there are none."""
     try:
         return shards_of(dataset, FOLDERS[kind], split)

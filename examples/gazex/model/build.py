@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from examples.gazex.config import ModelSettings
 from examples.gazex.errors import TrainerError
 from examples.gazex.model.processor import Processor
 
-__all__ = ["LORA_TARGETS", "load_model", "small_model", "with_lora"]
+__all__ = ["LORA_TARGETS", "load_model", "old_names_allowed", "small_model", "with_lora"]
 
 LORA_TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 """Language model alone: bare names would also hit the vision tower's MLP in Qwen2.5-VL."""
@@ -162,18 +165,27 @@ def load_model(
     return model
 
 
+@contextmanager
+def old_names_allowed() -> Iterator[None]:
+    """Silence peft's asking a model by a name that transformers has since renamed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
 def with_lora(model: PreTrainedModel, settings: ModelSettings) -> Any:
     """Return the model with low-rank adapters on the language model's projections, all else frozen."""
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=settings.lora_alpha,
-            target_modules=LORA_TARGETS,
-            lora_dropout=0.0,
-            bias="none",
-            task_type="CAUSAL_LM",
-        ),
-    )
+    with old_names_allowed():
+        return get_peft_model(
+            model,
+            LoraConfig(
+                r=settings.lora_rank,
+                lora_alpha=settings.lora_alpha,
+                target_modules=LORA_TARGETS,
+                lora_dropout=0.0,
+                bias="none",
+                task_type="CAUSAL_LM",
+            ),
+        )

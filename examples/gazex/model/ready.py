@@ -16,6 +16,7 @@ from examples.gazex.errors import TrainerError
 from examples.gazex.model.build import (
     family_of,
     load_model,
+    old_names_allowed,
     small_model,
     small_processor_numbers,
     with_lora,
@@ -93,7 +94,8 @@ def load_trained(folder: Path) -> tuple[ReadyModel, Config, dict[str, Any]]:
         from peft import PeftModel
 
         base = load_model(config.model.path or folder / BASE)
-        model: Any = PeftModel.from_pretrained(base, folder / ADAPTER)
+        with old_names_allowed():
+            model: Any = PeftModel.from_pretrained(base, folder / ADAPTER)
     else:
         model = load_model(folder)
     model.eval()

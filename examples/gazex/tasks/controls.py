@@ -59,18 +59,22 @@ def _deranged(
     examples: Sequence[Example], places: Sequence[int], rng: np.random.Generator, control: GazeControl
 ) -> list[int]:
     """Return for every place another one: of another reading, or of another time, where there is any."""
-    n = len(places)
-    others = [places[k] for k in rng.permutation(n)]
-    for k in range(n):
-        same = (
-            examples[others[k]].reading_id == examples[places[k]].reading_id
-            if control == "other_image"
-            else others[k] == places[k]
-        )
-        if same:
-            swap = int(rng.integers(n))
-            others[k], others[swap] = others[swap], others[k]
-    return others
+    by_reading: dict[str, list[int]] = defaultdict(list)
+    for place in places:
+        by_reading[examples[place].reading_id].append(place)
+    names = list(by_reading)
+    chosen = []
+    for place in places:
+        pool: Sequence[int] = places
+        if control == "other_image":
+            # Names beside the own one, found by one draw: there may be hundreds of thousands.
+            own = examples[place].reading_id
+            at = int(rng.integers(len(names) - 1)) if len(names) > 1 else 0
+            name = names[at] if names[at] != own else names[-1]
+            pool = by_reading[name]
+        others = [other for other in pool if other != place]
+        chosen.append(others[int(rng.integers(len(others)))] if others else place)
+    return chosen
 
 
 def _as_many(frames: Sequence[Frame], example: Example, rng: np.random.Generator) -> tuple[Frame, ...]:

@@ -1,0 +1,109 @@
+"""Decoding under a grammar, and reading what a model wrote."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from examples.gazex.answer.grammar import AnswerGrammar, order_is_whole, order_may_begin
+from examples.gazex.answer.parse import parse_boxes, parse_inspection, parse_order
+from examples.gazex.model.tokenizer import train_tokenizer
+from examples.gazex.tasks.example import Box, plain_text
+
+TOKENIZER = train_tokenizer(["the heart is enlarged (10),( 1, 2, 3", "A trachea ; B left lung"] * 20, 340)
+
+
+def sampled(kind: str, n: int, seed: int, limit: int = 60) -> str:
+    """Return what a model of random scores writes under a grammar."""
+    rng = np.random.default_rng(seed)
+    begin, end, pad = TOKENIZER.convert_tokens_to_ids(["<|box_start|>", "<|im_end|>", "<|endoftext|>"])
+    grammar = AnswerGrammar(TOKENIZER, [(kind, n)], prompt_length=2)
+    ids = [pad, pad]
+    for step in range(limit):
+        scores = torch.from_numpy(rng.normal(size=(1, len(TOKENIZER))).astype(np.float32))
+        if kind == "boxes" and step == 0:
+            scores[0, begin] = 100.0
+        chosen = int(grammar(torch.tensor([ids]), scores).argmax())
+        if chosen == end:
+            break
+        ids.append(chosen)
+    return str(TOKENIZER.decode(ids[2:]))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_the_scores_a_box_is_whole(seed: int) -> None:
+    text = sampled("boxes", 0, seed)
+    first = text[: text.index("<|box_end|>") + len("<|box_end|>")]
+    parsed = parse_boxes(first)
+    assert len(parsed.boxes) == 1
+    assert set(parsed.problems) <= {"a box's corners are exchanged"}
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12])
+def test_whatever_the_scores_an_order_is_one(n: int) -> None:
+    for seed in range(6):
+        text = sampled("order", n, seed)
+        assert order_is_whole(text, n)
+        assert parse_order(text, n).order is not None
+
+
+@given(st.permutations(list(range(1, 13))))
+@settings(max_examples=30, deadline=None)
+def test_every_order_can_be_written(order: list[int]) -> None:
+    text = ", ".join(map(str, order))
+    assert all(order_may_begin(text[:k], 12) for k in range(len(text) + 1))
+    assert order_is_whole(text, 12)
+    assert not order_may_begin(text + ", ", 12)
+
+
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_a_box_comes_back_within_half_a_thousandth(sides: list[float]) -> None:
+    x, y = sorted(sides[:2]), sorted(sides[2:])
+    written = plain_text((Box(x0=x[0], y0=y[0], x1=x[1], y1=y[1], point=(x[0], y[1])),))
+    (box,) = parse_boxes(written).boxes
+    assert [box.x0, box.y0, box.x1, box.y1] == pytest.approx([x[0], y[0], x[1], y[1]], abs=0.00051)
+    assert box.point == pytest.approx((x[0], y[1]), abs=0.00051)
+
+
+def test_malformed_boxes_are_told() -> None:
+    assert parse_boxes("nothing here").problems == ("no box",)
+    parsed = parse_boxes("<|box_start|>(1,2),(3<|box_end|> <|box_start|>(900,900),(1200,1000)<|box_end|>")
+    assert parsed.problems == ("a box has 3 numbers", "a box reaches beyond the picture")
+    assert parsed.boxes == (Box(x0=0.9, y0=0.9, x1=1.0, y1=1.0),)
+    unclosed = parse_boxes("<|box_start|>(1,2),(3,4) <|box_start|>(5,6),(7,8)<|box_end|>")
+    assert len(unclosed.boxes) == 2
+
+
+def test_malformed_orders_are_told() -> None:
+    assert parse_order("1, 2, 2", 3).problems == ("3 numbers are no order of 3",)
+    assert parse_order("", 2).order is None
+
+
+def test_an_inspection_is_read_step_by_step() -> None:
+    box = "<|box_start|>(1,2),(30,40)<|box_end|>"
+    parsed = parse_inspection(f"A trachea {box}; nonsense; B left lung {box}; C hea")
+    assert [(s.letter, s.region) for s in parsed.steps] == [("A", "trachea"), ("B", "left lung")]
+    assert parsed.problems == ("a part is no step", "a part is no step")
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=80, deadline=None)
+def test_any_text_survives_the_tokenizer(text: str) -> None:
+    from examples.gazex.model.processor import plain
+
+    safe = plain(text)
+    ids = TOKENIZER(safe, add_special_tokens=False)["input_ids"]
+    assert TOKENIZER.decode(ids) == safe
+
+
+@given(st.text(alphabet="<|box_start|>()0123456789,;AB lung", max_size=120))
+@settings(max_examples=150, deadline=None)
+def test_no_answer_breaks_the_readers(text: str) -> None:
+    for box in parse_boxes(text).boxes:
+        assert 0 <= box.x0 <= box.x1 <= 1
+    parse_order(text, 4)
+    parse_inspection(text)

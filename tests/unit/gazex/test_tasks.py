@@ -1,0 +1,151 @@
+"""What readings become: questions, answers, controls, batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples.gazex.config import Config, TaskSettings
+from examples.gazex.data.augment import Motion
+from examples.gazex.data.lighting import gaze_map, lit
+from examples.gazex.data.mixing import BLOCK_BATCHES, Mixture
+from examples.gazex.data.prepare import load_split
+from examples.gazex.data.rows import Row, light_rows, shards
+from examples.gazex.errors import TrainerError
+from examples.gazex.tasks.controls import with_gaze
+from examples.gazex.tasks.example import Box, Example, plain_text
+from examples.gazex.tasks.make import examples_of, shuffled_order
+from examples.gazex.tasks.names import TASKS
+
+
+@pytest.fixture(scope="module")
+def rows(dataset: Path) -> list[Row]:
+    return list(light_rows(shards(dataset, "hdf5", "train")))
+
+
+@pytest.fixture(scope="module")
+def examples(dataset: Path) -> list[Example]:
+    return load_split([dataset], "train", Config()).examples
+
+
+def test_a_whole_reading_gives_every_task(rows: list[Row]) -> None:
+    made = examples_of(rows[0], TaskSettings())
+    assert {e.task for e in made} == set(TASKS)
+    assert len({e.example_id for e in made}) == len(made)
+    again = examples_of(rows[0], TaskSettings())
+    assert [(e.example_id, e.answer) for e in made] == [(e.example_id, e.answer) for e in again]
+    by_task = {e.task: e for e in made}
+    assert plain_text(by_task["report_from_image"].answer).startswith(
+        "the heart is enlarged . small effusion"
+    )
+    assert by_task["finding_from_clip"].frames
+    assert by_task["presence"].answer in {("yes",), ("no",)}
+    # 20 to 200 of 400 px, 30 to 300 of 480 px
+    boxes = [e.answer[0] for e in made if e.task == "grounding" and e.about("label") == "Cardiomegaly"]
+    assert boxes == [Box(x0=0.05, y0=0.0625, x1=0.5, y1=0.625)]
+
+
+def test_a_reading_without_a_picture_gives_none(rows: list[Row]) -> None:
+    assert examples_of(rows[3], TaskSettings()) == []
+
+
+def test_the_right_order_puts_the_frames_back(examples: list[Example]) -> None:
+    ordered = [e for e in examples if e.task.startswith("order_")]
+    assert ordered
+    for example in ordered:
+        numbers = [int(n) for n in plain_text(example.answer).split(", ")]
+        times = [example.frames[n - 1].begins_ns for n in numbers]
+        assert times == sorted(times)
+        assert numbers != sorted(numbers)
+        assert len(numbers) == example.n_ordered == len(example.frames)
+
+
+@pytest.mark.parametrize("n", [2, 3, 9])
+def test_a_shuffle_is_seeded_and_never_nothing(n: int) -> None:
+    orders = [shuffled_order(n, "reading", number) for number in range(20)]
+    assert orders == [shuffled_order(n, "reading", number) for number in range(20)]
+    assert all(sorted(order) == list(range(n)) and order != list(range(n)) for order in orders)
+
+
+def test_without_gaze_the_texts_stay(examples: list[Example]) -> None:
+    without = with_gaze(examples, "none", 0)
+    assert not any(e.frames or e.focus for e in without)
+    texts = {e.example_id: (e.prompt, e.answer) for e in examples}
+    assert all(texts[e.example_id] == (e.prompt, e.answer) for e in without)
+    assert {e.task for e in examples} - {e.task for e in without} == {
+        "order_global", "order_by_finding", "boxes_from_sentence", "inspection",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("control", ["other_image", "shuffled_time"])
+def test_exchanged_gaze_leaves_everything_else(examples: list[Example], control: str) -> None:
+    mixed = with_gaze(examples, control, 3)  # type: ignore[arg-type]
+    own = {e.example_id: {f.begins_ns for f in e.frames} for e in examples}
+    of_reading = {}
+    for e in examples:
+        for frame in e.frames:
+            of_reading[id(frame.points)] = e.reading_id
+    changed = 0
+    for before, after in zip(examples, mixed, strict=True):
+        assert (before.prompt, before.answer, before.images) == (after.prompt, after.answer, after.images)
+        assert len(before.frames) == len(after.frames)
+        if before.frames:
+            homes = {of_reading[id(f.points)] for f in after.frames}
+            assert (before.reading_id in homes) == (control == "shuffled_time")
+            changed += {f.begins_ns for f in after.frames} != own[
+                before.example_id
+            ] or control == "other_image"
+    assert changed > 0
+
+
+def test_batches_are_the_same_whichever_is_asked_first() -> None:
+    tasks = ["a"] * 30 + ["b"] * 5
+    lengths = list(range(35))
+    mixture = Mixture(tasks, lengths, {"a": 1.0, "b": 3.0}, batch_size=4, seed=1)
+    ahead = [mixture.batch(k) for k in range(3 * BLOCK_BATCHES)]
+    again = Mixture(tasks, lengths, {"a": 1.0, "b": 3.0}, batch_size=4, seed=1)
+    assert [again.batch(k) for k in reversed(range(3 * BLOCK_BATCHES))] == ahead[::-1]
+    draws = [draw for batch in ahead for _, draw in batch]
+    assert sorted(draws) == list(range(len(draws)))
+    given = Counter(example for batch in ahead for example, _ in batch)
+    of_b = sum(n for example, n in given.items() if example >= 30)
+    assert of_b / len(draws) == pytest.approx(0.75, abs=0.12)
+    # Each task goes through its own examples evenly: none twice more often than any other.
+    assert max(given[k] for k in range(30)) - min(given[k] for k in range(30)) <= 1
+
+
+def test_ranks_share_a_batch_number_without_overlap() -> None:
+    sizes = {"batch_size": 2, "seed": 5, "world_size": 2}
+    ranks = [Mixture(["a"] * 64, [1] * 64, {"a": 1.0}, rank=rank, **sizes) for rank in range(2)]  # type: ignore[arg-type]
+    draws = [draw for rank in ranks for k in range(BLOCK_BATCHES) for _, draw in rank.batch(k)]
+    assert sorted(draws) == list(range(2 * 2 * BLOCK_BATCHES))
+
+
+def test_no_task_with_a_weight_is_refused() -> None:
+    with pytest.raises(TrainerError) as caught:
+        Mixture(["a"], [1], {"b": 1.0}, batch_size=1, seed=0)
+    assert caught.value.code == "GX-EMPTY"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_box_moves_with_what_it_holds(seed: int) -> None:
+    grey = np.zeros((240, 200), np.uint8)
+    grey[80:140, 60:120] = 255
+    motion = Motion.drawn(np.random.default_rng(seed), 0.1)
+    rows, columns = np.nonzero(motion.picture(grey) > 100)
+    box = motion.box(Box(x0=60 / 200, y0=80 / 240, x1=120 / 200, y1=140 / 240))
+    found = [columns.min() / 200, rows.min() / 240, (columns.max() + 1) / 200, (rows.max() + 1) / 240]
+    np.testing.assert_allclose([box.x0, box.y0, box.x1, box.y1], found, atol=1.5 / 200)
+
+
+def test_light_falls_where_was_looked() -> None:
+    points = np.array([[0.25, 0.75, 0.05, 1.0]], np.float32)
+    heat = gaze_map(points, 100, 80)
+    assert np.unravel_index(heat.argmax(), heat.shape) in {(74, 19), (74, 20), (75, 19), (75, 20)}
+    shown = lit(np.full((100, 80), 200, np.uint8), points)
+    assert shown[75, 20] > 190
+    assert shown[5, 70] == 30
+    assert not gaze_map(points[:0], 10, 10).any()

@@ -1,0 +1,206 @@
+"""A small model trained for real: it learns, goes on exactly after a kill, and is the same after every reload."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText
+
+from examples.gazex.answer.generate import answers, word_probability
+from examples.gazex.config import Config, load_config
+from examples.gazex.data.encode import ExampleDataset, collate
+from examples.gazex.data.prepare import load_split
+from examples.gazex.errors import TrainerError
+from examples.gazex.merge import merge
+from examples.gazex.model.ready import load_trained
+from examples.gazex.tasks.example import plain_text
+from examples.gazex.train.loop import train
+from examples.gazex.train.loss import MODEL_INPUTS
+from tests.unit.gazex.conftest import reading, write_both
+
+pytestmark = pytest.mark.timeout(240)
+
+TINY: dict[str, dict[str, Any]] = {
+    "data": {"image_max_px": 56 * 56, "frame_max_px": 28 * 28, "workers": 0},
+    "model": {"hidden": 64, "layers": 2, "heads": 2, "kv_heads": 1, "vision_hidden": 32, "vision_layers": 1,
+              "vision_heads": 2, "vocabulary": 400},
+    "train": {"steps": 6, "batch_size": 4, "threads": 1, "log_every": 1, "save_every": 2, "validation_batches": 1},
+}  # fmt: skip
+
+
+def tiny(**sections: dict[str, Any]) -> Config:
+    """Return settings of a model that trains in seconds."""
+    return Config().with_changes(**{n: TINY.get(n, {}) | sections.get(n, {}) for n in {*TINY, *sections}})
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def losses(out: Path) -> list[float]:
+    """Return the loss of every step that the log has."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def test_eight_examples_are_learnt_by_heart(tmp_path: Path) -> None:
+    dataset = write_both(tmp_path / "dataset", [reading(number) for number in range(1, 5)])
+    config = tiny(
+        tasks={"weights": {"grounding": 1.0}},
+        train={"steps": 180, "batch_size": 8, "learning_rate": 3e-3, "log_every": 60, "save_every": 180},
+    )
+    done = train([dataset], tmp_path / "run", config, quiet=True)
+    ready, config, about = load_trained(done.model)
+    split = load_split([dataset], "train", config)
+    data = ExampleDataset(split.examples, split.paths, ready.processor, config.data)
+    wanted = {k: plain_text(e.answer) for k, e in enumerate(split.examples)}
+    assert len(set(wanted.values())) == 8
+    assert dict(answers(ready, data, range(len(data)))) == wanted
+    assert about["tiers"] == ["open"]
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_every_family_trains_reloads_and_merges_to_the_same_numbers(
+    dataset: Path, tmp_path: Path, family: str
+) -> None:
+    lora = family == "qwen2_vl"
+    config = tiny(
+        model={
+            "family": family,
+            "lora_rank": 4 if lora else 0,
+            **({"heads": 4} if family == "qwen3_vl" else {}),
+        },
+        train={"steps": 2, "gaze_loss": 0.0 if lora else 0.5},
+    )
+    done = train([dataset], tmp_path / "run", config, quiet=True)
+    ready, config, _ = load_trained(done.model)
+    merge(done.model, tmp_path / "merged")
+    plain = AutoModelForImageTextToText.from_pretrained(tmp_path / "merged", local_files_only=True)
+    plain.eval()
+    split = load_split([dataset], "test", config)
+    data = ExampleDataset(split.examples, split.paths, ready.processor, config.data)
+    batch = collate([data[k, None] for k in range(6)], ready.processor)
+    inputs = {name: batch[name] for name in MODEL_INPUTS if name in batch}
+    with torch.inference_mode():
+        own, other = ready.model(**inputs).logits, plain(**inputs).logits
+    # An adapter is added to its weights in another order than beside them: equal up to rounding.
+    torch.testing.assert_close(own, other, rtol=0, atol=1e-5 if lora else 0)
+    assert "not for diagnosis" in (tmp_path / "merged" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_gaze_loss_draws_attention_to_where_was_looked(dataset: Path, tmp_path: Path) -> None:
+    config = tiny(
+        tasks={"weights": {"report_from_image": 1.0}},
+        data={"image_max_px": 112 * 112},
+        train={"steps": 30, "gaze_loss": 1.0, "learning_rate": 3e-3},
+    )
+    train([dataset], tmp_path, config, quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    gaze = [line["gaze_loss"] for line in lines if "gaze_loss" in line]
+    assert sum(gaze[-5:]) < sum(gaze[:5])
+
+
+def test_a_killed_training_goes_on_with_the_same_losses(dataset: Path, tmp_path: Path) -> None:
+    config = tiny(train={"steps": 8}, data={"augment": 0.05})
+    settings = tmp_path / "settings.toml"
+    settings.write_text(_toml(config), encoding="utf-8")
+    train([dataset], tmp_path / "whole", config, quiet=True)
+    command = [sys.executable, "-m", "examples.gazex", "train", str(dataset), "-c", str(settings), "--out"]
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([*command, str(killed), "--quiet"], start_new_session=True)
+    while not list(killed.glob("checkpoints/0*")) and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert train([dataset], killed, load_config(settings), quiet=True).steps == 8
+    assert losses(killed) == losses(tmp_path / "whole")
+    weights = [
+        AutoModelForImageTextToText.from_pretrained(folder / "model", local_files_only=True).state_dict()
+        for folder in (killed, tmp_path / "whole")
+    ]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_other_settings_need_another_folder(dataset: Path, tmp_path: Path) -> None:
+    train([dataset], tmp_path, tiny(train={"steps": 2}), quiet=True)
+    with pytest.raises(TrainerError) as caught:
+        train([dataset], tmp_path, tiny(train={"steps": 2, "learning_rate": 1e-4}), quiet=True)
+    assert caught.value.code == "GX-OTHER-CONFIG"
+
+
+def test_training_stops_where_validation_no_longer_improves(dataset: Path, tmp_path: Path) -> None:
+    config = tiny(
+        train={"steps": 60, "patience": 2, "validate_every": 1, "learning_rate": 0.3, "warmup_share": 0.0}
+    )
+    done = train([dataset], tmp_path, config, quiet=True)
+    assert done.stopped_early
+    assert done.steps < 60
+
+
+def test_probabilities_follow_what_was_learnt(dataset: Path, tmp_path: Path) -> None:
+    config = tiny(
+        tasks={"weights": {"presence": 1.0}}, train={"steps": 60, "learning_rate": 3e-3, "save_every": 60}
+    )
+    done = train([dataset], tmp_path, config, quiet=True)
+    ready, config, _ = load_trained(done.model)
+    split = load_split([dataset], "test", config)
+    data = ExampleDataset(split.examples, split.paths, ready.processor, config.data)
+    sure = {
+        split.examples[k].about("label"): word_probability(ready, [data[k, None]])[0]
+        for k in range(len(split.examples))
+    }
+    assert sure["Cardiomegaly"] > 0.7
+    assert sure["Pneumothorax"] < 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nowhere"], 1, "GX-NO-SHARDS"),
+        (["{dataset}", "-c", "{bad}"], 1, "data.format"),
+        (["{dataset}", "--model", "nowhere"], 1, "GX-MODEL"),
+    ],
+)
+def test_a_refusal_is_one_clear_error(
+    dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
+    from examples.gazex.cli import main
+
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[data]\nformat = "xml"\n', encoding="utf-8")
+    filled = [a.format(dataset=dataset, bad=bad) for a in arguments]
+    assert main(["train", *filled, "--out", str(tmp_path / "out")]) == code
+    assert said in capsys.readouterr().err
+
+
+def _toml(config: Config) -> str:
+    """Return settings as TOML; all of ours are numbers, texts and one table."""
+    lines = []
+    for section, values in config.model_dump(mode="json", exclude_none=True).items():
+        lines.append(f"[{section}]")
+        for name, value in values.items():
+            if isinstance(value, dict):
+                inner = ", ".join(f"{k} = {v}" for k, v in value.items())
+                lines.append(f"{name} = {{ {inner} }}")
+            else:
+                lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join(lines)
