@@ -153,7 +153,8 @@ def test_training_stops_where_validation_no_longer_improves(dataset: Path, tmp_p
 
 def test_probabilities_follow_what_was_learnt(dataset: Path, tmp_path: Path) -> None:
     config = tiny(
-        tasks={"weights": {"presence": 1.0}}, train={"steps": 60, "learning_rate": 3e-3, "save_every": 60}
+        tasks={"weights": {"presence": 1.0}},
+        train={"steps": 90, "batch_size": 8, "learning_rate": 2e-3, "save_every": 90},
     )
     done = train([dataset], tmp_path, config, quiet=True)
     ready, config, _ = load_trained(done.model)
