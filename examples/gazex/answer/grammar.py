@@ -38,8 +38,8 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
         self._texts = _spelled(tokenizer)
 
     def __call__(  # noqa: D102  # as the library says
-        self, input_ids: torch.LongTensor, scores: torch.FloatTensor
-    ) -> torch.FloatTensor:
+        self, input_ids: torch.Tensor, scores: torch.Tensor
+    ) -> torch.Tensor:
         for row, (kind, n) in enumerate(self._constraints):
             if kind == "free":
                 continue

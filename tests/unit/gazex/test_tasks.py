@@ -119,7 +119,7 @@ def test_batches_are_the_same_whichever_is_asked_first() -> None:
 
 def test_ranks_share_a_batch_number_without_overlap() -> None:
     sizes = {"batch_size": 2, "seed": 5, "world_size": 2}
-    ranks = [Mixture(["a"] * 64, [1] * 64, {"a": 1.0}, rank=rank, **sizes) for rank in range(2)]  # type: ignore[arg-type]
+    ranks = [Mixture(["a"] * 64, [1] * 64, {"a": 1.0}, rank=rank, **sizes) for rank in range(2)]
     draws = [draw for rank in ranks for k in range(BLOCK_BATCHES) for _, draw in rank.batch(k)]
     assert sorted(draws) == list(range(2 * 2 * BLOCK_BATCHES))
 
