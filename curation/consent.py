@@ -90,7 +90,7 @@ class Consents:
         A reading of a published dataset (`curation.ingest.terms`) has the scopes of its terms, within its own tier. Any
         other needs its reader's record; its tier is the stricter one of the record's and the reading's own.
         """
-        record = self.newest(meta.reader_code, simulated=SIMULATED_READER.items() <= meta.provenance.items())
+        record = self._of_reader(meta)
         if meta.source_format in TERMS and record is None:
             scopes, tier = frozenset(meta.consent_scopes), strictest([meta.access_tier])
         elif record is not None:
@@ -98,3 +98,14 @@ class Consents:
         else:
             return None
         return Permission(scopes=scopes, tier=tier) if scopes & set(SCOPES) - {"teaching"} else None
+
+    def may_teach(self, *metas: ReadingMeta) -> bool:
+        """Say whether readings may be shown to trainees side by side: all of their readers have agreed to that.
+
+        Only a reader's own newest record counts; the terms of a published dataset say nothing of teaching.
+        """
+        records = [self._of_reader(meta) for meta in metas]
+        return bool(records) and all(record is not None and "teaching" in record.scopes for record in records)
+
+    def _of_reader(self, meta: ReadingMeta) -> ConsentRecord | None:
+        return self.newest(meta.reader_code, simulated=SIMULATED_READER.items() <= meta.provenance.items())

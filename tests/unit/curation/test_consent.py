@@ -126,3 +126,36 @@ def test_every_ingester_is_of_a_published_dataset_or_needs_consent() -> None:
     own = {"session", "eyelink-asc", "tobii-tsv", "neon", "xdf", "bids"}
     assert set(INGESTERS) <= own | set(TERMS)
     assert not own & set(TERMS)
+
+
+def test_teaching_needs_the_consent_of_both_readers(
+    consents: Consents, meta: ReadingMeta, readings: ModuleType
+) -> None:
+    expert = changed(readings, meta, reader_code="R01")
+    assert not consents.may_teach()
+    assert not consents.may_teach(expert, meta)
+    trainee_agrees = consents.put(record(1, "gaze", "teaching"))
+    assert trainee_agrees.may_teach(meta)
+    assert not trainee_agrees.may_teach(expert, meta)
+    assert not trainee_agrees.may_teach(meta, expert)
+    without = record(1, "gaze", "audio", "pupil").model_copy(update={"reader_code": "R01"})
+    assert not trainee_agrees.put(without).may_teach(expert, meta), "every other scope is no teaching"
+    alone = record(1, "teaching").model_copy(update={"reader_code": "R01"})
+    both = trainee_agrees.put(alone)
+    assert both.may_teach(expert, meta)
+    assert not both.put(record(2, "gaze")).may_teach(expert, meta), "the newest record counts"
+
+
+def test_teaching_by_a_program_or_under_a_datasets_terms(
+    consents: Consents, meta: ReadingMeta, readings: ModuleType
+) -> None:
+    simulated = changed(readings, meta, provenance=dict(SIMULATED_READER))
+    consents = consents.put(ConsentRecord.of_simulated_reader("R02"))
+    assert consents.may_teach(simulated)
+    assert not consents.may_teach(meta), "a person with a program's code"
+    assert not consents.may_teach(simulated, meta)
+    for source_format in TERMS:
+        published = changed(readings, meta, reader_code="theirs", source_format=source_format)
+        assert not consents.may_teach(published)
+        every_scope = changed(readings, published, consent_scopes=SCOPES)
+        assert not consents.may_teach(every_scope)

@@ -1,0 +1,93 @@
+"""The scan sees what stands in a cell of a shard at any depth, and strings across its blocks."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from curation.export.hdf5_shard import Hdf5ShardWriter
+from curation.export.parquet_shard import ParquetShardWriter
+from curation.export.scan import scan_output
+from curation.privacy import Identifiers
+from tests.shard_rows import full_row
+
+CODE = "QZXWVK47"
+
+
+def png_with_text() -> bytes:
+    info = PngInfo()
+    info.add_text("Comment", "anything")
+    content = io.BytesIO()
+    Image.new("L", (4, 4)).save(content, "PNG", pnginfo=info)
+    return content.getvalue()
+
+
+def planted(place: str) -> list[dict[str, Any]]:
+    """Return nine rows, the last but one of which holds something at that place."""
+    rows = [full_row(number) for number in range(9)]
+    row = rows[-2]
+    if place == "string":
+        row["study_arm"] = CODE
+    elif place == "string in a list":
+        row["fixations"][-1]["region"] = f"left {CODE.lower()}"
+    elif place == "string in lists of lists":
+        row["sentences"][-1]["finding_ids"] = [CODE]
+    elif place == "picture":
+        row["images"][0]["bytes"] = png_with_text()
+    elif place == "picture in a list":
+        row["keyframes"][-1]["picture"]["bytes"] = png_with_text()
+    return rows
+
+
+def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
+    path = folder / f"a.{kind}"
+    writer = (
+        ParquetShardWriter(path, row_group_bytes=1 << 25, row_group_rows=3)
+        if kind == "parquet"
+        else Hdf5ShardWriter(path)
+    )
+    for row in rows:
+        writer.add(row)
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["parquet", "h5"])
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        ("nowhere", None),
+        ("string", "an identifier"),
+        ("string in a list", "an identifier"),
+        ("string in lists of lists", "an identifier"),
+        ("picture", "a picture with metadata"),
+        ("picture in a list", "a picture with metadata"),
+    ],
+)
+def test_cells_of_shards(tmp_path: Path, kind: str, place: str, found: str | None) -> None:
+    write(tmp_path, kind, planted(place))
+    assert scan_output(tmp_path, {}, [], codes=[CODE]) == ([f"a.{kind}: {found}"] if found else [])
+
+
+def test_parts_of_a_name_in_what_its_own_reading_says(tmp_path: Path) -> None:
+    rows = [full_row(number) for number in range(3)]
+    rows[1]["sentences"][0]["text"] = "as Okonkwo said"
+    write(tmp_path, "parquet", rows)
+    names = Identifiers(names=frozenset({"Okonkwo^Adaeze"}))
+    for number, hits in ((0, []), (1, ["a.parquet: part of a name in a text"])):
+        assert scan_output(tmp_path, {rows[number]["reading_id"]: names}, []) == hits
+
+
+def test_bytes_across_the_scans_blocks_are_found(tmp_path: Path) -> None:
+    for length in (1, 7, 60):
+        literal = "/home/somebody/" + "x" * length
+        for start in (0, (1 << 17) - 3, (1 << 18) - len(literal), 1 << 19):
+            (tmp_path / "a.bin.md").write_bytes(b" " * start + literal.encode() + b" " * 9)
+            assert scan_output(tmp_path, {}, [literal, "/elsewhere"]) == [
+                "a.bin.md: a path or key of this computer"
+            ]
