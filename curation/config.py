@@ -42,6 +42,7 @@ __all__ = [
     "QualityConfig",
     "RegionsConfig",
     "RetentionConfig",
+    "SpeechConfig",
     "TrajectoryConfig",
     "ViewsConfig",
     "config_hash",
@@ -104,6 +105,25 @@ class DictationConfig(_Section):
 
     pause_s: Annotated[float, Field(gt=0.0, le=60.0)] = PAUSE_S
     """A pause this long ends a sentence where nobody dictates or types a full stop."""
+
+
+class SpeechConfig(_Section):
+    """[speech]: voices to words, when sessions are ingested. Readings that are in a store keep their words."""
+
+    engine: Literal["align", "pocketsphinx", "faster-whisper", "none"] = "align"
+    """align: place a transcript that is there. pocketsphinx: recognise, poorly. faster-whisper: recognise, by a
+    model."""
+    model_folder: Path | None = None
+    """Of faster-whisper: a model that was copied here; nothing is downloaded."""
+    language: Annotated[str, Field(pattern="^[a-z]{2}$")] = "en"
+    hotwords: tuple[str, ...] = ()
+    """Words that faster-whisper is primed with."""
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> Self:
+        if self.engine == "faster-whisper" and self.model_folder is None:
+            raise ValueError("engine faster-whisper needs model_folder")
+        return self
 
 
 class EventsConfig(_Section):
@@ -243,6 +263,7 @@ class CurationConfig(_Section):
 
     quality: QualityConfig = QualityConfig()
     dictation: DictationConfig = DictationConfig()
+    speech: SpeechConfig = SpeechConfig()
     events: EventsConfig = EventsConfig()
     regions: RegionsConfig = RegionsConfig()
     keyframes: KeyframesConfig = KeyframesConfig()
@@ -277,7 +298,9 @@ def config_hash(config: CurationConfig) -> str:
 
     Raises ConfigError where such a file is gone.
     """
-    settings = config.model_dump(mode="json", exclude={"retention", "views", "dask"})  # change no row
+    settings = config.model_dump(
+        mode="json", exclude={"retention", "speech", "views", "dask"}
+    )  # change no row
     return settings_hash({**settings, "regions": config.regions.inputs()})
 
 

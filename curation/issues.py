@@ -40,6 +40,7 @@ SOURCE_ISSUES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "GI-BOX": ("warning", "a box is empty or off the image and was left out"),
         "GI-TIME-ORDER": ("warning", "samples whose time does not go up were left out"),
         "GI-PHRASES": ("info", "times are known of phrases only; those of words are spread over them"),
+        "GI-WORDS-UNREVIEWED": ("info", "nobody has reviewed the transcript"),
         "GI-WORDS-INVENTED": ("warning", "words were recognised where nobody spoke, and left out"),
         "GI-WORDS-UNPLACED": ("warning", "words of the transcript could not be placed in time"),
         "GI-WORDS-UNSUPPORTED": ("warning", "words without a voice under them, or as nobody speaks, are in no finding"),

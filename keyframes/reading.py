@@ -163,7 +163,9 @@ SENTENCES = _schema(
         "sentence_id": _STR, "sentence_index": _I32, "text": _STR, "t_start_ns": _I64, "t_end_ns": _I64,
         "finding_ids": pa.list_(_STR),
     },
+    {"mentions": pa.list_(pa.struct([("label", _STR), ("certainty", _STR)])), "mentions_by": _STR},
 )  # fmt: skip
+"""mentions: labels that the sentence speaks of, positive, uncertain or negative, as found by mentions_by."""
 
 EVENTS = _schema(
     {

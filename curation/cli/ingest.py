@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from curation.cli.options import as_json, hold_store, list_lines, progress_shown, store_folder
+from curation.cli.options import as_json, config_file, hold_store, list_lines, progress_shown, store_folder
+from curation.config import load_config
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.into_store import ingest as put_into_store
-from curation.ingest.protocol import TakesImages, TakesProfiles, TakesTrials
+from curation.ingest.protocol import TakesImages, TakesProfiles, TakesSpeech, TakesTrials
 from curation.ingest.session import SessionIngester
+from curation.ingest.speech import speech_to_words
 from curation.sessions import remember_sessions
 from gazecapture.console import echo_result
 from gazecapture.store import Store
@@ -50,6 +52,12 @@ __all__ = ["ingest"]
     is_flag=True,
     help="Leave out what cannot be read of a tracker's own file and note how much.",
 )
+@click.option(
+    "--transcripts",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of what was said, SESSION/reading-1.txt and so on (docs/dictation.md).  [default: in each session]",
+)
+@config_file
 @click.option("--fail-fast", is_flag=True, help="Stop at the first reading that fails.")
 @as_json
 def ingest(
@@ -61,6 +69,8 @@ def ingest(
     profile_files: tuple[Path, ...],
     trials_file: Path | None,
     tolerant: bool,
+    transcripts: Path | None,
+    config_path: Path | None,
     fail_fast: bool,
     as_json: bool,
 ) -> ExitCode:
@@ -90,6 +100,10 @@ def ingest(
             ingester = ingester.tolerant()
         if trials_file is not None and isinstance(ingester, TakesTrials):
             ingester = ingester.with_trials(trials_file)
+    if isinstance(ingester, TakesSpeech):
+        ingester = ingester.with_speech(speech_to_words(load_config(config_path).speech, transcripts))
+    elif transcripts is not None:
+        raise UsageError(f"--transcripts does not go with --format {source_format}: it has words of its own")
     units = ingester.find(source)
     store = Store.create(store_root)
     with hold_store(store), progress_shown("ingest", as_json=as_json) as progress:

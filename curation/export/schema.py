@@ -11,7 +11,7 @@ import pyarrow as pa
 
 __all__ = ["PICTURE", "SHARD", "SHARD_SCHEMA_VERSION"]
 
-SHARD_SCHEMA_VERSION = "1.3"
+SHARD_SCHEMA_VERSION = "1.4"
 """A reader refuses a greater MAJOR; MINOR adds fields."""
 
 _F64, _I64, _I32, _I16, _STR, _BOOL = (
@@ -127,11 +127,28 @@ SHARD = pa.schema(
         ("text", _STR),
         (
             "words",
-            _rows(t_start_ns=_I64, t_end_ns=_I64, word=_STR, confidence=_F64, supported=_BOOL, source=_STR),
+            _rows(
+                t_start_ns=_I64,
+                t_end_ns=_I64,
+                word=_STR,
+                confidence=_F64,
+                supported=_BOOL,
+                source=_STR,
+                placing=_STR,
+                transcript=_STR,
+            ),
         ),
         (
             "sentences",
-            _rows(sentence_id=_STR, text=_STR, t_start_ns=_I64, t_end_ns=_I64, finding_ids=pa.list_(_STR)),
+            _rows(
+                sentence_id=_STR,
+                text=_STR,
+                t_start_ns=_I64,
+                t_end_ns=_I64,
+                finding_ids=pa.list_(_STR),
+                mentions=_rows(label=_STR, certainty=_STR),
+                mentions_by=_STR,
+            ),
         ),
         (
             "fixations",
@@ -269,6 +286,10 @@ SHARD = pa.schema(
   picture_salted_sha256: of a picture that stayed behind (`curation.export.pictures.salted_sha256`), for
   `gazecurate attach-images`; null otherwise. picture_phash: 64 bits (`curation.export.phash`). The first and the last
   are null without a picture.
+* words.placing: measured, interpolated between words that were, or unplaced. words.transcript: reviewed by a person or
+  unreviewed. Both are null where a source does not tell.
+* sentences.mentions: labels that the sentence speaks of, positive, uncertain or negative; mentions_by: the rules that
+  found them (never the CheXpert labeller).
 * fixations.sentence_ids: of the sentences whose key frames list the fixation; finding_ids_by_sentence: of those
   sentences' findings; finding_ids_by_box: of the reader's findings whose box or ellipse holds the fixation.
 """

@@ -7,11 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from curation.ingest.speech import SpeechToWords
 from gazecapture.session.consent import ConsentRecord
 from keyframes.errors import GazeToolError
 from keyframes.reading import Reading
 
-__all__ = ["CountsReadings", "Ingested", "Ingester", "TakesImages", "TakesProfiles", "TakesTrials"]
+__all__ = [
+    "CountsReadings",
+    "Ingested",
+    "Ingester",
+    "TakesImages",
+    "TakesProfiles",
+    "TakesSpeech",
+    "TakesTrials",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +87,15 @@ class TakesProfiles(Protocol):
 
     def with_profiles(self, paths: Sequence[Path]) -> Ingester:
         """Return the ingester that reads streams by these profile files first. Raises ConfigError for a broken one."""
+        ...
+
+
+@runtime_checkable
+class TakesSpeech(Protocol):
+    """An ingester whose source holds voices, or takes transcripts of them."""
+
+    def with_speech(self, speech: SpeechToWords) -> Ingester:
+        """Return the ingester that makes words of voices and transcripts."""
         ...
 
 

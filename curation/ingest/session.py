@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from curation.ingest.protocol import Ingested
+from curation.ingest.speech import SpeechToWords
 from gazecapture.profiles import Profile
 from gazecapture.session.consent import read_consent
 from gazecapture.session.decisions import session_decisions
@@ -25,16 +26,22 @@ class SessionIngester:
     """One session folder, or a folder of them, at most two levels deep.
 
     own_profiles : a user's stream profiles, which come before those that a session brings with it.
+    speech       : makes words of voices and transcripts; by default of the transcripts that a session brings with it.
     """
 
     name = "session"
 
-    def __init__(self, own_profiles: Sequence[Profile] = ()) -> None:
+    def __init__(self, own_profiles: Sequence[Profile] = (), speech: SpeechToWords | None = None) -> None:
         self._own_profiles = tuple(own_profiles)
+        self._speech = speech or SpeechToWords()
 
     def with_profiles(self, paths: Sequence[Path]) -> SessionIngester:
         """See `curation.ingest.protocol.TakesProfiles.with_profiles`."""
-        return SessionIngester(load_own_profiles(paths))
+        return SessionIngester(load_own_profiles(paths), self._speech)
+
+    def with_speech(self, speech: SpeechToWords) -> SessionIngester:
+        """See `curation.ingest.protocol.TakesSpeech.with_speech`."""
+        return SessionIngester(self._own_profiles, speech)
 
     def find(self, source: Path) -> list[Path]:
         """See `curation.ingest.protocol.Ingester.find`."""
@@ -65,11 +72,17 @@ class SessionIngester:
             consent = read_consent(unit)
             decided = session_decisions(unit / DECISIONS_FILE)
             for item in to_readings(unit, key=key, own_profiles=self._own_profiles):
+                reading, error = item.reading, item.error
+                if reading is not None:
+                    try:
+                        reading = self._speech.with_words(unit, reading)
+                    except GazeToolError as failed:
+                        reading, error = None, failed
                 yield Ingested(
                     label=f"{unit.name} reading {item.reading_number}",
-                    reading=item.reading,
-                    images=item.images,
-                    error=item.error,
+                    reading=reading,
+                    images=item.images if reading is not None else {},
+                    error=error,
                     consent=consent,
                     decisions=decided.get(item.reading_number, ()),
                 )

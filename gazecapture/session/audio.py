@@ -11,6 +11,7 @@ Between two rows of one file time is interpolated, so that a sound card whose cl
 from __future__ import annotations
 
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ __all__ = [
     "AudioClip",
     "AudioFile",
     "add_to_session",
+    "cut_audio",
     "read_wav",
     "session_audio",
     "write_wav",
@@ -74,6 +76,14 @@ class AudioFile:
     t_ns: NDArray[np.int64]
     """(k,) their session-clock times, rising."""
 
+    def frame_at(self, t_ns: int) -> int:
+        """Return the frame nearest to a session-clock time; negative before the file begins."""
+        since = t_ns - int(self.t_ns[0])
+        if self.frames.size > 1 and 0 <= since <= int(self.t_ns[-1] - self.t_ns[0]):
+            return round(float(np.interp(since, self.t_ns - self.t_ns[0], self.frames)))
+        near = 0 if since <= 0 else -1
+        return int(self.frames[near]) + round((t_ns - int(self.t_ns[near])) * RATE_HZ / 1e9)
+
     def time_ns(self, t_s: float) -> int:
         """Return the session-clock time of ``t_s`` after the file's first frame; also beyond the rows."""
         frame = t_s * RATE_HZ
@@ -105,6 +115,29 @@ def session_audio(session: Path) -> tuple[AudioFile, ...]:
             raise SchemaError("times of the index do not go up", path=folder / name, code=CODE)
         files.append(AudioFile(path=folder / name, frames=frames, t_ns=t_ns))
     return tuple(sorted(files, key=lambda file: int(file.t_ns[0])))
+
+
+def cut_audio(files: Sequence[AudioFile], start_ns: int, end_ns: int) -> AudioClip | None:
+    """Return what was recorded between two session-clock times, zeros where nothing was; None where nothing at all was.
+
+    Raises SchemaError as `read_wav` does, and where the stretch is longer than `MAX_CLIP_S`.
+    """
+    if end_ns - start_ns > MAX_CLIP_S * 1e9:
+        raise SchemaError(f"a reading lasts longer than {MAX_CLIP_S:g} s", code=CODE)
+    samples = np.zeros(max(0, round((end_ns - start_ns) * RATE_HZ / 1e9)), np.int16)
+    found = False
+    for file in files:
+        if file.frame_at(end_ns) <= 0 or start_ns >= file.time_ns(MAX_CLIP_S):
+            continue
+        sound = read_wav(file.path).samples
+        first, last = max(file.frame_at(start_ns), 0), min(file.frame_at(end_ns), sound.size)
+        if first >= last:
+            continue
+        at = round((file.time_ns(first / RATE_HZ) - start_ns) * RATE_HZ / 1e9)
+        part = sound[first : first + min(last - first, samples.size - at)]
+        samples[at : at + part.size] = part
+        found = True
+    return AudioClip(samples=samples) if found else None
 
 
 def read_wav(path: Path) -> AudioClip:

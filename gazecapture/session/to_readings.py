@@ -33,11 +33,14 @@ from keyframes.errors import DataError, GazeToolError, ImageError
 from keyframes.geometry import map_gaze
 from keyframes.reading import SCHEMAS, Reading, ReadingMeta, Tracker
 
-__all__ = ["SessionReading", "session_reading_id", "to_readings"]
+__all__ = ["SessionReading", "SpeechSpan", "session_reading_id", "speech_spans", "to_readings"]
 
 NS_PER_MINUTE = 60_000_000_000
 LEAD_IN_NS = 500_000_000
 """Gaze kept before image on, where no other reading was open: a saccade under way then keeps its onset."""
+
+SPEECH_EDGE_NS = 10_000_000_000
+"""Of speech before the first study and after the last; nobody dictates longer to an empty screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,31 @@ def to_readings(
             yield SessionReading(reading_number=number, error=error)
         else:
             yield SessionReading(reading_number=number, reading=reading, images=images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechSpan:
+    """What was said then belongs to one study, session ns."""
+
+    on_ns: int
+    """Image on: time 0 of the reading."""
+    start_ns: int
+    end_ns: int
+
+
+def speech_spans(session: Path) -> dict[int, SpeechSpan]:
+    """Return by reading number when what was said belongs to it, as the words of `to_readings` do.
+
+    Before the first study and after the last one `SPEECH_EDGE_NS` count.
+    """
+    spans = list(_spans(read_journal(session / "display", schema=DISPLAY_JOURNAL).table).values())
+    found = {}
+    for place, span in enumerate(spans):
+        before_ns = spans[place - 1].off_ns if place else span.on_ns - SPEECH_EDGE_NS
+        after_ns = span.off_ns if place + 1 < len(spans) else span.off_ns + SPEECH_EDGE_NS
+        start_ns = max(before_ns, span.free_from_ns)
+        found[span.reading_number] = SpeechSpan(on_ns=span.on_ns, start_ns=start_ns, end_ns=after_ns)
+    return found
 
 
 def session_reading_id(info: SessionInfo, reading_number: int, pseudonym: KeyedHash) -> str:

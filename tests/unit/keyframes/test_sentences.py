@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from gazecapture.radiograph.phantom_findings import CATALOGUE
+from keyframes.mentions import mentions
 from keyframes.reading import FINDINGS, SENTENCES, WORDS, conform
 from keyframes.sentence_time import sentence_windows
-from keyframes.sentences import PAUSE_S, link_findings, mentions, split_sentences
+from keyframes.sentences import PAUSE_S, label_sentences, link_findings, split_sentences, supported_texts
 
 
 def words(*said: tuple[str, float, float]) -> pa.Table:
@@ -188,3 +189,28 @@ def test_a_link_that_the_source_gives_is_kept() -> None:
     ids = sentences.column("sentence_id").to_pylist()
     linked = link_findings(sentences, findings(("f1", "Fracture", True), sentence_ids=ids))
     assert linked.column("finding_ids").to_pylist() == [["f1"]]
+
+
+def test_words_without_support_are_in_the_text_and_in_no_finding() -> None:
+    table = words(
+        ("no", 0.0, 0.1), ("effusion", 0.2, 0.3), (".", 0.4, 0.5),
+        ("large", 1.0, 1.2), ("mass", 1.3, 1.4), (".", 1.5, 1.6),
+    )  # fmt: skip
+    unsure = pa.array([False, True, True, True, False, True])
+    table = table.set_column(table.column_names.index("supported"), WORDS.field("supported"), unsure)
+    kept = supported_texts(table)
+    assert kept == ["effusion.", "large."]
+    sentences = label_sentences(split_sentences(table), kept)
+    assert sentences.column("text").to_pylist() == ["no effusion.", "large mass."]
+    assert sentences.column("mentions").to_pylist() == [[], []], "neither a lost no nor an invented mass"
+    marked = findings(
+        ("f1", "Pleural Effusion", True), ("f2", "Pleural Effusion", False), ("f3", "Lung Lesion", True)
+    )
+    assert link_findings(sentences, marked, supported=kept).column("finding_ids").to_pylist() == [[], []]
+
+
+def test_mentions_say_who_found_them() -> None:
+    table = words(("possible", 0.0, 0.1), ("pneumonia", 0.2, 0.3), (".", 0.4, 0.5))
+    sentences = label_sentences(split_sentences(table), supported_texts(table))
+    assert sentences.column("mentions").to_pylist() == [[{"label": "Pneumonia", "certainty": "uncertain"}]]
+    assert sentences.column("mentions_by").to_pylist() == ["gazecapture-rules-1"]
