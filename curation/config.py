@@ -11,9 +11,10 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from curation.cluster_settings import DaskConfig
 from curation.issues import ISSUE_SEVERITY, Severity
@@ -55,6 +56,7 @@ __all__ = [
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=3600.0)]
 Degrees = Annotated[float, Field(gt=0.0, le=45.0)]
+_SAME_SEVERITY: Mapping[str, Severity] = MappingProxyType({"warn": "warning", "reject": "error"})
 _REMEMBERED = "last_config.json"
 
 
@@ -75,14 +77,30 @@ class QualityConfig(_Section):
     """Samples that the device numbered but that never arrived."""
     accuracy_warn_deg: Degrees = 1.0
     """Mean of the worst validation; the usual limit for fixations on regions."""
+    accuracy_drop_warn_deg: Degrees = 0.5
+    """Of the validation after the reading against the one before; something moved."""
+    drift_warn_deg: Degrees = 1.0
+    """Of the check before the reading; its offset was taken off."""
     off_image_share_warn: Share = 0.25
     panel_share_warn: Share = 0.25
     dictation_overlap_warn: Share = 0.80
     """Share of the dictated time in which there is gaze."""
+    sentence_loss_warn: Share = 0.5
+    """Share of one sentence's time without gaze; its key frames then rest on less than half of it."""
     min_duration_s: Seconds = 1.0
     """Shorter readings cannot hold a sentence and the gaze before it."""
     severity: Mapping[str, Severity] = Field(default_factory=dict)
-    """Issue code -> severity in place of its own."""
+    """Issue code -> severity in place of its own: ignore, info, warning or warn, error or reject."""
+
+    @field_validator("severity", mode="before")
+    @classmethod
+    def _in_other_words(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            code: _SAME_SEVERITY.get(name, name) if isinstance(name, str) else name
+            for code, name in value.items()
+        }
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -24,13 +24,12 @@ from curation.dictation.whisper import WhisperEngine
 from curation.dictation.words import HeardWord, Transcript, words_table
 from curation.issues import source_issues, source_issues_entry
 from gazecapture.session.audio import cut_audio, session_audio
+from gazecapture.session.removal import TRANSCRIPTS_FOLDER
 from gazecapture.session.to_readings import speech_spans
 from keyframes.errors import UsageError
 from keyframes.reading import Reading
 
-__all__ = ["TRANSCRIPTS_FOLDER", "SpeechToWords", "speech_to_words"]
-
-TRANSCRIPTS_FOLDER = "transcripts"
+__all__ = ["SpeechToWords", "speech_to_words"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

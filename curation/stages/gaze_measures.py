@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,7 @@ from keyframes.geometry import map_gaze
 from keyframes.quality import rms_s2s_deg, sd_deg
 from keyframes.reading import Reading, ReadingMeta
 
-__all__ = ["GazeMeasures", "measure_gaze", "was_read_without_tracker"]
+__all__ = ["GazeMeasures", "PartMeasures", "measure_gaze", "was_read_without_tracker"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -34,6 +35,18 @@ def was_read_without_tracker(meta: ReadingMeta) -> bool:
     Published corpora without gaze are another thing: nobody could take them for recorded readings.
     """
     return meta.source_format == "session" and meta.tracker.profile == NO_TRACKER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartMeasures:
+    """Figures of a stretch of a reading; NaN where they cannot be had."""
+
+    loss_share: float
+    longest_loss_s: float
+    effective_rate_hz: float
+    rms_s2s_deg: float
+    off_image_share: float
+    panel_share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +74,8 @@ class GazeMeasures:
     seen_from_ns: IntArray
     """Starts of the stretches with valid gaze."""
     seen_to_ns: IntArray
+    parts: tuple[PartMeasures, ...] = ()
+    """Of the stretches that were asked for."""
 
     def seen_share(self, starts_ns: IntArray, ends_ns: IntArray) -> float:
         """Return the share, 0 to 1, of the union of intervals in which there is gaze; NaN for no time at all."""
@@ -72,8 +87,11 @@ class GazeMeasures:
         return seen / total if total else float("nan")
 
 
-def measure_gaze(reading: Reading) -> GazeMeasures:
-    """Measure the gaze of a reading. Samples before image on and after image off are left out."""
+def measure_gaze(reading: Reading, parts: Sequence[tuple[int, int]] = ()) -> GazeMeasures:
+    """Measure the gaze of a reading, and of parts of it. Samples before image on and after image off are left out.
+
+    parts : half-open in ns of reading time; they may overlap.
+    """
     table = reading.table("gaze")
     t_all = table.column("t_ns").to_numpy()
     is_ordered = bool((np.diff(t_all) >= 0).all())
@@ -93,9 +111,10 @@ def measure_gaze(reading: Reading) -> GazeMeasures:
     step_ns = _sample_interval_ns(t_ns)
     seen_from, seen_to = _seen(t_ns, valid, step_ns, duration_ns)
     off_image, on_panel = _places(reading, gaze)
-    rms, sd = _precision(t_ns, frame, valid)
+    windows = _windows(t_ns, frame, valid)
+    rms, sd = _median_precision(windows)
     seen_ns = int((seen_to - seen_from).sum())
-    return GazeMeasures(
+    whole = GazeMeasures(
         n_samples=int(t_ns.size),
         n_valid=int(valid.sum()),
         is_ordered=is_ordered,
@@ -111,6 +130,38 @@ def measure_gaze(reading: Reading) -> GazeMeasures:
         panel_share=_share(on_panel, valid),
         seen_from_ns=seen_from,
         seen_to_ns=seen_to,
+    )
+    pieces = (
+        _measure_part(whole, t_ns, valid, off_image, on_panel, windows, max(start, 0), min(end, duration_ns))
+        for start, end in parts
+    )
+    return replace(whole, parts=tuple(pieces))
+
+
+def _measure_part(
+    whole: GazeMeasures,
+    t_ns: IntArray,
+    valid: NDArray[np.bool_],
+    off_image: NDArray[np.bool_],
+    on_panel: NDArray[np.bool_],
+    windows: FloatArray,
+    start_ns: int,
+    end_ns: int,
+) -> PartMeasures:
+    inside = slice(*np.searchsorted(t_ns, [start_ns, end_ns]).tolist())
+    step_ns = _sample_interval_ns(t_ns[inside])
+    seen_from = np.clip(whole.seen_from_ns, start_ns, max(start_ns, end_ns)) - start_ns
+    seen_to = np.clip(whole.seen_to_ns, start_ns, max(start_ns, end_ns)) - start_ns
+    length_ns = max(end_ns - start_ns, 0)
+    seen_ns = int((seen_to - seen_from).sum())
+    within = (windows[:, 0] >= start_ns) & (windows[:, 1] < end_ns)
+    return PartMeasures(
+        loss_share=1.0 - seen_ns / length_ns if length_ns else float("nan"),
+        longest_loss_s=_longest_gap_ns(seen_from, seen_to, length_ns) / 1e9,
+        effective_rate_hz=1e9 / step_ns if step_ns else float("nan"),
+        rms_s2s_deg=_median_precision(windows[within])[0],
+        off_image_share=_share(off_image[inside], valid[inside]),
+        panel_share=_share(on_panel[inside], valid[inside]),
     )
 
 
@@ -161,23 +212,29 @@ def _places(reading: Reading, gaze: pa.Table) -> tuple[NDArray[np.bool_], NDArra
     return ~on_image, panel
 
 
-def _precision(t_ns: IntArray, frame: GazeFrame, valid: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the median RMS-S2S and SD, degrees, over windows that are wholly valid and hold no saccade."""
+def _windows(t_ns: IntArray, frame: GazeFrame, valid: NDArray[np.bool_]) -> FloatArray:
+    """Return (n, 4): first and last time, RMS-S2S and SD in degrees of windows, wholly valid and without a saccade."""
     x, y = frame.x_px / frame.px_per_deg_x, frame.y_px / frame.px_per_deg_y
     usable = valid & np.isfinite(x) & np.isfinite(y)
     window = t_ns // int(WINDOW_S * 1e9)
     edges = np.flatnonzero(np.diff(window, prepend=-1, append=-1))
-    rms: list[float] = []
-    sd: list[float] = []
+    rows: list[tuple[float, float, float, float]] = []
     for start, end in pairwise(edges):
         part = slice(int(start), int(end))
         if end - start < MIN_WINDOW_SAMPLES or not usable[part].all():
             continue
         if max(np.ptp(x[part]), np.ptp(y[part])) > WINDOW_SPAN_DEG:
             continue
-        rms.append(rms_s2s_deg(x[part], y[part]))
-        sd.append(sd_deg(x[part], y[part]))
-    return (float(np.median(rms)), float(np.median(sd))) if rms else (float("nan"), float("nan"))
+        first, last = float(t_ns[part][0]), float(t_ns[part][-1])
+        rows.append((first, last, rms_s2s_deg(x[part], y[part]), sd_deg(x[part], y[part])))
+    return np.array(rows, np.float64).reshape(-1, 4)
+
+
+def _median_precision(windows: FloatArray) -> tuple[float, float]:
+    """Return the median RMS-S2S and SD, degrees; NaN without a window."""
+    if not windows.size:
+        return float("nan"), float("nan")
+    return float(np.median(windows[:, 2])), float(np.median(windows[:, 3]))
 
 
 def _share(which: NDArray[np.bool_], valid: NDArray[np.bool_]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class QualityStage:
 
     name = "quality"
     tables = ("quality", "issues")
-    code_version = "5"
+    code_version = "6"
     depends_on: tuple[str, ...] = ()
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
@@ -39,9 +39,12 @@ class QualityStage:
     def run(self, reading: Reading, context: StageContext) -> StageOutput:
         """Measure the reading. An issue of severity error rejects it, which is a result and not a failure."""
         report = _Report(context.config)
-        gaze = measure_gaze(reading)
+        sentences = split_sentences(
+            reading.table("words"), pause_s=context.config.dictation.pause_s
+        ).to_pylist()
+        gaze = measure_gaze(reading, [(row["t_start_ns"], row["t_end_ns"]) for row in sentences])
         _add_metrics(report, gaze, reading)
-        _add_dictation(report, gaze, reading, context.config)
+        _add_dictation(report, gaze, reading, [row["sentence_id"] for row in sentences])
         for code, n in source_issues(reading.meta.provenance).items():
             report.issue(code, f"{SOURCE_ISSUES[code][1]} ({n})" if n > 1 else SOURCE_ISSUES[code][1])
         _judge(report, gaze, reading)
@@ -111,8 +114,10 @@ def _add_metrics(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
             report.metric("drift", row["accuracy_deg"], "deg")
 
 
-def _add_dictation(report: _Report, gaze: GazeMeasures, reading: Reading, config: CurationConfig) -> None:
-    """Measure in how much of the dictated time there is gaze: as a whole, and by sentence."""
+def _add_dictation(
+    report: _Report, gaze: GazeMeasures, reading: Reading, sentence_ids: Sequence[str]
+) -> None:
+    """Measure in how much of the dictated time there is gaze, and what gaze there is in each sentence."""
     words = reading.table("words")
     if has_no_gaze(reading.meta.source_format):
         return
@@ -123,14 +128,27 @@ def _add_dictation(report: _Report, gaze: GazeMeasures, reading: Reading, config
     ends = words.column("t_end_ns").to_numpy()
     overlap = gaze.seen_share(starts, ends)
     report.metric("dictation_overlap", overlap, "share")
-    limit = config.quality.dictation_overlap_warn
+    gates = report.config.quality
+    limit = gates.dictation_overlap_warn
     if overlap < limit:
         report.issue(
             "GQ-DICTATION-OVERLAP", f"gaze in {overlap:.1%} of the dictated time, expected {limit:.0%}"
         )
-    for row in split_sentences(words, pause_s=config.dictation.pause_s).to_pylist():
-        share = gaze.seen_share(np.array([row["t_start_ns"]]), np.array([row["t_end_ns"]]))
-        report.metric("dictation_overlap", share, "share", row["sentence_id"])
+    if not gaze.n_samples:
+        return
+    for sentence_id, part in zip(sentence_ids, gaze.parts, strict=True):
+        report.metric("dictation_overlap", 1.0 - part.loss_share, "share", sentence_id)
+        report.metric("loss_share", part.loss_share, "share", sentence_id)
+        report.metric("longest_loss", part.longest_loss_s, "s", sentence_id)
+        report.metric("effective_rate", part.effective_rate_hz, "Hz", sentence_id)
+        report.metric("rms_s2s", part.rms_s2s_deg, "deg", sentence_id)
+        report.metric("off_image_share", part.off_image_share, "share", sentence_id)
+        report.metric("panel_share", part.panel_share, "share", sentence_id)
+        if part.loss_share >= gates.sentence_loss_warn:
+            message = (
+                f"{part.loss_share:.1%} of a sentence without gaze, limit {gates.sentence_loss_warn:.0%}"
+            )
+            report.issue("GQ-SENTENCE-LOSS", message, sentence_id)
 
 
 def _judge(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
@@ -177,6 +195,15 @@ def _judge(report: _Report, gaze: GazeMeasures, reading: Reading) -> None:
     elif report.above("accuracy", gates.accuracy_warn_deg):
         report.issue(
             "GQ-ACCURACY", f"{values['accuracy']:.2f} deg off, limit {gates.accuracy_warn_deg:g} deg"
+        )
+    if report.above("drift", gates.drift_warn_deg):
+        report.issue(
+            "GQ-DRIFT", f"{values['drift']:.2f} deg off at the check, limit {gates.drift_warn_deg:g} deg"
+        )
+    worse_by = values.get("accuracy_after", -np.inf) - values.get("accuracy_before", np.inf)
+    if worse_by >= gates.accuracy_drop_warn_deg:
+        report.issue(
+            "GQ-ACCURACY-DROP", f"{worse_by:.2f} deg worse after, limit {gates.accuracy_drop_warn_deg:g} deg"
         )
     if not gaze.knows_degrees:
         report.issue("GQ-NO-DEGREES", "screen size or viewing distance is unknown, so there are no degrees")

@@ -1,7 +1,7 @@
 """Taking readings out of a recorded session, as if they had never been recorded.
 
 Of one reading goes everything that was recorded from the end of the study before it to its own end (to the end of the
-sitting, where it was the last): samples of every stream, words, findings, what was displayed; its entry in
+sitting, where it was the last): samples of every stream, words, findings, transcript, what was displayed; its entry in
 session.json is emptied, and its films go unless another study of the session shows them. Audio and video run through
 the whole sitting and cannot be cut, so all of them go. The other readings stay what they were.
 """
@@ -30,9 +30,11 @@ from gazecapture.session.schema import (
     write_session_info,
 )
 
-__all__ = ["AUDIO_FOLDER", "check_idle", "remove_reading", "remove_session"]
+__all__ = ["AUDIO_FOLDER", "TRANSCRIPTS_FOLDER", "check_idle", "remove_reading", "remove_session"]
 
 AUDIO_FOLDER = "audio"
+TRANSCRIPTS_FOLDER = "transcripts"
+"""reading-1.txt and so on: what was said in each reading."""
 _RUN_THROUGH = (AUDIO_FOLDER, "video")
 _FIRST_NS, _LAST_NS = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 
@@ -86,6 +88,8 @@ def remove_reading(session: Path, reading_number: int) -> None:
         _rewrite(folder, functools.partial(_stream_rows_outside, clock, outside))
     _rewrite(session / "words", lambda rows: outside(rows["t_start_ns"].to_numpy()))
     _rewrite(session / "annotations", of_others)
+    for transcript in (session / TRANSCRIPTS_FOLDER).glob(f"reading-{reading_number}.*"):
+        transcript.unlink(missing_ok=True)
     for name in _RUN_THROUGH:
         shutil.rmtree(session / name, ignore_errors=True)
     _remove_study(session, reading_number, info.studies)

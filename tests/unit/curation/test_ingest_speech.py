@@ -14,6 +14,7 @@ from curation.ingest.speech import SpeechToWords, speech_to_words
 from curation.stages.dictation import DICTATION_STAGE
 from curation.stages.protocol import StageContext
 from gazecapture.session.audio import AudioClip, add_to_session, cut_audio, read_wav, session_audio, write_wav
+from gazecapture.session.removal import remove_reading
 from keyframes.errors import ConfigError, SchemaError, UsageError
 from keyframes.reading import Reading
 from tests.voices import say
@@ -105,6 +106,15 @@ def test_one_bad_transcript_fails_one_reading(session: Path) -> None:
     transcribed(session, "two of them")
     with pytest.raises(UsageError, match="2 transcripts"):
         ingested(session)
+
+
+def test_a_forgotten_reading_takes_its_transcript_and_the_audio_with_it(session: Path) -> None:
+    add_to_session(session, say("No effusion.", "flite kal16").clip, t_start_ns=SECOND_NS)
+    transcribed(session, "No effusion.")
+    transcribed(session, "Heart normal.", number=2)
+    remove_reading(session, 1)
+    assert [path.name for path in (session / "transcripts").iterdir()] == ["reading-2.txt"]
+    assert session_audio(session) == ()
 
 
 def test_audio_on_the_session_clock(session: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_accuracy_is_the_worse_of_before_and_after(readings: ModuleType) -> None
     metrics = _metrics(output)
     assert metrics["accuracy_before"] == pytest.approx(0.5)
     assert metrics["accuracy_after"] == metrics["accuracy"] == pytest.approx(1.2)
-    assert _codes(output) == {"GQ-ACCURACY": "warning"}
+    assert _codes(output) == {"GQ-ACCURACY": "warning", "GQ-ACCURACY-DROP": "warning"}
 
 
 def test_a_validation_without_a_result_is_none(readings: ModuleType) -> None:
@@ -118,8 +118,58 @@ def test_gaze_during_the_dictation_by_sentence(readings: ModuleType) -> None:
     words = [("clear", 1.0, 2.0), (".", 2.0, 2.1), ("normal", 3.0, 4.0), (".", 4.0, 4.1)]
     output = _run(readings.make_reading(words=words, lost=[(3.0, 3.9)]))
     rows = [row for row in output.tables["quality"].to_pylist() if row["sentence_id"] is not None]
-    assert [row["value"] for row in rows] == [pytest.approx(1.0), pytest.approx(0.2 / 1.1, abs=0.01)]
+    overlap = [row["value"] for row in rows if row["metric"] == "dictation_overlap"]
+    assert overlap == [pytest.approx(1.0), pytest.approx(0.2 / 1.1, abs=0.01)]
     assert _codes(output)["GQ-DICTATION-OVERLAP"] == "warning"
+
+
+def test_every_sentence_has_its_figures(readings: ModuleType) -> None:
+    words = [("clear", 1.0, 2.0), (".", 2.0, 2.1), ("normal", 3.0, 4.0), (".", 4.0, 4.1)]
+    reading = readings.make_reading(words=words, lost=[(3.0, 3.9)])
+    output = _run(reading)
+    rows = output.tables["quality"].to_pylist()
+    first, second = dict.fromkeys(row["sentence_id"] for row in rows if row["sentence_id"])
+    figures = {
+        sentence: {row["metric"]: row["value"] for row in rows if row["sentence_id"] == sentence}
+        for sentence in (first, second)
+    }
+    assert set(figures[first]) == {
+        "dictation_overlap", "loss_share", "longest_loss", "effective_rate", "rms_s2s", "off_image_share", "panel_share"
+    }  # fmt: skip
+    assert figures[first]["loss_share"] == pytest.approx(0.0, abs=1e-9)
+    assert figures[second]["loss_share"] == pytest.approx(0.9 / 1.1, abs=0.01)
+    assert figures[second]["longest_loss"] == pytest.approx(0.9, abs=0.01)
+    assert figures[first]["effective_rate"] == pytest.approx(250.0)
+    assert figures[first]["rms_s2s"] == pytest.approx(_metrics(output)["rms_s2s"], rel=0.5)
+    lost = [row for row in output.tables["issues"].to_pylist() if row["code"] == "GQ-SENTENCE-LOSS"]
+    assert [(row["sentence_id"], row["severity"]) for row in lost] == [(second, "warning")]
+    assert _codes(_run(reading, sentence_loss_warn=1.0)).get("GQ-SENTENCE-LOSS") is None
+
+
+def test_sentences_beyond_the_reading_have_only_what_is_in_it(readings: ModuleType) -> None:
+    words = [("before", -2.0, -1.0), (".", -1.0, -0.9), ("late", 5.5, 9.0), (".", 9.0, 9.1)]
+    rows = _run(readings.make_reading(words=words)).tables["quality"].to_pylist()
+    losses = [row["value"] for row in rows if row["sentence_id"] and row["metric"] == "loss_share"]
+    assert losses == [pytest.approx(0.0, abs=0.01)], (
+        "of the late one 0.5 s, all with gaze; none of the early one"
+    )
+
+
+def test_accuracy_that_drops_and_drift(readings: ModuleType) -> None:
+    reading = _validated(
+        readings.make_reading(), ("before", "both", 0.4), ("after", "both", 0.95), ("drift", "both", 1.2)
+    )
+    assert _codes(_run(reading))["GQ-ACCURACY-DROP"] == "warning"
+    assert _codes(_run(reading))["GQ-DRIFT"] == "info"
+    assert "GQ-ACCURACY-DROP" not in _codes(_run(reading, accuracy_drop_warn_deg=0.6))
+    assert "GQ-DRIFT" not in _codes(_run(reading, drift_warn_deg=1.3))
+
+
+def test_severities_in_the_curators_words(readings: ModuleType) -> None:
+    reading = readings.make_reading(words=[])
+    assert _codes(_run(reading, severity={"GQ-NO-WORDS": "warn"}))["GQ-NO-WORDS"] == "warning"
+    output = _run(reading, severity={"GQ-NO-WORDS": "reject"})
+    assert (output.verdict, output.reason) == ("rejected", "GQ-NO-WORDS")
 
 
 def test_what_else_is_off(readings: ModuleType) -> None:
