@@ -212,7 +212,7 @@ def test_live_and_offline_look_at_the_same_places(live_and_offline: list[tuple[R
             assert np.median(gap_deg) < 0.01
             assert np.quantile(gap_deg, 0.95) < 0.1
         assert (a["image_index"] == b["image_index"])[both].mean() > 0.99
-    assert n_drift_checks == 1, "there is none before the first film, right after the validation"
+    assert n_drift_checks >= 1, "there is one before the second film at least"
 
 
 def same_samples(live: pd.DataFrame, offline: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
