@@ -83,6 +83,8 @@ class WorklistStudy:
             study_id=self.study_id,
             images=(),
             indication=self.indication,
+            sex=self.sex,
+            age_band=self.age_band,
             arm=self.arm,
             truth=self.truth,
             synthetic=self.synthetic,

@@ -228,6 +228,10 @@ class StudyInfo:
     images: tuple[StudyImage, ...]
     """Empty until the study was opened; an undecodable study stays empty."""
     indication: str = ""
+    sex: str = ""
+    """As the worklist says it; a reading keeps only `keyframes.reading.SEXES`."""
+    age_band: str = ""
+    """As the worklist says it; a reading keeps only `keyframes.reading.AGE_BANDS`."""
     arm: str = ""
     truth: tuple[TruthLesion, ...] = ()
     synthetic: bool = False

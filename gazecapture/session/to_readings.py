@@ -31,7 +31,7 @@ from gazecapture.store import KeyedHash
 from keyframes.access import strictest
 from keyframes.errors import DataError, GazeToolError, ImageError
 from keyframes.geometry import map_gaze
-from keyframes.reading import SCHEMAS, Reading, ReadingMeta, Tracker
+from keyframes.reading import AGE_BANDS, SCHEMAS, SEXES, Reading, ReadingMeta, Tracker
 
 __all__ = ["SessionReading", "SpeechSpan", "session_reading_id", "speech_spans", "to_readings"]
 
@@ -240,6 +240,8 @@ def _meta(
         duration_ns=span.off_ns - span.on_ns,
         study_arm=study.arm,
         indication=study.indication,
+        sex=_known(study.sex.upper(), SEXES),
+        age_band=_known(study.age_band, AGE_BANDS),
         tracker=Tracker(profile=NO_TRACKER) if info.gaze == "none" else gaze.tracker,
         display=info.display,
         display_lag_ms=info.display_lag_ms,
@@ -256,6 +258,11 @@ def _meta(
             **(SIMULATED_READER if info.synthetic else {}),
         },
     )
+
+
+def _known(said: str, values: Sequence[str]) -> str:
+    """Return what a worklist says where it is one of the values: anything else could name a patient."""
+    return said if said in values else ""
 
 
 def _backfilled(gaze: GazeStream, span: _Span) -> dict[str, str]:

@@ -100,7 +100,9 @@ def _anonymous(study: StudyInfo, opaque: Callable[[str, str], str]) -> StudyInfo
         )
         for image in study.images
     )
-    return replace(study, study_id=str(study.reading_number), indication="", images=images)
+    return replace(
+        study, study_id=str(study.reading_number), indication="", sex="", age_band="", images=images
+    )
 
 
 def _write_stream(writer: XdfWriter, number: int, session: Path, folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,23 @@ def test_a_reading_knows_how_far_into_the_sitting_it_began(tmp_path: Path) -> No
     first, second = good(cut(make_session(tmp_path / "s")))
     assert first.meta.minutes_into_session == 0.0
     assert second.meta.minutes_into_session == pytest.approx(4 / 60)  # image on at 10 s and 14 s
+
+
+@pytest.mark.parametrize(
+    ("sex", "age_band", "kept"),
+    [
+        ("F", "60-69", ("F", "60-69")),
+        ("m", "90+", ("M", "90+")),
+        ("Smith", "67", ("", "")),
+        ("", "", ("", "")),
+    ],
+)
+def test_what_the_worklist_says_of_a_patient_is_kept_where_it_names_nobody(
+    tmp_path: Path, sex: str, age_band: str, kept: tuple[str, str]
+) -> None:
+    studies = tuple(replace(study(number), sex=sex, age_band=age_band) for number in (1, 2))
+    for reading in good(cut(make_session(tmp_path / "s", studies=studies))):
+        assert (reading.meta.sex, reading.meta.age_band) == kept
 
 
 def test_an_unfinished_study_is_an_error_and_the_other_is_not_touched(tmp_path: Path) -> None:

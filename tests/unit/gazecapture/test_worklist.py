@@ -47,6 +47,8 @@ def test_all_columns_arrive(tmp_path: Path) -> None:
     ]
     assert (study.indication, study.arm, study.view) == ("cough, fever", "plain", "PA")
     assert (study.age_band, study.sex, study.synthetic) == ("60-69", "F", True)
+    opened = study.unopened(1)
+    assert (opened.age_band, opened.sex, opened.indication) == ("60-69", "F", "cough, fever")
     assert study.truth[0].box == (1.0, 2.0, 3.0, 4.0)
 
 
