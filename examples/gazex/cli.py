@@ -1,4 +1,4 @@
-"""python -m examples.gazex train | merge ...: parse and print only."""
+"""python -m examples.gazex train | evaluate | merge: parse and print only."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--no-gaze", action="store_true", help="the same texts without any gaze: an ablation")
     train.add_argument("--quiet", action="store_true", help="no lines on stderr; the log has them")
     train.set_defaults(run=_train)
+    evaluate = commands.add_parser(
+        "evaluate", help="score a trained model on held-out readings, beside its controls"
+    )
+    evaluate.add_argument("trained", type=Path, help="RUN/model of a training")
+    evaluate.add_argument("datasets", nargs="+", type=Path, metavar="DATASET")
+    evaluate.add_argument("--out", type=Path, required=True, help="folder for answers and scores")
+    evaluate.add_argument("--split", help="in place of the settings' test split")
+    evaluate.add_argument("--limit", type=int, help="examples of each task at most")
+    evaluate.set_defaults(run=_evaluate)
     merge = commands.add_parser("merge", help="write a folder that plain transformers load")
     merge.add_argument("trained", type=Path, help="RUN/model of a training")
     merge.add_argument("--out", type=Path, required=True)
@@ -70,6 +79,14 @@ def _train(options: argparse.Namespace) -> int:
     sys.stdout.write(
         f"{done.model} after {done.steps} steps{early}; best validation loss {done.best_loss:.4f}\n"
     )
+    return EXIT_OK
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from examples.gazex.evaluation.run import evaluate
+
+    evaluate(options.trained, options.datasets, options.out, split=options.split, limit=options.limit)
+    sys.stdout.write((options.out / "scores.md").read_text(encoding="utf-8"))
     return EXIT_OK
 
 

@@ -1,0 +1,97 @@
+"""What is measured of an answer, and how sure a mean is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from examples.gazex.tasks.example import Box
+
+__all__ = ["Estimate", "area_under_precision", "bootstrap", "f1", "iou", "order_tau"]
+
+T = TypeVar("T")
+
+RESAMPLES = 1000
+LEVEL = 0.95
+ITERATED_POINTS = 101
+"""Recall levels of an average precision, as in COCO's evaluation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A measure with its bootstrap interval; ``n`` answers of ``n_groups`` readings."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    n_groups: int
+
+
+def iou(a: Box, b: Box) -> float:
+    """Return intersection over union of two boxes; 0 where both are empty."""
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    shared = max(0.0, width) * max(0.0, height)
+    whole = (a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - shared
+    return shared / whole if whole > 0 else 0.0
+
+
+def order_tau(said: Sequence[int] | None, right: Sequence[int]) -> float:
+    """Return Kendall's tau of two orders of the same numbers; 0, as by chance, where none was said.
+
+    >>> order_tau([1, 2, 3], [1, 2, 3]), order_tau([3, 2, 1], [1, 2, 3])
+    (1.0, -1.0)
+    """
+    if said is None:
+        return 0.0
+    place = {number: rank for rank, number in enumerate(right)}
+    return float(kendalltau([place[number] for number in said], range(len(said))).statistic)
+
+
+def f1(pairs: Sequence[tuple[bool, bool]]) -> float:
+    """Return F1 of (said, right); nan where neither ever is true."""
+    hit = sum(said and right for said, right in pairs)
+    wrong = sum(said != right for said, right in pairs)
+    return 2 * hit / (2 * hit + wrong) if hit or wrong else float("nan")
+
+
+def area_under_precision(found: Sequence[tuple[float, bool]], n_right: int) -> float:
+    """Return average precision of (confidence, is right) against ``n_right`` that were to be found.
+
+    Precision is the best at any greater recall, its mean over 101 recalls (COCO). nan where nothing was to be found.
+    """
+    if n_right == 0:
+        return float("nan")
+    ranked = [right for _, right in sorted(found, key=lambda pair: -pair[0])]
+    hits = np.cumsum(ranked)
+    recall, precision = hits / n_right, hits / np.arange(1, len(ranked) + 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1] if len(ranked) else precision
+    at = np.searchsorted(recall, np.linspace(0, 1, ITERATED_POINTS))
+    return float(np.mean([best[k] if k < len(best) else 0.0 for k in at]))
+
+
+def bootstrap(
+    by_group: Mapping[str, Sequence[T]], measure: Callable[[Sequence[T]], float], *, seed: int = 0
+) -> Estimate:
+    """Return a measure over all groups' values with its interval over resampled groups.
+
+    Groups (readings of one patient) are drawn whole: answers of one picture are not independent. nan without values.
+    """
+    names = sorted(by_group)
+    everything = [value for name in names for value in by_group[name]]
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(RESAMPLES if len(names) > 1 else 0):
+        chosen = rng.integers(len(names), size=len(names))
+        drawn.append(measure([value for k in chosen for value in by_group[names[k]]]))
+    value = measure(everything) if everything else float("nan")
+    finite = np.asarray(drawn)[np.isfinite(drawn)] if drawn else np.empty(0)
+    low, high = (
+        np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist() if len(finite) else (value, value)
+    )
+    return Estimate(value=value, low=low, high=high, n=len(everything), n_groups=len(names))

@@ -1,0 +1,126 @@
+"""Scores against numbers known beforehand, and a whole evaluation of a small model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from examples.gazex.cli import main
+from examples.gazex.evaluation.measures import area_under_precision, bootstrap, f1, iou, order_tau
+from examples.gazex.evaluation.scores import Answered, scores
+from examples.gazex.tasks.example import Box, Example, plain_text
+from examples.gazex.train.loop import train
+from tests.unit.gazex.conftest import reading, write_both
+from tests.unit.gazex.test_training import tiny
+
+
+def box(x0: float, y0: float, x1: float, y1: float) -> Box:
+    return Box(x0=x0, y0=y0, x1=x1, y1=y1)
+
+
+def example(task: str, answer: tuple[str | Box, ...], number: int = 0, **more: object) -> Example:
+    return Example(
+        example_id=f"{task}-{number}", task=task, reading_id=f"r{number}", images=(), frames=(), prompt=("?",),
+        answer=answer, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_overlap_of_boxes() -> None:
+    assert iou(box(0, 0, 0.2, 0.2), box(0.1, 0, 0.3, 0.2)) == pytest.approx(1 / 3)
+    assert iou(box(0, 0, 0.1, 0.1), box(0.5, 0.5, 0.6, 0.6)) == 0
+    assert iou(box(0.1, 0.1, 0.1, 0.1), box(0.1, 0.1, 0.1, 0.1)) == 0
+
+
+def test_orders() -> None:
+    assert order_tau((1, 2, 3, 4), (1, 2, 3, 4)) == 1
+    assert order_tau((2, 1, 3, 4), (1, 2, 3, 4)) == pytest.approx(1 - 2 / 6 * 1)
+    assert order_tau(None, (1, 2)) == 0
+
+
+def test_f1_is_that_of_a_library() -> None:
+    rng = np.random.default_rng(1)
+    said, right = rng.random(50) < 0.4, rng.random(50) < 0.5
+    assert f1(list(zip(said.tolist(), right.tolist(), strict=True))) == pytest.approx(f1_score(right, said))
+
+
+def test_average_precision_of_a_known_ranking() -> None:
+    assert area_under_precision([(0.9, True), (0.8, True)], 2) == 1
+    assert area_under_precision([(0.9, False), (0.8, True)], 1) == pytest.approx(0.5)
+    assert area_under_precision([(0.9, True)], 2) == pytest.approx(
+        51 / 101
+    )  # half of the recalls are reached
+    assert area_under_precision([], 3) == 0
+
+
+def test_an_interval_is_over_groups_not_answers() -> None:
+    def mean(values: object) -> float:
+        return float(np.mean(values))  # type: ignore[arg-type]
+
+    alike = bootstrap({f"p{k}": [float(k % 2)] * 50 for k in range(10)}, mean)
+    apart = bootstrap({f"p{k}-{j}": [float(k % 2)] for k in range(10) for j in range(50)}, mean)
+    assert alike.value == apart.value == 0.5
+    assert alike.high - alike.low > 4 * (apart.high - apart.low)
+    assert (alike.n, alike.n_groups) == (500, 10)
+
+
+def test_right_answers_score_one_and_unreadable_ones_are_counted() -> None:
+    steps = ("A trachea ", box(0.1, 0.1, 0.2, 0.2), "; B left lung ", box(0.5, 0.1, 0.9, 0.8))
+    asked = [
+        example("grounding", (box(0.1, 0.2, 0.5, 0.6),), meta=(("label", "Edema"),)),
+        example("order_global", ("2, 3, 1",), n_ordered=3),
+        example("inspection", steps),
+        example("report_from_image", ("the heart is enlarged and the lungs are clear.",)),
+        example("vqa", ("yes",), meta=(("type", "presence"),)),
+    ]
+    perfect = [Answered(example=e, text=plain_text(e.answer)) for e in asked]
+    perfect.append(
+        Answered(
+            example=example("presence", ("yes",), meta=(("label", "Edema"),)), text="yes", probability=0.9
+        )
+    )
+    found = scores(perfect)
+    for name, estimate in found.items():
+        if name.endswith("unreadable"):
+            assert estimate.value == 0, name
+        elif "constant" not in name:
+            assert estimate.value == pytest.approx(1), name
+    assert found["order_global tau of constant order"].value == pytest.approx(-1 / 3)
+    broken = scores(
+        [Answered(example=asked[0], text="<|box_start|>(1,2)"), Answered(example=asked[1], text="1, 1")]
+    )
+    assert broken["grounding unreadable"].value == broken["order_global unreadable"].value == 1
+    assert broken["grounding IoU"].value == 0
+
+
+def test_a_model_is_scored_beside_its_controls(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = {"grounding": 1.0, "presence": 1.0}
+    config = tiny(tasks={"weights": weights}, train={"steps": 40, "learning_rate": 3e-3, "save_every": 40})
+    done = train([dataset], tmp_path / "run", config, quiet=True)
+    out = tmp_path / "scores"
+    assert main(["evaluate", str(done.model), str(dataset), "--out", str(out), "--limit", "3"]) == 0
+    table = capsys.readouterr().out
+    found = json.loads((out / "scores.json").read_text(encoding="utf-8"))
+    assert list(found) == ["model", "untrained", "text only", "centre prior"]
+    assert found["model"]["grounding IoU"]["value"] > found["untrained"]["grounding IoU"]["value"]
+    assert found["model"]["grounding unreadable"]["value"] == 0  # the grammar allows nothing else
+    assert found["centre prior"]["grounding IoU"]["value"] > 0.5  # the boxes of all readings overlap
+    assert "| grounding IoU |" in table
+    lines = [json.loads(line) for line in (out / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["control"] for line in lines} == {"model", "untrained", "text only"}
+    assert not any("patient" in json.dumps(line) for line in lines)
+
+
+def test_a_test_patient_seen_in_training_is_refused(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = train([dataset], tmp_path / "run", tiny(train={"steps": 1}), quiet=True)
+    leak = write_both(tmp_path / "leak", [reading(1, "test")])
+    command = ["evaluate", str(done.model), str(dataset), str(leak), "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "GX-LEAK" in capsys.readouterr().err
