@@ -100,7 +100,10 @@ def test_a_model_is_scored_beside_its_controls(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = {"grounding": 1.0, "presence": 1.0}
-    config = tiny(tasks={"weights": weights}, train={"steps": 40, "learning_rate": 3e-3, "save_every": 40})
+    config = tiny(
+        tasks={"weights": weights},
+        train={"steps": 110, "batch_size": 8, "learning_rate": 3e-3, "save_every": 110},
+    )
     done = train([dataset], tmp_path / "run", config, quiet=True)
     out = tmp_path / "scores"
     assert main(["evaluate", str(done.model), str(dataset), "--out", str(out), "--limit", "3"]) == 0
