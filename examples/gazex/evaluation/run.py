@@ -94,7 +94,7 @@ class _Blank(ExampleDataset):
 def _asked(
     ready: ReadyModel, data: ExampleDataset, chosen: Sequence[int], patients: dict[str, str]
 ) -> Iterator[Answered]:
-    sure = {}
+    sure: dict[int, float] = {}
     yes_or_no = [k for k in chosen if data.examples[k].task == "presence"]
     for first in range(0, len(yes_or_no), BATCH):
         some = yes_or_no[first : first + BATCH]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,8 @@ def test_average_precision_of_a_known_ranking() -> None:
 
 
 def test_an_interval_is_over_groups_not_answers() -> None:
-    def mean(values: object) -> float:
-        return float(np.mean(values))  # type: ignore[arg-type]
+    def mean(values: Sequence[float]) -> float:
+        return sum(values) / len(values)
 
     alike = bootstrap({f"p{k}": [float(k % 2)] * 50 for k in range(10)}, mean)
     apart = bootstrap({f"p{k}-{j}": [float(k % 2)] for k in range(10) for j in range(50)}, mean)
