@@ -241,7 +241,8 @@ def _hdf5(path: Path) -> Iterator[Piece]:
                 yield "HDF5 attribute", f"{key} {value}".encode()
             if isinstance(item, h5py.Dataset) and item.size:
                 yield from _pieces("HDF5 values", np.asarray(item[()]).tobytes(), is_text=False, depth=1)
-                for number in range(item.id.get_num_chunks()):
+                # Short arrays lie in their object header, uncompressed: the values above are their bytes.
+                for number in range(item.id.get_num_chunks() if item.chunks else 0):
                     _, chunk = item.id.read_direct_chunk(item.id.get_chunk_info(number).chunk_offset)
                     yield "HDF5 chunk", _inflated(chunk) if item.compression == "gzip" else chunk
 

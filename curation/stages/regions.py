@@ -35,7 +35,7 @@ class RegionsStage:
 
     name = "regions"
     tables = ("regions", "event_regions")
-    code_version = "3"
+    code_version = "4"
     depends_on = ("events",)
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:

@@ -68,6 +68,8 @@ MENISCUS_V, MENISCUS_REACH_U = 0.13, 0.13
 """How far fluid climbs at the wall, 3 to 4 cm, and the distance from it over which it does."""
 HIGHER_SHARE = 0.06
 """Fluid is considered where a base stands above the other by more than this share of the thorax's height."""
+RAISED_SHARE = 0.25
+"""Above the other by more than this no dome stands: a paralysed one rises by 4 to 6 cm of 28. It is dense lung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class LowerThorax:
     border_u: FloatArray
     """|u| at `BORDER_V`; below the diaphragm it has no meaning."""
     hidden: bool
-    """Fluid hides the diaphragm: ``floor_v`` is where it is expected."""
+    """Fluid or dense lung hides the diaphragm: ``floor_v`` is where it is expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +101,8 @@ def find_lower_thorax(picture: FloatArray, frame: ThoraxFrame) -> dict[int, Lowe
 
     picture : (h, w) brightness, about 0 to 1, bright = dense; ``frame`` in its px.
 
-    Where fluid hides a diaphragm the other side's takes its place, mirrored; under the heart the dome goes on in
-    its usual shape.
+    Where fluid or dense lung hides a diaphragm the other side's takes its place, mirrored; under the heart the dome
+    goes on in its usual shape.
     """
     sides = {side: _side(picture, frame, side) for side in (-1, 1)}
     height = {-1: frame.base_right_y_px - frame.apex_y_px, 1: frame.base_left_y_px - frame.apex_y_px}
@@ -108,7 +110,7 @@ def find_lower_thorax(picture: FloatArray, frame: ThoraxFrame) -> dict[int, Lowe
     for side, own in sides.items():
         other = sides[-side]
         higher = 2 * (other.tip_y_px - own.tip_y_px) / (height[-1] + height[1])
-        hidden = own.climbs and (higher > HIGHER_SHARE or other.climbs)
+        hidden = (own.climbs and (higher > HIGHER_SHARE or other.climbs)) or higher > RAISED_SHARE
         rise = DOME_RISE_V[side]
         if own.rise_v is not None and not hidden:
             rise = own.rise_v

@@ -75,7 +75,7 @@ def test_the_lines_open_the_views(place: Path) -> None:
     scripts = place / "scripts"
     scripts.mkdir()
     names = [name for name, code in openers().items() if not client_of(code) & OPENED_ELSEWHERE]
-    assert len(names) == 6
+    assert len(names) == 7
     for name in names:
         (scripts / f"{name}.py").write_text(openers()[name], encoding="utf-8")
     command = [sys.executable, "-c", RUN, str(scripts)]

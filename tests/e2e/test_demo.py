@@ -181,6 +181,21 @@ def test_live_and_offline_say_the_same_words_at_the_same_time(
         assert (a["t_start_ns"] - b["t_start_ns"]).abs().max() < 2_000_000
 
 
+def at_rest(gaze: pd.DataFrame) -> pd.Series[bool]:
+    """Return which samples lie in no movement: two samples a millisecond apart are far apart within a saccade."""
+    x, y = gaze["x_screen_px"], gaze["y_screen_px"]
+    moved_px = np.hypot(
+        x.shift(-REST_REACH) - x.shift(REST_REACH), y.shift(-REST_REACH) - y.shift(REST_REACH)
+    )
+    return moved_px / VIRTUAL_DISPLAY.px_per_deg()[0] < REST_DEG
+
+
+REST_REACH = 10
+"""Samples to either side: 20 ms, in which a saccade of half a degree is over."""
+REST_DEG = 0.4
+"""Six times the tracker's noise; a resting eye drifts by a hundredth of it in that time."""
+
+
 def test_live_and_offline_look_at_the_same_places(live_and_offline: list[tuple[Reading, Reading]]) -> None:
     """The seed gives eyes and noise: sample by sample they are the same, each taken within a millisecond of the other.
 
@@ -207,7 +222,9 @@ def test_live_and_offline_look_at_the_same_places(live_and_offline: list[tuple[R
             (a["y_image_px"] - b["y_image_px"]) / px_per_deg + off_deg[1],
         )
         gap_screen_deg = gap_screen_px / VIRTUAL_DISPLAY.px_per_deg()[0]
-        for gap_deg in (gap_screen_deg[both], gap_image_deg[both]):
+        resting = both & at_rest(b)
+        assert resting.mean() > 0.6
+        for gap_deg in (gap_screen_deg[resting], gap_image_deg[resting]):
             # Tremor and drift of a resting eye within a millisecond; the tracker's noise alone would be ten times that.
             assert np.median(gap_deg) < 0.01
             assert np.quantile(gap_deg, 0.95) < 0.1

@@ -22,6 +22,8 @@ from curation.manifest import read_lines
 from gazecapture.console import run_command
 from keyframes.errors import ExitCode
 
+pytestmark = pytest.mark.timeout(400)  # the first run after an installation compiles kernels in every process
+
 N_READINGS = 4
 READINGS = Path(__file__).parents[1] / "unit" / "curation" / "readings.py"
 
@@ -81,9 +83,13 @@ def _stages_done(store: Path) -> list[Path]:
     return sorted(store.glob("*/stages/*/stage.json"))
 
 
+STAGES_WITHIN_S = 200
+"""Of the first few stages: the first run after an installation compiles its kernels, in every process."""
+
+
 def _in_mid_run(process: subprocess.Popen[str], store: Path) -> None:
     """Wait until some stages are done; the run must not be over."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + STAGES_WITHIN_S
     while len(_stages_done(store)) < 4 and time.monotonic() < until:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         time.sleep(0.002)

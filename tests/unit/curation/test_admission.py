@@ -152,7 +152,7 @@ def test_typed_words_are_no_voice(store: Store, tmp_path: Path) -> None:
 
 
 def test_every_table_of_a_reading_is_of_the_gaze_or_is_not() -> None:
-    other = {"images", "words", "sentences", "findings", "truth", "regions", "quality", "issues"}
+    other = {"images", "words", "sentences", "findings", "truth", "regions", "quality", "issues", "qa"}
     assert set(GAZE_TABLES) | other == set(SCHEMAS)
     assert not set(GAZE_TABLES) & other
 

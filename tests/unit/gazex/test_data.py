@@ -26,7 +26,7 @@ from examples.gazex.data import KeyFrameDataset, KeyFrameOrder, ReadingStream, R
 from examples.gazex.data.loader import Resumable
 from examples.gazex.data.shards import FOLDERS, Form, NewerShardError, ShardError
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 N = 53
 FORMS: tuple[Form, ...] = ("hdf5", "parquet")
 Source = Callable[..., Resumable]
