@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from gazecapture.session.journal import read_journal
@@ -181,13 +182,13 @@ def test_live_and_offline_say_the_same_words_at_the_same_time(
         assert (a["t_start_ns"] - b["t_start_ns"]).abs().max() < 2_000_000
 
 
-def at_rest(gaze: pd.DataFrame) -> pd.Series[bool]:
+def at_rest(gaze: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which samples lie in no movement: two samples a millisecond apart are far apart within a saccade."""
     x, y = gaze["x_screen_px"], gaze["y_screen_px"]
     moved_px = np.hypot(
         x.shift(-REST_REACH) - x.shift(REST_REACH), y.shift(-REST_REACH) - y.shift(REST_REACH)
     )
-    return moved_px / VIRTUAL_DISPLAY.px_per_deg()[0] < REST_DEG
+    return np.asarray(moved_px / VIRTUAL_DISPLAY.px_per_deg()[0] < REST_DEG)
 
 
 REST_REACH = 10
