@@ -6,6 +6,7 @@ Ids and pictures are those of MIMIC-CXR. Nobody's eyes were followed, so gaze, d
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,16 +77,16 @@ class CorpusImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusIngester:
+class CorpusIngester(ABC):
     """Reads records of several files, brings them together by reading, and lets one bad reading fail alone."""
 
     images: Path | None = None
     """Folder of MIMIC-CXR's pictures; by default the one that the source's tables are in."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """See `curation.ingest.protocol.Ingester.name`."""
-        raise NotImplementedError
 
     def with_images(self, folder: Path) -> Self:
         """See `curation.ingest.protocol.TakesImages`."""
@@ -93,13 +94,13 @@ class CorpusIngester:
             raise UsageError(f"{folder} is no folder", path=folder, hint="Give the folder of the pictures.")
         return replace(self, images=folder)
 
+    @abstractmethod
     def records(self, unit: Path, refuse: Callable[[int | str, str], None]) -> Iterator[tuple[str, Record]]:
         """Yield (key of the reading, record) in any order; ``refuse(row, why)`` notes one that belongs to none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reading(self, key: str, records: Sequence[Record], unit: Path, pseudonym: KeyedHash) -> Ingested:
         """Return one reading. Raises GazeToolError where its records cannot be one."""
-        raise NotImplementedError
 
     def readings(self, unit: Path, *, key: bytes) -> Iterator[Ingested]:
         """See `curation.ingest.protocol.Ingester.readings`."""

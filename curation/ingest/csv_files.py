@@ -11,7 +11,7 @@ import lzma
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -94,7 +94,17 @@ def read_bytes(path: Path, *, limit: int, code: str) -> bytes:
 
 def read_rows(path: Path, columns: Sequence[str], *, code: str = CODE) -> Iterator[Mapping[str, str]]:
     """Yield the rows of a small CSV file. Raises SchemaError where a column or a cell is absent."""
-    table = csv.DictReader(io.StringIO(read_text(path, code=code), newline=""))
+    yield from _rows(io.StringIO(read_text(path, code=code), newline=""), columns, path, code)
+
+
+def stream_rows(path: Path, columns: Sequence[str], *, code: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file of any length, packed or not, holding one at a time. Raises as `read_rows`."""
+    with _opened(path) as stream:
+        yield from _rows(_lines(stream, path, code), columns, path, code)
+
+
+def _rows(lines: Iterable[str], columns: Sequence[str], path: Path, code: str) -> Iterator[dict[str, str]]:
+    table = csv.DictReader(lines)
     try:
         absent = [name for name in columns if name not in (table.fieldnames or ())]
         if absent:
@@ -102,30 +112,12 @@ def read_rows(path: Path, columns: Sequence[str], *, code: str = CODE) -> Iterat
         for number, row in enumerate(table, start=2):
             if None in row or None in row.values():
                 malformed(
-                    f"a row has another number of cells than the header's {len(row)}",
+                    f"a row has another number of cells than the header's {len(table.fieldnames or ())}",
                     path,
                     record=number,
                     code=code,
                 )
             yield row
-    except csv.Error:
-        malformed("it is no CSV file", path, code=code)
-
-
-def stream_rows(path: Path, columns: Sequence[str], *, code: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV file of any length, packed or not, holding one at a time. Raises as `read_rows`."""
-    try:
-        with _opened(path) as stream:
-            table = csv.DictReader(_lines(stream, path, code))
-            absent = [name for name in columns if name not in (table.fieldnames or ())]
-            if absent:
-                malformed(f"it lacks column {', '.join(absent)}", path, code=code)
-            for number, row in enumerate(table, start=2):
-                if None in row or None in row.values():
-                    malformed(
-                        "a row has another number of cells than the header", path, record=number, code=code
-                    )
-                yield row
     except csv.Error:
         malformed("it is no CSV file", path, code=code)
     except UnicodeDecodeError:

@@ -54,7 +54,8 @@ class Mixture(Sampler[list[tuple[int, int]]]):
             )
         self._shares = shares / shares.sum()
         self._block = -1
-        self._given = np.zeros(len(names), np.int64)
+        self._counted = (0, np.zeros(len(names), np.int64))
+        """A block, and how many examples of each task all blocks before it gave."""
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         number = self.first_batch
@@ -75,9 +76,13 @@ class Mixture(Sampler[list[tuple[int, int]]]):
 
     def _make(self, block: int) -> list[list[tuple[int, int]]]:
         n = BLOCK_BATCHES * self.batch_size * self.world_size
-        before = np.zeros(len(self._pools), np.int64)
-        for earlier in range(block):
+        first, counts = self._counted
+        if first > block:
+            first, counts = 0, np.zeros_like(counts)
+        before = counts.copy()
+        for earlier in range(first, block):
             before += np.bincount(self._tasks(earlier, n), minlength=len(self._pools))
+        self._counted = (block, before)
         drawn = self._tasks(block, n)
         examples = np.empty(n, np.int64)
         for task, pool in enumerate(self._pools):
