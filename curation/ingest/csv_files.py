@@ -99,8 +99,17 @@ def read_rows(path: Path, columns: Sequence[str], *, code: str = CODE) -> Iterat
 
 def stream_rows(path: Path, columns: Sequence[str], *, code: str) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file of any length, packed or not, holding one at a time. Raises as `read_rows`."""
-    with _opened(path) as stream:
-        yield from _rows(_lines(stream, path, code), columns, path, code)
+    try:
+        with _opened(path) as stream:
+            yield from _rows(_lines(stream, path, code), columns, path, code)
+    except UnicodeDecodeError:
+        malformed("it is no UTF-8 text", path, code=code)
+    except _DAMAGED:
+        malformed("the packed file is damaged", path, code=code)
+    except OSError as error:
+        if error.errno is None:  # how bz2 says that its data are damaged
+            malformed("the packed file is damaged", path, code=code)
+        raise as_tool_error(error, path, "reading it") from error
 
 
 def _rows(lines: Iterable[str], columns: Sequence[str], path: Path, code: str) -> Iterator[dict[str, str]]:
@@ -120,14 +129,6 @@ def _rows(lines: Iterable[str], columns: Sequence[str], path: Path, code: str) -
             yield row
     except csv.Error:
         malformed("it is no CSV file", path, code=code)
-    except UnicodeDecodeError:
-        malformed("it is no UTF-8 text", path, code=code)
-    except _DAMAGED:
-        malformed("the packed file is damaged", path, code=code)
-    except OSError as error:
-        if error.errno is None:  # how bz2 says that its data are damaged
-            malformed("the packed file is damaged", path, code=code)
-        raise as_tool_error(error, path, "reading it") from error
 
 
 def count_lines(path: Path) -> int:
