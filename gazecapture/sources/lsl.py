@@ -44,6 +44,8 @@ OFFSET_INTERVAL_S = 5.0
 OFFSET_TIMEOUT_S = 2.0
 SILENCE_S = 0.5
 """s without samples, in arrival or in time stamps, after which the sender may be another one."""
+MOST_QUESTIONS = 20
+"""Times that the network is asked who sends now: on a busy machine a sender answers late; behind a firewall, never."""
 _POLL_S = 0.05
 _T = TypeVar("_T")
 
@@ -213,13 +215,18 @@ class LslSource:
     def _watch(self) -> None:
         """Measure the clock offset now and then, and after a silence see whether the sender is another one."""
         due = time.monotonic() + OFFSET_INTERVAL_S
+        n_questions = 0
         while not self._end.is_set():
-            woken = self._wake.wait(max(0.0, due - time.monotonic()))
+            if self._wake.wait(0.0 if n_questions else max(0.0, due - time.monotonic())):
+                n_questions = MOST_QUESTIONS
             self._wake.clear()
             if self._end.is_set():
                 return
-            if woken and self._sender_changed():
-                due = time.monotonic()  # another process, perhaps another host: another clock
+            if n_questions:
+                changed = self._sender_changed()
+                n_questions = n_questions - 1 if changed is None else 0
+                if changed:
+                    due = time.monotonic()  # another process, perhaps another host: another clock
             if time.monotonic() >= due:
                 due = time.monotonic() + OFFSET_INTERVAL_S
                 try:
@@ -227,13 +234,16 @@ class LslSource:
                 except RuntimeError:  # pylsl's TimeoutError and LostError; the sender may be away for a while
                     logger.debug("no clock offset of stream %s this time", self._found.name)
 
-    def _sender_changed(self) -> bool:
+    def _sender_changed(self) -> bool | None:
+        """Say whether samples now come from a sender that was started anew; None where no sender answers."""
         now_sending = [
             stream
             for stream in discover(SILENCE_S)
             if (stream.source_id, stream.name) == (self._found.source_id, self._found.name)
         ]
-        if not now_sending or any(stream.uid == self._uid for stream in now_sending):
+        if not now_sending:
+            return None
+        if any(stream.uid == self._uid for stream in now_sending):
             return False
         newest = max(now_sending, key=lambda stream: stream.created_at)
         self._uid = newest.uid

@@ -100,7 +100,7 @@ def gaze_of(session: Path) -> pa.Table:
 
 
 def wait_for_samples(handle: RecorderHandle, n: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         status = handle.status()
         if status is not None and sum(stream.n_samples for stream in status.streams) >= n:
@@ -111,7 +111,7 @@ def wait_for_samples(handle: RecorderHandle, n: int) -> None:
 
 def wait_for_restart(handle: RecorderHandle) -> None:
     """Wait until the restart is told and the frame that is left out is past."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         status = handle.status()
         if status is not None and status.streams[0].n_restarts and status.streams[0].missing_by_frame_number:
