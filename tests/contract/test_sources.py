@@ -74,7 +74,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Source]]:
         played = recording()
         outlet = ReplayOutlet(played, source_id=played.info.name)
         found = wait_for_streams(
-            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=10
+            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=60
         )
         assert found is not None
         threads.append(threading.Thread(target=outlet.run, kwargs={"wait_for_consumer_s": 20, "stop": stop}))
@@ -91,9 +91,9 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Source]]:
 
         threads.append(threading.Thread(target=run))
         threads[-1].start()
-        assert opened.wait(20)
+        assert opened.wait(60)
         found = wait_for_streams(
-            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=10
+            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=60
         )
         assert found is not None
         source = RelayedSource(found[0])

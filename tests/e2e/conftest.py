@@ -52,7 +52,7 @@ def interrupt_while_reading(out: Path, log: Path) -> int:
                     n_at_image_on = n_samples(out)
                 if n_at_image_on is not None and n_samples(out) - n_at_image_on > READING_STARTED_S * RATE_HZ:
                     os.killpg(process.pid, signal.SIGINT)
-                    return process.wait(60)
+                    return process.wait(120)
                 time.sleep(0.2)
             raise AssertionError(f"no film was read in time: {log.read_text(errors='replace')[-2000:]}")
         finally:

@@ -260,7 +260,7 @@ def test_a_stream_that_is_found_and_does_not_open_refuses_the_start(
     """Its process is stopped after it was found, as one that hangs: the system still takes the connection."""
     monkeypatch.setattr("gazecapture.sources.lsl.CONNECT_S", 1.0)
     senders.append(Sender(name, "--seconds", "60"))
-    found = wait_for_streams(lambda all_: [s for s in all_ if s.name == name] or None, wait_s=10)
+    found = wait_for_streams(lambda all_: [s for s in all_ if s.name == name] or None, wait_s=60)
     assert found
     senders[0].process.send_signal(signal.SIGSTOP)
     with pytest.raises(DeviceUnavailableError, match="does not answer") as refused:
@@ -356,7 +356,7 @@ def test_ctrl_c_ends_a_recording_well(tmp_path: Path, name: str, senders: list[S
         assert "recording" in recorder.stderr.readline()
         time.sleep(0.5)
         recorder.send_signal(signal.SIGINT)
-        out, errors = recorder.communicate(timeout=30)
+        out, errors = recorder.communicate(timeout=120)
     assert recorder.returncode == 0, errors
     result = json.loads(out)
     assert result["state"] == "stopped"

@@ -50,7 +50,7 @@ def record(session, n, **options):
 
 def child(code: str, *arguments: object, prefix: tuple[str, ...] = ()) -> dict[str, object]:
     command = [*prefix, sys.executable, "-c", RECORD + code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found

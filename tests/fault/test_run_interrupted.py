@@ -131,7 +131,7 @@ def test_kill_minus_9_then_again(store: Path, undisturbed: Path) -> None:
         workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-        _gone, alive = psutil.wait_procs(workers, timeout=20)
+        _gone, alive = psutil.wait_procs(workers, timeout=60)
         assert not alive, "workers end with their parent"
     finally:
         _end(process)
@@ -159,7 +159,7 @@ def test_a_stop_is_clean_and_resumable(
     try:
         _in_mid_run(process, store)
         stop(process)
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=120) == 130
         assert process.stderr is not None
         said = process.stderr.read()
         assert "interrupted; run the same command again" in said
@@ -197,7 +197,7 @@ def test_an_interrupt_while_workers_start(store: Path) -> None:
             time.sleep(0.005)
         time.sleep(0.3)  # workers import for longer than this
         _interrupt(process)
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=120) == 130
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
     finally:

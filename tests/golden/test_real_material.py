@@ -137,7 +137,7 @@ def test_human_gaze_over_real_radiographs(shared: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     done = subprocess.run(read, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    reader.thread.join(10)
+    reader.thread.join(60)
     (stream,) = (tmp_path / "session" / "streams").iterdir()
     received = read_journal(stream).table
     assert reader.n_sent == reader.n_values == received.num_rows

@@ -74,11 +74,11 @@ class Sitting:
         self.over = True
 
     def wait_until_over(self) -> None:
-        self.bot.waitUntil(lambda: self.over, timeout=20_000)
+        self.bot.waitUntil(lambda: self.over, timeout=60_000)
         self.window.hide()
 
     def wait_for_reading(self, number: int) -> None:
-        self.bot.waitUntil(lambda: (number, "on") in self.rows(), timeout=20_000)
+        self.bot.waitUntil(lambda: (number, "on") in self.rows(), timeout=60_000)
 
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         QApplication.sendEvent(self.window, QKeyEvent(QEvent.Type.KeyPress, key, modifier))
@@ -119,7 +119,7 @@ class Server:
         self.connection.setblocking(False)
 
     def receive(self) -> dict[str, Any]:
-        self._bot.waitUntil(self._has_line, timeout=20_000)
+        self._bot.waitUntil(self._has_line, timeout=60_000)
         line, self._received = self._received.split(b"\n", 1)
         message: dict[str, Any] = json.loads(line)
         return message
@@ -149,7 +149,7 @@ def test_a_person_reads_past_an_unreadable_study(sit: Callable[..., Sitting]) ->
     sitting.controller.start()
     sitting.wait_for_reading(1)
     sitting.key(Qt.Key.Key_N)
-    sitting.bot.waitUntil(sitting.window.message.isVisible)
+    sitting.bot.waitUntil(sitting.window.message.isVisible, timeout=60_000)
     assert sitting.controller.unreadable[0][0] == "S2"
     assert sitting.window.canvas.is_blank
     sitting.key(Qt.Key.Key_N)
@@ -300,7 +300,7 @@ def test_the_tracker_gets_an_opaque_mark_at_image_on_and_off(sit: Callable[..., 
     sitting.controller.start()
     sitting.wait_for_reading(1)
     sitting.key(Qt.Key.Key_N)
-    sitting.bot.waitUntil(lambda: (1, "off") in sitting.rows(), timeout=20_000)
+    sitting.bot.waitUntil(lambda: (1, "off") in sitting.rows(), timeout=60_000)
     sitting.controller.end()
     sitting.wait_until_over()
     rows = read_journal(sitting.folder / "tracker_marks").table.to_pylist()

@@ -43,7 +43,7 @@ class Rig:
         self.bot.wait(1)
         before = self.n_frames
         self.window.canvas.request_frame()
-        self.bot.waitUntil(lambda: self.n_frames > before)
+        self.bot.waitUntil(lambda: self.n_frames > before, timeout=60_000)
 
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = NO_MODIFIER, *, repeat: bool = False) -> None:
         event = QKeyEvent(QEvent.Type.KeyPress, key, modifier, "", repeat)
@@ -241,10 +241,10 @@ def test_uncovering_a_part_of_the_window_journals_nothing(rig: Rig) -> None:
 
 def test_a_moved_window_is_journaled(rig: Rig) -> None:
     rig.window.setGeometry(50, 60, 800, 600)
-    rig.bot.waitUntil(lambda: len(rig.rows) == 2)
+    rig.bot.waitUntil(lambda: len(rig.rows) == 2, timeout=60_000)
     assert rig.rows[-1]["viewport_rect"] == [50.0, 60.0 + HEADER_HEIGHT, 850.0, 660.0]
     rig.window.resize(640, 500)
-    rig.bot.waitUntil(lambda: len(rig.rows) == 3)
+    rig.bot.waitUntil(lambda: len(rig.rows) == 3, timeout=60_000)
     assert rig.rows[-1]["viewport_rect"] == [50.0, 60.0 + HEADER_HEIGHT, 690.0, 560.0]
 
 

@@ -77,7 +77,7 @@ class Hands:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         return done.stdout.strip() if done.returncode == 0 else ""

@@ -86,7 +86,7 @@ def scene(world: World) -> Iterator[LiveScene]:
 
 
 def wait_until_looked(scene: LiveScene, picture: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     # Seconds as a float hold the device's clock to a quarter of a microsecond.
     while scene.newest_ns is None or scene.newest_ns < T0_NS + picture * STEP_NS - 1000:
         assert time.monotonic() < end, "the picture is never looked at"
@@ -172,7 +172,7 @@ def test_live_gaze_waits_for_its_picture_and_gives_up_in_time(world: World) -> N
     gaze.start()
     got: list[EyeSamples] = []
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         n_all = (N + 60) * STEP_NS // 20_000_000 * 4 - 4 * 26  # the last half second still waits
         while sum(part.t_ns.size for part in got) < n_all and time.monotonic() < end:
             time.sleep(0.02)

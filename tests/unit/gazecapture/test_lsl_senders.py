@@ -113,14 +113,14 @@ def _record(session: Path, sender: Any) -> Arrived:
     outlet = outlet_of(sender)
     found = wait_for_streams(
         lambda all_: [s for s in all_ if s.source_id == sender.source_id and s.name == sender.name] or None,
-        wait_s=20,
+        wait_s=60,
     )
     assert found is not None
     source = LslSource(found[0])
     recording = threading.Event()
 
     def send() -> None:
-        assert recording.wait(30)
+        assert recording.wait(60)
         began = pylsl.local_clock()
         for place, row in enumerate(sender.rows):
             outlet.push_sample(list(row), began + place * STEP_S)

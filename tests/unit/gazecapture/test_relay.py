@@ -82,7 +82,7 @@ class Device:
 def receive(source: LslSource, n: int) -> SourceBatch:
     """Return the first batches of a source that begins with n samples, as one."""
     batches: list[SourceBatch] = []
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while sum(b.t_remote_s.size for b in batches) < n and time.monotonic() < end:
         batch = source.read(0.2)
         batches += [] if batch is None else [batch]
@@ -98,7 +98,7 @@ def test_every_stream_goes_out_on_the_local_clock_with_its_raw_time_beside_it() 
     with Relay(device) as relay:
         found = wait_for_streams(
             lambda all_: ours if len(ours := [s for s in all_ if s.name.startswith("Some ")]) == 2 else None,
-            wait_s=10,
+            wait_s=60,
         )
         assert found is not None
         sources = [LslSource(stream) for stream in found]
@@ -137,7 +137,7 @@ def test_two_relays_are_never_taken_for_one() -> None:
                 if sum(s.name == "Some eye" for s in all_) >= 2
                 else None
             ),
-            wait_s=10,
+            wait_s=60,
         )
         assert one.names == other.names
     assert ids is not None
@@ -180,7 +180,7 @@ def test_a_neon_is_relayed_as_gaze_of_its_scene_camera() -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        found = wait_for_streams(lambda all_: [s for s in all_ if s.name == "Neon Gaze"] or None, wait_s=40)
+        found = wait_for_streams(lambda all_: [s for s in all_ if s.name == "Neon Gaze"] or None, wait_s=60)
         assert found is not None
         source = LslSource(found[0])
         source.open()
@@ -188,7 +188,7 @@ def test_a_neon_is_relayed_as_gaze_of_its_scene_camera() -> None:
         (info,) = source.info
         source.close()
         relay.send_signal(signal.SIGINT)
-        counts, _ = relay.communicate(timeout=30)
+        counts, _ = relay.communicate(timeout=120)
     finally:
         for process in (relay, phone):
             if process is not None:

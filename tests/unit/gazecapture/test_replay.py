@@ -97,7 +97,7 @@ def play(recordings: list[Recording]) -> dict[str, Received]:
         ours = [s for s in found if s.name in names]
         return ours if len(ours) == len(names) else None
 
-    streams = wait_for_streams(all_of_them, wait_s=15)
+    streams = wait_for_streams(all_of_them, wait_s=60)
     assert streams is not None
     sources = [LslSource(stream) for stream in streams]
     opening = [threading.Thread(target=source.open) for source in sources]
@@ -111,7 +111,7 @@ def play(recordings: list[Recording]) -> dict[str, Received]:
     for source in sources:
         info = source.info[0]
         batches: list[SourceBatch] = []
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while sum(b.t_remote_s.size for b in batches) < names[info.name] and time.monotonic() < end:
             batch = source.read(0.2)
             batches += [] if batch is None else [batch]

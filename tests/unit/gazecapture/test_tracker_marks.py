@@ -104,11 +104,11 @@ def test_an_outlet_only_when_asked() -> None:
     assert not pylsl.resolve_byprop("name", OUTLET_NAME, timeout=0.3)
     sender = mark_sender("lsl")
     try:
-        (found,) = pylsl.resolve_byprop("name", OUTLET_NAME, timeout=5)
+        (found,) = pylsl.resolve_byprop("name", OUTLET_NAME, timeout=60)
         inlet = pylsl.StreamInlet(found)
-        inlet.open_stream(timeout=5)
+        inlet.open_stream(timeout=60)
         sender.send("gazecapture-mark 8")
-        sample, _ = inlet.pull_sample(timeout=5)
+        sample, _ = inlet.pull_sample(timeout=60)
         assert sample == ["gazecapture-mark 8"]
         inlet.close_stream()
     finally:

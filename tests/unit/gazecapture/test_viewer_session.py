@@ -167,7 +167,7 @@ def test_the_loader_gives_the_study_asked_for_registered(
     loader.read_ahead(1)
     loader.open(1)
     loader.read_ahead(2)
-    loader.open(3).result(timeout=20)  # not the one that was read ahead
+    loader.open(3).result(timeout=60)  # not the one that was read ahead
     loader.close()
     assert [p.reading_number for p in got if isinstance(p, PreparedStudy)] == [1, 3]
     assert [len(s.images) for s in session.info.studies] == [2, 0, 1]
@@ -193,7 +193,7 @@ def test_a_row_that_cannot_be_written_is_told_to_the_window(
     journals = ViewerJournals(session.folder, on_error=lambda error: told.set())
     journals.write("annotations", [{"t_ns": 1, "reading_number": 1, "action": "put", "finding_id": "kept"}])
     journals.write("annotations", [{"no": "such column"}])
-    assert told.wait(20)
+    assert told.wait(60)
     journals.close()
     kept = read_journal(session.folder / "annotations").table
     assert kept.column("finding_id").to_pylist() == ["kept"]
