@@ -21,7 +21,7 @@ __all__ = ["OBEYED_BY", "BoxAdjustment", "Decisions", "read_decisions"]
 
 OBEYED_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "quality": ("verdict",),
+        "quality": ("verdict", "sentence_bounds"),
         "dictation": ("sentence_bounds", "sentence_text"),
         "regions": ("region_boxes",),
         "privacy": ("burned_in",),

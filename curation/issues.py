@@ -65,8 +65,8 @@ SOURCE_ISSUES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "GT-TRACKER-TIME-UNIT": ("info", "the unit of time is not named; its steps tell"),
         "GT-TRACKER-TRUNCATED": ("warning", "the file is cut"),
         "GT-TRACKER-VALIDATION": ("info", "a validation was aborted or cannot be read"),
-        "GT-TRACKER-VALIDITY": ("warning", "validities that cannot be read"),
-        "GT-TRACKER-VALIDITY-CODES": ("info", "validities are 0 and 1; the one with more gaze is taken for good"),
+        "GT-TRACKER-VALIDITY": ("warning", "codes of validity that cannot be read"),
+        "GT-TRACKER-VALIDITY-CODES": ("info", "codes of validity are 0 and 1; the one with more gaze counts as good"),
         "GT-TRACKER-WHOLE-MS": ("info", "times were cut to whole ms at 2000 Hz"),
     }
 )  # fmt: skip

@@ -87,7 +87,13 @@ class SpeechToWords:
 
 
 def speech_to_words(config: SpeechConfig, transcripts: Path | None) -> SpeechToWords:
-    """Return what the settings ask for. Raises ConfigError (GT-SPEECH) where a model is not there."""
+    """Return what the settings ask for.
+
+    Raises ConfigError (GT-SPEECH) where a model is not there, UsageError where the folder of the transcripts is not:
+    without it, words that transcripts gave would fall back to the recorded ones.
+    """
+    if transcripts is not None and not transcripts.is_dir():
+        raise UsageError(f"{transcripts} is no folder", path=transcripts, hint="Check --transcripts.")
     engine: SpeechEngine | None = None
     match config.engine:
         case "align":

@@ -10,7 +10,15 @@ from typing import Final, TypedDict
 from gazecapture.session.consent import Scope
 from keyframes.access import AccessTier
 
-__all__ = ["CONSENT_SOURCE", "LICENCES", "TERMS", "DatasetTerms", "TermsOfReading", "has_no_gaze"]
+__all__ = [
+    "CONSENT_SOURCE",
+    "LICENCES",
+    "SOURCE_FORMATS",
+    "TERMS",
+    "DatasetTerms",
+    "TermsOfReading",
+    "has_no_gaze",
+]
 
 CONSENT_SOURCE: Final = "consent_source"
 """Key of `ReadingMeta.provenance`: by what the reading's scopes are allowed."""
@@ -144,6 +152,10 @@ LICENCES: Final = frozenset(
     }
 )
 """Names of licences that leave the store as they are; another one is a text like any other."""
+
+
+SOURCE_FORMATS: Final = frozenset({*TERMS, "session", "xdf", "bids", "eyelink-asc", "tobii-tsv", "neon"})
+"""Every format that a reading may come from, as rows name it."""
 
 
 def has_no_gaze(source_format: str) -> bool:

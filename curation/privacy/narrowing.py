@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.consent import Permission
+from curation.ingest.terms import has_no_gaze
 from curation.privacy.gaze_tier import PUPIL_COLUMNS, GazeTier
 from keyframes.reading import Reading, Tracker, empty_table
 
@@ -40,16 +41,17 @@ _FINER_THAN_120_HZ: Final[Mapping[str, float]] = MappingProxyType(
 def narrowed(reading: Reading, permission: Permission, tier: GazeTier) -> Reading:
     """Return what of a reading may leave the store.
 
-    No gaze: no table of what the eyes did, nor of the tracker. No pupil: every pupil NaN. No audio: no spoken words, no
-    sentences, no key frames of sentences. Tier fixations: no other events; tier 120hz: no velocities. The samples
-    themselves stay in table ``gaze``, which only `curation.privacy.gaze_tier.samples_for_tier` may give out.
+    No gaze: no table of what the eyes did, nor of the tracker, nor issues, which tell of it; those of datasets in which
+    no eye was followed stay. No pupil: every pupil NaN. No audio: no spoken words, no sentences, no key frames of
+    sentences. Tier fixations: no other events; tier 120hz: no velocities. The samples themselves stay in table
+    ``gaze``, which only `curation.privacy.gaze_tier.samples_for_tier` may give out.
     """
     present = set(reading.tables)
     if not permission.gaze:
         empty: dict[str, pa.Table] = {name: empty_table(name) for name in GAZE_TABLES if name in present}
         if "quality" in present:
             empty["quality"] = _only(reading.table("quality"), "metric", _OF_THE_READING)
-        if "issues" in present:
+        if "issues" in present and not has_no_gaze(reading.meta.source_format):
             empty["issues"] = empty_table("issues")
         reading = replace(reading, meta=replace(reading.meta, tracker=Tracker(), n_samples_expected=None))
         reading = reading.with_tables(**empty)

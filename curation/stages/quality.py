@@ -29,7 +29,7 @@ class QualityStage:
 
     name = "quality"
     tables = ("quality", "issues")
-    code_version = "6"
+    code_version = "7"
     depends_on: tuple[str, ...] = ()
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
@@ -37,12 +37,17 @@ class QualityStage:
         return {**config.quality.model_dump(mode="json"), "pause_s": config.dictation.pause_s}
 
     def run(self, reading: Reading, context: StageContext) -> StageOutput:
-        """Measure the reading. An issue of severity error rejects it, which is a result and not a failure."""
+        """Measure the reading. An issue of severity error rejects it, which is a result and not a failure.
+
+        A sentence that a person moved is measured where it was moved to. Raises SchemaError for bounds that are none.
+        """
         report = _Report(context.config)
         sentences = split_sentences(
             reading.table("words"), pause_s=context.config.dictation.pause_s
         ).to_pylist()
-        gaze = measure_gaze(reading, [(row["t_start_ns"], row["t_end_ns"]) for row in sentences])
+        moved = context.decisions.sentence_bounds()
+        bounds = [moved.get(row["sentence_id"], (row["t_start_ns"], row["t_end_ns"])) for row in sentences]
+        gaze = measure_gaze(reading, bounds)
         _add_metrics(report, gaze, reading)
         _add_dictation(report, gaze, reading, [row["sentence_id"] for row in sentences])
         for code, n in source_issues(reading.meta.provenance).items():

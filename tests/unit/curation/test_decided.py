@@ -18,6 +18,7 @@ from curation.ingest.into_store import INGESTERS, ingest
 from curation.plan import plan_reading
 from curation.run import curate
 from curation.stages import STAGES
+from curation.stages.quality import QUALITY_STAGE
 from gazecapture.session.decisions import append_decision
 from gazecapture.store import DECISIONS_FILE, Store
 from keyframes.errors import SchemaError
@@ -64,8 +65,8 @@ def test_a_sentence_has_the_text_and_bounds_that_a_person_gave_it_and_its_id(
     decide("sentence_text", first["sentence_id"], "the heart is\n very large.")
     decide("sentence_bounds", first["sentence_id"], [400_000_000, 1_900_000_000])
     decide("sentence_text", "0" * 16, "of no sentence")
-    assert {"dictation", "keyframes"} <= redone(store)
-    assert not {"quality", "events", "regions"} & redone(store)
+    assert {"quality", "dictation", "keyframes"} <= redone(store)
+    assert not {"events", "regions"} & redone(store)
     curate(store, CONFIG)
     assert redone(store) == set()
     changed, same = sentences(store)
@@ -75,6 +76,40 @@ def test_a_sentence_has_the_text_and_bounds_that_a_person_gave_it_and_its_id(
     assert changed["sentence_id"] == first["sentence_id"]
     notes = (store.stage_record(store.reading_ids()[0], "dictation") or {})["notes"]
     assert (notes["n_sentences_decided"], notes["n_decisions_without_sentence"]) == (1, 1)
+
+
+def test_the_quality_of_a_sentence_that_was_moved_is_that_of_where_it_is_now(
+    tmp_path: Path, readings: ModuleType
+) -> None:
+    store = readings.make_store(tmp_path / "store")
+    store.add(readings.make_reading(1, duration_s=4.0, words=WORDS, lost=[(0.4, 1.7)]), {})
+    reading_id = store.reading_ids()[0]
+
+    def measured() -> tuple[dict[str, float], list[str]]:
+        reading = store.load(reading_id)
+        overlap = {
+            str(row["sentence_id"]): row["value"]
+            for row in reading.table("quality").to_pylist()
+            if row["metric"] == "dictation_overlap" and row["sentence_id"]
+        }
+        issues = reading.table("issues").to_pylist()
+        return overlap, [row["sentence_id"] for row in issues if row["code"] == "GQ-SENTENCE-LOSS"]
+
+    stages = (QUALITY_STAGE,)
+    curate(store, CONFIG, stages=stages)
+    before, lost = measured()
+    first, second = before
+    assert before == {first: pytest.approx(0.0, abs=0.02), second: pytest.approx(1.0, abs=0.02)}
+    assert lost == [first]
+    file = store.folder(reading_id) / DECISIONS_FILE
+    bounds = [1_800_000_000, 2_000_000_000]
+    append_decision(file, kind="sentence_bounds", target=first, value=bounds, reviewer="Q1")
+    curate(store, CONFIG, stages=stages)
+    now, lost = measured()
+    assert now == {first: pytest.approx(1.0, abs=0.02), second: before[second]}
+    assert lost == []
+    append_decision(file, kind="sentence_text", target=first, value="heart large.", reviewer="Q1")
+    assert "quality" not in redone(store), "a text has no time"
 
 
 def test_the_corrected_words_leave_and_what_was_misheard_stays(

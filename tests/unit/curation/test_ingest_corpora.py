@@ -206,6 +206,10 @@ def test_all_of_it_comes_out_of_a_dataset(tmp_path: Path) -> None:
     assert {row["reading_id"]: (row["qa"], row["findings"], row["report_sections"]) for row in hdf5} == {
         name: (row["qa"], row["findings"], row["report_sections"]) for name, row in rows.items()
     }
+    assert {row["source_format"] for row in rows.values()} == {"mimic-cxr", "ms-cxr", "mimic-cxr-vqa"}
+    noted = {code for row in rows.values() for code in [issue["code"] for issue in row["issues"]]}
+    assert noted == {"GI-REPORT-SECTIONS", "GI-NO-REPORT", "GI-NO-PICTURE", "GI-BOX"}, "what ingest found odd"
+    assert "[redacted]" not in json.dumps([row["issues"] for row in rows.values()])
     examples = _examples(out)
     assert {"report_from_image", "grounded_report", "vqa"} <= set(examples)
     assert "small left pleural effusion" in json.dumps(examples["grounded_report"])

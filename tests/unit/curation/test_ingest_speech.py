@@ -9,14 +9,17 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from curation.cli import cli
 from curation.config import CurationConfig, SpeechConfig
 from curation.ingest.session import SessionIngester
 from curation.ingest.speech import SpeechToWords, speech_to_words
 from curation.stages.dictation import DICTATION_STAGE
 from curation.stages.protocol import StageContext
+from gazecapture.console import run_command
 from gazecapture.session.audio import AudioClip, add_to_session, cut_audio, read_wav, session_audio, write_wav
 from gazecapture.session.removal import remove_reading
-from keyframes.errors import ConfigError, SchemaError, UsageError
+from gazecapture.store import Store
+from keyframes.errors import ConfigError, ExitCode, SchemaError, UsageError
 from keyframes.reading import Reading
 from tests.voices import say
 
@@ -98,6 +101,42 @@ def test_transcripts_beside_the_sessions(session: Path, tmp_path: Path) -> None:
     first, second = ingested(session, SpeechToWords(transcripts=tmp_path / "texts"))
     assert first.table("words").num_rows == 3
     assert second.table("words")["word"].to_pylist() == ["Heart", "normal."]
+
+
+def test_the_command_takes_transcripts_of_sessions_and_of_nothing_else(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "texts" / session.name
+    folder.mkdir(parents=True)
+    (folder / "reading-2.txt").write_text("Heart normal.")
+    store = tmp_path / "store"
+    command = [
+        "ingest",
+        str(session),
+        "--store",
+        str(store),
+        "--transcripts",
+        str(tmp_path / "texts"),
+        "--json",
+    ]
+    assert run_command(cli, [*command, "--format", "session"]) == ExitCode.OK
+    added = json.loads(capsys.readouterr().out)["added"]
+    readings = sorted(
+        map(Store.open(store).load, added), key=lambda reading: reading.meta.reading_number or 0
+    )
+    assert [reading.table("words")["word"].to_pylist() for reading in readings] == [
+        ["normal", "heart", "."],
+        ["Heart", "normal."],
+    ]
+    (folder / "reading-1.json").write_text("[1")
+    assert run_command(cli, [*command, "--format", "session"]) == ExitCode.SOME_FAILED
+    result = json.loads(capsys.readouterr().out)
+    assert [failure["code"] for failure in result["failed"]] == ["GT-TRANSCRIPT"]
+    assert len(result["unchanged"]) == 1
+    assert run_command(cli, [*command, "--format", "reflacx"]) == ExitCode.USAGE
+    assert "--transcripts does not go with --format reflacx" in capsys.readouterr().err
+    absent = [*command[:4], "--transcripts", str(tmp_path / "none"), "--format", "session"]
+    assert run_command(cli, absent) == ExitCode.USAGE, capsys.readouterr()
 
 
 def test_one_bad_transcript_fails_one_reading(session: Path) -> None:

@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.export.schema import SHARD
+from curation.ingest.into_store import INGESTERS
+from curation.ingest.terms import SOURCE_FORMATS
+from curation.issues import SOURCE_ISSUES
 from curation.privacy import REDACTED, STRING_RULES, Identifiers, Redactor, RowGuard, load_lexicon
 from curation.privacy.strings import string_places
 from gazecapture.radiograph.phantom_findings import CATALOGUE
@@ -35,6 +38,18 @@ FAMILY = (
     "Mary",
     "Mark",
 )
+
+
+def test_what_this_toolkit_says_itself_is_kept() -> None:
+    assert set(INGESTERS) == SOURCE_FORMATS
+    guard = RowGuard(redactor=PLAIN, keyed_hash=KeyedHash(bytes(32)))
+    issues = [
+        {"code": code, "severity": severity, "message": f"{message} (2)"}
+        for code, (severity, message) in SOURCE_ISSUES.items()
+    ]
+    for name in SOURCE_FORMATS:
+        row = {"source_format": name, "issues": issues}
+        assert guard(row) == row
 
 
 @pytest.mark.parametrize(
