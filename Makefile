@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_OUT ?= demo-out
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Byte code is made at the first import: of 20,000 installed files most are never imported, and compiling all takes 90 s.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
-.PHONY: demo test lint check-clients clean
+.PHONY: demo test pytest lint check-clients clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/gazecapture demo --out $(DEMO_OUT)
@@ -13,9 +14,13 @@ demo: $(VENV)/.demo-ready
 # The tests start some hundred processes; without byte code each would compile all of ours anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Several at a time, for many tests wait for a stream or a process; whole files together, for they share what they made;
-# long files first (tests/conftest.py), so that none is left alone at the end.
-test: $(VENV)/.test-ready lint
+# The checks beside the tests, for many of these wait for a stream or a process.
+test: $(VENV)/.test-ready
+	$(MAKE) --no-print-directory --jobs 2 lint pytest
+
+# Two at a time; whole files together, for they share what they made; long files first (tests/conftest.py), so that
+# none is left alone at the end.
+pytest: $(VENV)/.test-ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test-ready
@@ -43,8 +48,7 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt system-packages.txt | $(VENV
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
 	@sh tools/system-packages.sh demo test
-	$(INSTALL) --editable '.[viewer,dictation,whisper,segment,neon,video,cluster,test]'
-	$(INSTALL) --editable '.[train]'
+	$(INSTALL) --editable '.[viewer,dictation,whisper,segment,neon,video,cluster,train,test]'
 	@touch $@
 
 clean:

@@ -45,7 +45,7 @@ def interrupt_while_reading(out: Path, log: Path) -> int:
     with log.open("wb") as sink:
         process = subprocess.Popen(demo_command(out), stdout=sink, stderr=sink, start_new_session=True)
         try:
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + 300
             n_at_image_on: int | None = None
             while time.monotonic() < deadline and process.poll() is None:
                 if n_at_image_on is None and film_is_open(out):
