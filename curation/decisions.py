@@ -183,7 +183,8 @@ class Decisions:
 def read_decisions(folder: Path) -> Decisions:
     """Return the decisions in a reading's folder; none where there is no file.
 
-    A last line without its end was being written when its writer died: it does not count. Raises SchemaError where
+    A value of null takes back what was decided on that thing before: an undo is a later line, never an edit. A last
+    line without its end was being written when its writer died: it does not count. Raises SchemaError where
     any other line is no decision, or the file is larger than any reviewer makes it.
     """
     path = folder / DECISIONS_FILE
@@ -203,4 +204,5 @@ def read_decisions(folder: Path) -> Decisions:
         except ValidationError as error:
             raise SchemaError("a line is no decision", path=path, record=number, code=CODE) from error
         values[decision.kind, str(decision.target)] = decision.value
+    values = {key: value for key, value in values.items() if value is not None}
     return Decisions(values=MappingProxyType(values), path=path)

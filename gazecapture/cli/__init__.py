@@ -70,6 +70,11 @@ _COMMANDS = {
     "replay": _Entry(
         module="gazecapture.cli.replay", attribute="replay_command", help="Send recorded gaze as a stream."
     ),
+    "review": _Entry(
+        module="gazecapture.cli.review",
+        attribute="review_command",
+        help="Look at readings along their time, and decide about them.",
+    ),
     "simulate": _Entry(
         module="gazecapture.cli.simulate",
         attribute="simulate_command",

@@ -33,7 +33,14 @@ from keyframes.errors import DataError, GazeToolError, ImageError
 from keyframes.geometry import map_gaze
 from keyframes.reading import AGE_BANDS, SCHEMAS, SEXES, Reading, ReadingMeta, Tracker
 
-__all__ = ["SessionReading", "SpeechSpan", "session_reading_id", "speech_spans", "to_readings"]
+__all__ = [
+    "SessionReading",
+    "SessionReadings",
+    "SpeechSpan",
+    "session_reading_id",
+    "speech_spans",
+    "to_readings",
+]
 
 NS_PER_MINUTE = 60_000_000_000
 LEAD_IN_NS = 500_000_000
@@ -80,32 +87,71 @@ def to_readings(
 
     Raises SchemaError where the folder is no session.
     """
-    info = read_session_info(session)
-    journal = read_journal(session / "display", schema=DISPLAY_JOURNAL).table
-    spans = _spans(journal)
-    gaze = put_on_screen(load_gaze(session, info.display, override=own_profiles), scene_map_of(session, info))
-    validations = SittingValidations.load(session)
-    opened = set(journal.column("reading_number").to_pylist())
-    for study in info.studies:
-        number = study.reading_number
-        if number not in opened:
-            continue
+    opened = SessionReadings(session, key=key, own_profiles=own_profiles, with_pictures=with_pictures)
+    for number in opened.numbers:
+        yield opened.cut(number)
+
+
+class SessionReadings:
+    """The studies of a session that were opened, each cut when it is asked for; parameters as of `to_readings`.
+
+    Holds the session's gaze in memory. Raises SchemaError where the folder is no session.
+    """
+
+    def __init__(
+        self,
+        session: Path,
+        *,
+        key: bytes,
+        own_profiles: Sequence[Profile] = (),
+        with_pictures: bool = True,
+    ) -> None:
+        self._session, self._key, self._with_pictures = session, key, with_pictures
+        self._info = read_session_info(session)
+        self._journal = read_journal(session / "display", schema=DISPLAY_JOURNAL).table
+        self._spans = _spans(self._journal)
+        self._gaze = put_on_screen(
+            load_gaze(session, self._info.display, override=own_profiles), scene_map_of(session, self._info)
+        )
+        self._validations = SittingValidations.load(session)
+        opened = set(self._journal.column("reading_number").to_pylist())
+        self._studies = {s.reading_number: s for s in self._info.studies if s.reading_number in opened}
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the studies that were opened, in the order of the sitting."""
+        return tuple(self._studies)
+
+    def is_finished(self, number: int) -> bool:
+        """Say whether the reading was closed."""
+        return number in self._spans
+
+    def cut(self, number: int) -> SessionReading:
+        """Return one study as a Reading, or with the error that keeps it from being one."""
+        study = self._studies[number]
         try:
-            if number not in spans:
+            if not self.is_finished(number):
                 raise DataError(
                     f"reading {number} of the session was not finished",
                     hint="Resume the session with `gazecapture read`, or leave it out.",
                     record=number,
                     code="GT-UNFINISHED",
                 )
-            images = _pictures(session, study) if with_pictures else {}
+            images = _pictures(self._session, study) if self._with_pictures else {}
             reading = _cut(
-                session, info, study, spans[number], list(spans.values()), journal, gaze, validations, key
+                self._session,
+                self._info,
+                study,
+                self._spans[number],
+                list(self._spans.values()),
+                self._journal,
+                self._gaze,
+                self._validations,
+                self._key,
             )
         except GazeToolError as error:
-            yield SessionReading(reading_number=number, error=error)
-        else:
-            yield SessionReading(reading_number=number, reading=reading, images=images)
+            return SessionReading(reading_number=number, error=error)
+        return SessionReading(reading_number=number, reading=reading, images=images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
