@@ -1,4 +1,4 @@
-"""What a review reads: a session and the store that was made of it give the same reading, and obey the same decisions."""
+"""What a review reads: a session and the store that was made of it give one reading, and obey the same decisions."""
 
 from __future__ import annotations
 
