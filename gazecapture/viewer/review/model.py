@@ -54,7 +54,11 @@ class ReviewModel:
     """
 
     def __init__(
-        self, material: Material, book: DecisionBook, *, found_text: Mapping[int, Sequence[Box]] | None = None
+        self,
+        material: Material,
+        book: DecisionBook,
+        *,
+        found_text: Mapping[int, Sequence[Sequence[float]]] | None = None,
     ) -> None:
         self.material = material
         self.book = book

@@ -67,7 +67,7 @@ def state_of_row(row: Mapping[str, Any], image: ImageView, placement: Placement)
     known = row["window_center"] is not None and row["window_width"] is not None
     return ViewportState(
         viewport_id=row["viewport_id"],
-        rect=placement.rect(rect),  # type: ignore[arg-type]
+        rect=placement.rect(rect),
         image=image,
         scale=math.sqrt(scale_x * scale_y) * placement.scale,
         x_center_image_px=float(x_center),

@@ -26,6 +26,10 @@ def review(
     window = ReviewWindow(source, reviewer=reviewer, first=first)
     window.closed.connect(lambda: application.exit(0))
     show_on(window, screen, size_px)
-    with ending_on_signals(lambda _error: window.close()):
+
+    def end(_error: BaseException) -> None:
+        window.close()
+
+    with ending_on_signals(end):
         application.exec()
     return window.unwritten

@@ -106,7 +106,7 @@ class FilmView(QWidget):
         if not rects:
             return Placement(scale=1.0, x=0.0, y=0.0)
         whole = tuple(f(r[side] for r in rects) for side, f in enumerate((min, min, max, max)))
-        return Placement.fitting(whole, room)  # type: ignore[arg-type]
+        return Placement.fitting(whole, room)
 
     def _view(self, image_index: int) -> ImageView:
         if image_index in self._pictures:

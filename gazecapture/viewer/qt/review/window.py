@@ -179,7 +179,7 @@ class ReviewWindow(QWidget):
         self.prompt.setStyleSheet(_PROMPT_STYLE)
         self.prompt.hide()
         self.prompt.returnPressed.connect(self._prompt_done)
-        self._ask: Callable[[str], None] | None = None
+        self._ask: Callable[[str], object] | None = None
         self.said = QLabel(self)
         self.said.setFont(theme.font(13))
         self.said.setStyleSheet(_SAID_STYLE)
