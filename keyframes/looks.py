@@ -201,7 +201,9 @@ def _shown_rects(
     viewport = display.column("viewport_id").to_numpy()
     shown_image = display.column("image_index").fill_null(-1).to_numpy()
     chosen = np.full(t_ns.size, -1, np.int64)
-    for one in np.unique(viewport):
+    # A magnifier shows a spot of what lies around it, not the part of the image that is in view.
+    glasses = set(viewport[display.column("lens").is_valid().to_numpy(zero_copy_only=False)].tolist())
+    for one in sorted(set(viewport.tolist()) - glasses):
         own = np.flatnonzero(viewport == one)
         own = own[np.argsort(t_shown[own], kind="stable")]
         place = np.searchsorted(t_shown[own], t_ns, side="right") - 1

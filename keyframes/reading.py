@@ -141,7 +141,8 @@ DISPLAY = _schema(
 )  # fmt: skip
 """One row per change and viewport. affine: six numbers, screen px to image px (`keyframes.geometry.Affine`).
 source_rect in image px is shown in dest_rect, in screen px; viewport_rect, in screen px, is where the viewport
-is, image or surround. A null image_index means that the viewport shows no image from then on."""
+is, image or surround. A null image_index means that the viewport shows no image from then on. lens: of a magnifier,
+which is a viewport over another one, its rectangle in screen px and how many times it enlarges; else null."""
 
 WORDS = _schema(
     {

@@ -144,7 +144,8 @@ ANNOTATIONS = pa.schema(
         pa.field("box", pa.list_(_F64)),
     ]
 )
-"""action: put (add or replace finding_id) or remove."""
+"""action: put (add or replace finding_id), remove, or measure: a line that was measured, whose rating is its mm or the
+ratio, and whose box holds four numbers (x0, y0, x1, y1) for each line."""
 
 TRACKER_MARKS = pa.schema(
     [

@@ -429,7 +429,7 @@ def _findings(session: Path, span: _Span) -> pa.Table:
         if row["action"] == "remove":
             standing.pop(row["finding_id"], None)
             marked_ns.pop(row["finding_id"], None)
-        else:
+        elif row["action"] == "put":
             standing[row["finding_id"]] = row
             marked_ns.setdefault(row["finding_id"], row["t_ns"])
     rows = [

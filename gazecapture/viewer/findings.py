@@ -155,7 +155,7 @@ def restored_findings(annotations: pa.Table, reading_number: int) -> dict[str, F
             continue
         if row["action"] == "remove":
             kept.pop(row["finding_id"], None)
-        elif row["label"] is not None:
+        elif row["action"] == "put" and row["label"] is not None:
             kept[row["finding_id"]] = Finding.from_message(row)
     return kept
 

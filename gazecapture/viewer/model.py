@@ -1,8 +1,7 @@
 """What the window shows, without Qt: viewports, actions, and the display journal's rows.
 
 The Qt window, the offline simulator and most tests drive this same model, so that what the journal says is what
-was shown. A viewport maps image px to screen px by scale, quarter turns, flip and pan; its inverse goes into the
-journal. Nothing here touches pixels, files or clocks.
+was shown. Nothing here touches pixels, files or clocks.
 """
 
 from __future__ import annotations
@@ -11,30 +10,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from gazecapture.radiograph.presets import ImageView, Preset
+from gazecapture.radiograph.presets import ImageView
+from gazecapture.viewer.magnifier import LENS_VIEWPORT_ID, Magnifier
+from gazecapture.viewer.viewport_state import (
+    Rect,
+    ViewportState,
+    fitted,
+    kept_visible,
+    of_preset,
+    panned,
+    windowed,
+    zoomed,
+)
 from keyframes.errors import UsageError
-from keyframes.geometry import Affine
 
-__all__ = ["Action", "ActionKind", "ImageView", "Panel", "ViewerModel", "ViewportState"]
+__all__ = [
+    "LARGEST_LAYOUT",
+    "Action",
+    "ActionKind",
+    "ImageView",
+    "Panel",
+    "Rect",
+    "ViewerModel",
+    "ViewportState",
+]
 
-Rect = tuple[float, float, float, float]
-"""(x0, y0, x1, y1), half-open."""
-
-ZOOM_STEP = 2.0**0.25
-"""One wheel notch; four double the size. The step that radiologists know from REFLACX's viewer."""
-MAX_ZOOM_OVER_FIT = 70.0
-"""Largest magnification relative to fit, as in REFLACX's viewer."""
-PAN_KEEPS_VISIBLE_PX = 40.0
-"""At least so many screen px of the image stay inside its viewport when it is panned."""
-MIN_WINDOW_WIDTH = 1.0
-"""Narrowest window in modality units; DICOM PS3.3 C.11.2.1.2 asks for at least 1."""
 UNDO_DEPTH = 100
 """States kept per study for undo."""
+LARGEST_LAYOUT = 2
+"""Viewports side by side; a third of a screen is too narrow for a chest film."""
 
 ActionKind = Literal[
     "fit", "one_to_one", "zoom", "pan", "window", "window_drag", "preset", "invert", "flip", "rotate", "reset",
-    "undo", "link",
+    "undo", "link", "layout", "image", "lens",
 ]  # fmt: skip
+_CARRIED = frozenset({"fit", "one_to_one", "zoom", "pan", "flip", "rotate"})
+"""What linked viewports do together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +54,10 @@ class Action:
 
     zoom: ``amount`` notches (positive enlarges) about screen point ``x, y``. pan: the image moves by ``x, y``
     screen px. window: centre ``x``, width ``y``, in modality units. window_drag: ``x`` to the right widens,
-    ``y`` downwards raises the centre (darkens), in screen px. preset: number ``amount``, from 0. Others take nothing.
+    ``y`` downwards raises the centre (darkens), in screen px. preset: number ``amount``, from 0. layout: ``amount``
+    viewports, of which the acted on one stays. image: shows image ``amount``, or with -1 the next that is not on
+    screen. lens: a magnifier ``amount`` times as large about screen point ``x, y``; 0 takes it away. Others take
+    nothing.
     """
 
     kind: ActionKind
@@ -61,63 +75,6 @@ class Panel:
     rect: Rect
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewportState:
-    """One viewport at one moment."""
-
-    viewport_id: int
-    rect: Rect
-    image: ImageView
-    scale: float
-    """Screen px per image px."""
-    x_center_image_px: float
-    """Image point at the viewport's centre."""
-    y_center_image_px: float
-    quarter_turns: int = 0
-    """Clockwise."""
-    flipped: bool = False
-    """Left-right, before turning."""
-    center: float = 0.0
-    width: float = 1.0
-    voi: str = "LINEAR"
-    preset_id: str | None = None
-    inverted_by_reader: bool = False
-
-    @property
-    def inverted(self) -> bool:
-        """Whether light and dark are swapped against the stored values."""
-        return self.inverted_by_reader != self.image.base_inverted
-
-    def image_to_screen(self) -> Affine:
-        """Return the map from image px to screen px."""
-        cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[self.quarter_turns % 4]
-        mirror = -1.0 if self.flipped else 1.0
-        s = self.scale
-        a, b, d, e = s * cos * mirror, -s * sin, s * sin * mirror, s * cos
-        x_mid, y_mid = (self.rect[0] + self.rect[2]) / 2, (self.rect[1] + self.rect[3]) / 2
-        return Affine(
-            a, b, x_mid - a * self.x_center_image_px - b * self.y_center_image_px,
-            d, e, y_mid - d * self.x_center_image_px - e * self.y_center_image_px,
-        )  # fmt: skip
-
-    def screen_to_image(self) -> Affine:
-        """Return the map from screen px to image px; this is what the journal holds."""
-        return self.image_to_screen().inverse()
-
-    def shown(self) -> tuple[Rect, Rect]:
-        """Return (source rect in image px, destination rect in screen px) of the part that is visible."""
-        to_screen = self.image_to_screen()
-        xs, ys = to_screen.apply([0.0, self.image.width_px], [0.0, self.image.height_px])
-        x0, y0, x1, y1 = self.rect
-        dest = (max(min(xs), x0), max(min(ys), y0), min(max(xs), x1), min(max(ys), y1))
-        if dest[2] <= dest[0] or dest[3] <= dest[1]:
-            empty = (x0, y0, x0, y0)
-            return (0.0, 0.0, 0.0, 0.0), empty
-        back_x, back_y = self.screen_to_image().apply([dest[0], dest[2]], [dest[1], dest[3]])
-        source = (float(min(back_x)), float(min(back_y)), float(max(back_x)), float(max(back_y)))
-        return source, (float(dest[0]), float(dest[1]), float(dest[2]), float(dest[3]))
-
-
 class ViewerModel:
     """The state of the window for one study at a time.
 
@@ -128,13 +85,18 @@ class ViewerModel:
 
     def __init__(self, area: Rect) -> None:
         self._area = area
+        self._images: tuple[ImageView, ...] = ()
+        self._left: dict[int, ViewportState] = {}
+        """Images that were shown before and are not now, as they were left."""
         self._viewports: tuple[ViewportState, ...] = ()
+        self._magnifier: Magnifier | None = None
         self._journaled: tuple[ViewportState, ...] = ()
         self._panels: tuple[Panel, ...] = ()
         self._journaled_panels: tuple[Panel, ...] = ()
         self._undo: list[tuple[ViewportState, ...]] = []
         self._reading_number = 0
-        self._presented = False
+        self._next_event: Literal["on", "change", "resume"] = "on"
+        self._is_paused = False
         self.linked = False
         """Zoom, pan and flip of one viewport are carried to the others."""
 
@@ -144,9 +106,32 @@ class ViewerModel:
         return self._area
 
     @property
+    def images(self) -> tuple[ImageView, ...]:
+        """Images of the open study, shown or not."""
+        return self._images
+
+    @property
     def viewports(self) -> tuple[ViewportState, ...]:
         """The present state, one per viewport, in id order; empty between studies."""
         return self._viewports
+
+    @property
+    def lens(self) -> ViewportState | None:
+        """The magnifier as a viewport that lies over the others, if it is on screen."""
+        under = self._under_lens
+        return None if self._magnifier is None or under is None else self._magnifier.over(under)
+
+    @property
+    def _under_lens(self) -> ViewportState | None:
+        if self._magnifier is None or self._magnifier.viewport_id >= len(self._viewports):
+            return None
+        return self._viewports[self._magnifier.viewport_id]
+
+    @property
+    def drawn(self) -> tuple[ViewportState, ...]:
+        """Everything that shows an image, in the order in which it is drawn: the viewports, then the magnifier."""
+        lens = self.lens
+        return self._viewports if lens is None else (*self._viewports, lens)
 
     @property
     def reading_number(self) -> int:
@@ -159,27 +144,13 @@ class ViewerModel:
         return self._panels
 
     def open_study(self, reading_number: int, images: Sequence[ImageView]) -> None:
-        """Lay out a study's images (one fills the area, more stand side by side), each fitted, default preset."""
+        """Lay out a study's images (one fills the area, two stand side by side), each fitted, default preset."""
         if not images:
             raise UsageError(f"study {reading_number} has no image to show")
-        x0, y0, x1, y1 = self._area
-        share = (x1 - x0) / len(images)
-        self._viewports = tuple(
-            self._fitted(
-                ViewportState(
-                    viewport_id=place,
-                    rect=(x0 + share * place, y0, x0 + share * (place + 1), y1),
-                    image=image,
-                    scale=1.0,
-                    x_center_image_px=0.0,
-                    y_center_image_px=0.0,
-                    **_of_preset(image.presets[0]),
-                )
-            )
-            for place, image in enumerate(images)
-        )
+        self._images, self._left, self._magnifier = tuple(images), {}, None
+        self._viewports = self._arranged([self._first_look(image) for image in images[:LARGEST_LAYOUT]])
         self._journaled, self._undo = (), []
-        self._reading_number, self._presented = reading_number, False
+        self._reading_number, self._next_event, self._is_paused = reading_number, "on", False
 
     def set_area(self, area: Rect) -> None:
         """Lay the viewports out anew in ``area`` (the window moved or was resized).
@@ -190,38 +161,48 @@ class ViewerModel:
         if area == self._area:
             return
         self._area = area
-        self._viewports = self._laid_out(self._viewports)
-        self._undo = [self._laid_out(state) for state in self._undo]
+        self._viewports = self._arranged(self._viewports)
+        self._undo = [self._arranged(state) for state in self._undo]
 
     def set_panels(self, panels: Sequence[Panel]) -> None:
         """Say which panels cover parts of the screen from the next frame on."""
         self._panels = tuple(panels)
 
     def act(self, action: Action, *, continues: bool = False) -> None:
-        """Do one thing to the display. Raises UsageError for a viewport or preset that does not exist.
+        """Do one thing to the display. Raises UsageError for a viewport, image or preset that does not exist.
 
         continues : it goes on with the gesture of the last action (a drag), so that one undo takes both back.
         """
         if not 0 <= action.viewport_id < len(self._viewports):
             raise UsageError(f"there is no viewport {action.viewport_id} (open: {len(self._viewports)})")
         before = self._viewports
-        if action.kind == "undo":
-            if self._undo:
-                self._viewports = self._undo.pop()
-            return
-        if action.kind == "link":
-            self.linked = not self.linked
-            return
-        carried = self.linked and action.kind in {"fit", "one_to_one", "zoom", "pan", "flip", "rotate"}
-        target = before[action.viewport_id]
-        self._viewports = tuple(
-            self._changed(v, _carried_to(action, target, v)) if v is target or carried else v for v in before
-        )
+        match action.kind:
+            case "undo":
+                if self._undo:
+                    self._show(self._undo.pop())
+                return
+            case "link":
+                self.linked = not self.linked
+                return
+            case "lens":
+                self._magnifier = Magnifier.about(action.viewport_id, action.x, action.y, action.amount)
+                return
+            case "layout":
+                self._show(self._with_layout(action))
+            case "image":
+                self._show(self._with_image(action))
+            case _:
+                carried = self.linked and action.kind in _CARRIED
+                target = before[action.viewport_id]
+                self._viewports = tuple(
+                    _changed(v, _carried_to(action, target, v)) if v is target or carried else v
+                    for v in before
+                )
         if self._viewports != before and not (continues and self._undo):
             self._undo = [*self._undo[-(UNDO_DEPTH - 1) :], before]
 
     def viewport_at(self, x_screen_px: float, y_screen_px: float) -> int | None:
-        """Return the id of the viewport under a screen point, or None."""
+        """Return the id of the viewport under a screen point, or None; the magnifier is none."""
         for v in self._viewports:
             if v.rect[0] <= x_screen_px < v.rect[2] and v.rect[1] <= y_screen_px < v.rect[3]:
                 return v.viewport_id
@@ -231,36 +212,126 @@ class ViewerModel:
         """Say that the present state was on screen at ``t_ns``; return the journal rows that this makes.
 
         The first call after `open_study` gives event ``on``, one row per viewport; later ones give a row
-        ``change`` for each viewport that differs from what was journaled last, and none where nothing does.
+        ``change`` for each viewport that differs from what was journaled last, and none where nothing does. A
+        viewport that is gone gives a row without an image.
         """
-        event = "change" if self._presented else "on"
-        everything = not self._presented or self._panels != self._journaled_panels
+        if self._is_paused:
+            return []
+        drawn, event = self.drawn, self._next_event
+        everything = event != "change" or self._panels != self._journaled_panels
         old = {v.viewport_id: v for v in self._journaled}
-        rows = [
-            self._row(v, t_ns, event) for v in self._viewports if everything or old.get(v.viewport_id) != v
+        rows = [self._row(v, t_ns, event) for v in drawn if everything or old.get(v.viewport_id) != v]
+        here = {v.viewport_id for v in drawn}
+        rows += [
+            {**self._emptied(v, t_ns, event), "panels": []}
+            for v in self._journaled
+            if v.viewport_id not in here
         ]
-        self._journaled, self._journaled_panels = self._viewports, self._panels
-        self._presented = bool(self._viewports)
+        self._journaled, self._journaled_panels = drawn, self._panels
+        self._next_event = "change" if drawn else "on"
         return rows
+
+    def pause(self, t_ns: int) -> list[dict[str, Any]]:
+        """Take the images off the screen at ``t_ns`` for a while; return the rows ``pause``, one per viewport.
+
+        The first `presented` after `resume` gives rows ``resume``.
+        """
+        rows = [self._emptied(v, t_ns, "pause") for v in self._journaled]
+        self._is_paused, self._journaled = True, ()
+        return rows
+
+    def resume(self) -> None:
+        """Show the images again from the next frame on."""
+        self._is_paused, self._next_event = False, "resume"
 
     def close_study(self, t_ns: int) -> list[dict[str, Any]]:
         """Take the study off the screen at ``t_ns``; return the rows ``off``, one per viewport."""
-        rows = [{**self._row(v, t_ns, "off"), **dict.fromkeys(_OF_AN_IMAGE)} for v in self._viewports]
-        self._viewports = self._journaled = ()
-        self._undo, self._reading_number, self._presented = [], 0, False
+        rows = [self._emptied(v, t_ns, "off") for v in self.drawn]
+        self.give_up_study()
         return rows
 
-    def _laid_out(self, viewports: tuple[ViewportState, ...]) -> tuple[ViewportState, ...]:
+    def give_up_study(self) -> None:
+        """Take the study off the screen without closing its reading: nobody finished it."""
+        self._images, self._viewports, self._journaled, self._magnifier = (), (), (), None
+        self._undo, self._left, self._reading_number = [], {}, 0
+        self._next_event, self._is_paused = "on", False
+
+    # Layout
+
+    def _first_look(self, image: ImageView) -> ViewportState:
+        plain = ViewportState(
+            viewport_id=0,
+            rect=self._area,
+            image=image,
+            scale=1.0,
+            x_center_image_px=0.0,
+            y_center_image_px=0.0,
+            **of_preset(image.presets[0]),
+        )
+        return fitted(plain)
+
+    def _arranged(self, viewports: Sequence[ViewportState]) -> tuple[ViewportState, ...]:
+        """Place the viewports side by side; an image that filled its viewport fills the new one."""
         x0, y0, x1, y1 = self._area
         share = (x1 - x0) / max(1, len(viewports))
         moved = (
-            (v, replace(v, rect=(x0 + share * place, y0, x0 + share * (place + 1), y1)))
+            (v, replace(v, viewport_id=place, rect=(x0 + share * place, y0, x0 + share * (place + 1), y1)))
             for place, v in enumerate(viewports)
         )
-        return tuple(self._fitted(new) if self._fitted(old) == old else new for old, new in moved)
+        return tuple(fitted(new) if fitted(old) == old else new for old, new in moved)
+
+    def _show(self, viewports: Sequence[ViewportState]) -> None:
+        """Show these, keeping those whose image leaves the screen for when it comes back."""
+        shown = {v.image.image_index for v in viewports}
+        self._left.update(
+            {v.image.image_index: v for v in self._viewports if v.image.image_index not in shown}
+        )
+        self._viewports = tuple(viewports)
+
+    def _again(self, image_index: int) -> ViewportState:
+        return self._left.get(image_index) or self._first_look(self._images[image_index])
+
+    def _hidden(self, after: int) -> list[int]:
+        """Return the images that are not on screen, those after image ``after`` first."""
+        shown = {v.image.image_index for v in self._viewports}
+        n = len(self._images)
+        turns = [(after + step) % n for step in range(1, n + 1)]
+        return [place for place in turns if self._images[place].image_index not in shown]
+
+    def _with_layout(self, action: Action) -> tuple[ViewportState, ...]:
+        wanted = int(action.amount)
+        if not 1 <= wanted <= LARGEST_LAYOUT:
+            raise UsageError(f"there is no layout of {wanted} viewports (1 to {LARGEST_LAYOUT})")
+        kept = self._viewports[action.viewport_id]
+        if wanted == 1:
+            return self._arranged([kept])
+        others = [self._again(place) for place in self._hidden(self._place_of(kept))]
+        both = [*self._viewports, *others][:wanted]
+        return self._arranged(sorted(both, key=self._place_of))
+
+    def _with_image(self, action: Action) -> tuple[ViewportState, ...]:
+        wanted, old = int(action.amount), self._viewports[action.viewport_id]
+        if wanted < 0:
+            hidden = self._hidden(self._place_of(old))
+            if not hidden:
+                return self._viewports
+            wanted = hidden[0]
+        if wanted >= len(self._images):
+            raise UsageError(f"the study has {len(self._images)} images, there is no number {wanted}")
+        if any(self._place_of(v) == wanted for v in self._viewports):
+            return self._viewports
+        changed = list(self._viewports)
+        changed[action.viewport_id] = self._again(wanted)
+        return self._arranged(changed)
+
+    def _place_of(self, v: ViewportState) -> int:
+        return self._images.index(v.image)
+
+    # Rows
 
     def _row(self, v: ViewportState, t_ns: int, event: str) -> dict[str, Any]:
         source, dest = v.shown()
+        under = self._under_lens if v.viewport_id == LENS_VIEWPORT_ID else None
         return {
             "reading_number": self._reading_number,
             "event": event,
@@ -277,108 +348,51 @@ class ViewerModel:
             "window_width": v.width,
             "voi": v.voi,
             "preset_id": v.preset_id,
-            "lens": None,
+            "lens": [*v.rect, v.scale / under.scale] if under is not None else None,
         }
 
-    def _changed(self, v: ViewportState, action: Action) -> ViewportState:
-        match action.kind:
-            case "fit":
-                return self._fitted(v)
-            case "one_to_one":
-                return _kept_visible(replace(v, scale=1.0))
-            case "zoom":
-                return _zoomed(v, action)
-            case "pan":
-                return _panned(v, action.x, action.y)
-            case "window":
-                return _windowed(v, action.x, action.y)
-            case "window_drag":
-                # A full sweep across the viewport doubles the width or moves the centre by one width.
-                span = v.rect[2] - v.rect[0]
-                return _windowed(v, v.center + v.width * action.y / span, v.width * (1 + action.x / span))
-            case "preset":
-                index = int(action.amount)
-                if not 0 <= index < len(v.image.presets):
-                    raise UsageError(
-                        f"the image has {len(v.image.presets)} presets, there is no number {index}"
-                    )
-                return replace(v, **_of_preset(v.image.presets[index]))
-            case "invert":
-                return replace(v, inverted_by_reader=not v.inverted_by_reader)
-            case "flip":
-                # Flip comes before the turn; so a turned image turns the other way to flip left-right on screen.
-                return replace(v, flipped=not v.flipped, quarter_turns=-v.quarter_turns % 4)
-            case "rotate":
-                return replace(v, quarter_turns=(v.quarter_turns + 1) % 4)
-            case "reset":
-                plain = replace(v, quarter_turns=0, flipped=False, inverted_by_reader=False)
-                return self._fitted(replace(plain, **_of_preset(v.image.presets[0])))
-            case _:
-                raise UsageError(f"unknown action {action.kind!r}")
-
-    def _fitted(self, v: ViewportState) -> ViewportState:
-        return replace(
-            v,
-            scale=_fit_scale(v),
-            x_center_image_px=v.image.width_px / 2,
-            y_center_image_px=v.image.height_px / 2,
-        )
+    def _emptied(self, v: ViewportState, t_ns: int, event: str) -> dict[str, Any]:
+        return {**self._row(v, t_ns, event), **dict.fromkeys(_OF_AN_IMAGE)}
 
 
 _OF_AN_IMAGE = (
-    "image_index", "affine", "source_rect", "dest_rect", "window_center", "window_width", "voi", "preset_id",
+    "image_index", "affine", "source_rect", "dest_rect", "window_center", "window_width", "voi", "preset_id", "lens",
 )  # fmt: skip
 
 
-def _of_preset(preset: Preset) -> dict[str, Any]:
-    return {"center": preset.center, "width": preset.width, "voi": preset.voi, "preset_id": preset.preset_id}
-
-
-def _fit_scale(v: ViewportState) -> float:
-    width, height = v.rect[2] - v.rect[0], v.rect[3] - v.rect[1]
-    image_w, image_h = v.image.width_px, v.image.height_px
-    if v.quarter_turns % 2:
-        image_w, image_h = image_h, image_w
-    return min(width / image_w, height / image_h)
-
-
-def _zoomed(v: ViewportState, action: Action) -> ViewportState:
-    fit = _fit_scale(v)
-    low, high = min(fit, 1.0), max(fit * MAX_ZOOM_OVER_FIT, 1.0)
-    scale = min(high, max(low, v.scale * ZOOM_STEP**action.amount))
-    x_image, y_image = v.screen_to_image().apply(action.x, action.y)
-    zoomed = replace(v, scale=scale)
-    x_now, y_now = zoomed.image_to_screen().apply(x_image, y_image)
-    return _panned(zoomed, action.x - float(x_now), action.y - float(y_now))
-
-
-def _panned(v: ViewportState, dx_screen_px: float, dy_screen_px: float) -> ViewportState:
-    inverse = v.screen_to_image()
-    dx = inverse.a * dx_screen_px + inverse.b * dy_screen_px
-    dy = inverse.d * dx_screen_px + inverse.e * dy_screen_px
-    return _kept_visible(
-        replace(v, x_center_image_px=v.x_center_image_px - dx, y_center_image_px=v.y_center_image_px - dy)
-    )
-
-
-def _kept_visible(v: ViewportState) -> ViewportState:
-    """Pull the image back so far that `PAN_KEEPS_VISIBLE_PX` of it stay in view."""
-    width, height = v.rect[2] - v.rect[0], v.rect[3] - v.rect[1]
-    if v.quarter_turns % 2:
-        width, height = height, width
-    keep = PAN_KEEPS_VISIBLE_PX
-    reach_x, reach_y = max(0.0, width / 2 - keep) / v.scale, max(0.0, height / 2 - keep) / v.scale
-    return replace(
-        v,
-        x_center_image_px=min(v.image.width_px + reach_x, max(-reach_x, v.x_center_image_px)),
-        y_center_image_px=min(v.image.height_px + reach_y, max(-reach_y, v.y_center_image_px)),
-    )
-
-
-def _windowed(v: ViewportState, center: float, width: float) -> ViewportState:
-    # A LUT cannot be dragged: the reader goes on from its equivalent window, which has the same centre and width.
-    voi = "LINEAR" if v.voi == "LUT" else v.voi
-    return replace(v, center=center, width=max(MIN_WINDOW_WIDTH, width), voi=voi, preset_id=None)
+def _changed(v: ViewportState, action: Action) -> ViewportState:
+    match action.kind:
+        case "fit":
+            return fitted(v)
+        case "one_to_one":
+            return kept_visible(replace(v, scale=1.0))
+        case "zoom":
+            return zoomed(v, action.amount, action.x, action.y)
+        case "pan":
+            return panned(v, action.x, action.y)
+        case "window":
+            return windowed(v, action.x, action.y)
+        case "window_drag":
+            # A full sweep across the viewport doubles the width or moves the centre by one width.
+            span = v.rect[2] - v.rect[0]
+            return windowed(v, v.center + v.width * action.y / span, v.width * (1 + action.x / span))
+        case "preset":
+            index = int(action.amount)
+            if not 0 <= index < len(v.image.presets):
+                raise UsageError(f"the image has {len(v.image.presets)} presets, there is no number {index}")
+            return replace(v, **of_preset(v.image.presets[index]))
+        case "invert":
+            return replace(v, inverted_by_reader=not v.inverted_by_reader)
+        case "flip":
+            # Flip comes before the turn; so a turned image turns the other way to flip left-right on screen.
+            return replace(v, flipped=not v.flipped, quarter_turns=-v.quarter_turns % 4)
+        case "rotate":
+            return replace(v, quarter_turns=(v.quarter_turns + 1) % 4)
+        case "reset":
+            plain = replace(v, quarter_turns=0, flipped=False, inverted_by_reader=False)
+            return fitted(replace(plain, **of_preset(v.image.presets[0])))
+        case _:
+            raise UsageError(f"unknown action {action.kind!r}")
 
 
 def _carried_to(action: Action, acted_on: ViewportState, v: ViewportState) -> Action:

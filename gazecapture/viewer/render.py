@@ -2,7 +2,8 @@
 
 A mean pyramid is built once per image. When a viewport's affine changes, the level that is at most twice as fine as
 the screen is resampled into a 16-bit cache of the viewport's size; a change of window then only looks that cache up
-in a table. Both together meet 60 frames per second at 1920 x 1080 without a graphics card.
+in a table. Both together meet 60 frames per second at 1920 x 1080 without a graphics card; a larger viewport is
+resampled at half the screen's resolution while the image moves, and at all of it once it rests.
 """
 
 from __future__ import annotations
@@ -29,8 +30,13 @@ __all__ = ["Picture", "PixelRect", "ViewportRenderer", "build_pyramid", "pixel_r
 PixelRect = tuple[int, int, int, int]
 """(x0, y0, x1, y1), whole screen px, half-open."""
 
+FINE_WHILE_MOVING_PX = 2_600_000
+"""Largest viewport, screen px, that is drawn at full resolution while its image moves: 1920 x 1200 and a little more;
+a 4K screen has three times as many, which take longer than a frame."""
 SMALLEST_LEVEL_PX = 64
 """The pyramid ends where a further level would be of no use: no viewport is that small."""
+TABLE_SIZE = 1 << 16
+"""Entries of a table: one for every value that the cache can hold."""
 CV2_LARGEST_PX = 32766
 """cv2.warpAffine addresses its source with 16-bit coordinates."""
 
@@ -57,26 +63,51 @@ def pixel_rect(rect: Rect) -> PixelRect:
     return x0, y0, max(x0, x1), max(y0, y1)
 
 
-def resample(levels: tuple[Values, ...], screen_to_image: Affine, rect: PixelRect) -> Values:
+def resample(
+    levels: tuple[Values, ...], screen_to_image: Affine, rect: PixelRect, *, coarse: bool = False
+) -> Values:
     """Return the image as it falls on the screen pixels of ``rect``, by linear interpolation.
+
+    coarse : one value for every 2 x 2 screen pixels, the last column or row half outside where there is an odd number.
 
     Beyond the image's edge the edge value is repeated. Raises GeometryError where the affine turns by other than
     quarter turns and cv2 is absent.
     """
     x0, y0, x1, y1 = rect
-    # Image px per screen px; a level is taken while it is still at least as fine as the screen.
-    step = math.hypot(screen_to_image.a, screen_to_image.d)
+    pitch = 2 if coarse else 1
+    # Image px per value asked for; a level is taken while it is still at least as fine.
+    step = pitch * math.hypot(screen_to_image.a, screen_to_image.d)
     level = min(len(levels) - 1, max(0, math.floor(math.log2(step) + 1e-9)))
     source = levels[level]
     # Pixel index i has its centre at i + 0.5, on the screen as in the image.
     to_level = (
         Affine(1 / 2**level, 0, -0.5, 0, 1 / 2**level, -0.5)
         .after(screen_to_image)
-        .after(Affine(1, 0, x0 + 0.5, 0, 1, y0 + 0.5))
+        .after(Affine(pitch, 0, x0 + pitch / 2, 0, pitch, y0 + pitch / 2))
     )
+    width, height = -(-(x1 - x0) // pitch), -(-(y1 - y0) // pitch)
     if cv2 is not None and max(source.shape) <= CV2_LARGEST_PX:
-        return _by_cv2(source, to_level, x1 - x0, y1 - y0)
-    return _by_numpy(source, to_level, x1 - x0, y1 - y0)
+        return _by_cv2(source, to_level, width, height)
+    return _by_numpy(source, to_level, width, height)
+
+
+def look_up(table: Grey, values: Values, out: Grey) -> None:
+    """Put the grey level of each value into ``out``, of the same shape; ``table`` has `TABLE_SIZE` entries."""
+    if cv2 is not None:
+        looked_up = cv2.LUT(values, table)
+        np.copyto(out, looked_up)
+    else:
+        np.take(table, values, out=out, mode="clip")
+
+
+def doubled(grey: Grey, out: Grey) -> None:
+    """Put a picture of half the resolution into ``out``; an odd last column or row is cut."""
+    height, width = out.shape
+    if cv2 is not None:
+        large = cv2.resize(grey, (2 * grey.shape[1], 2 * grey.shape[0]), interpolation=cv2.INTER_NEAREST)
+    else:
+        large = grey.repeat(2, axis=0).repeat(2, axis=1)
+    np.copyto(out, large[:height, :width])
 
 
 def _by_cv2(source: Values, to_level: Affine, width: int, height: int) -> Values:
@@ -159,7 +190,7 @@ class Picture:
             preset_id=state.preset_id,
             inverted=state.inverted,
         ).values
-        return table
+        return np.pad(table, (0, TABLE_SIZE - table.size), mode="edge")
 
 
 @dataclass(slots=True)
@@ -167,6 +198,7 @@ class _Cache:
     place: tuple[Any, ...]
     view16: Values
     visible: PixelRect
+    coarse: bool
 
 
 class ViewportRenderer:
@@ -178,25 +210,49 @@ class ViewportRenderer:
         self._tone: tuple[Any, ...] = ()
         self._table: Grey = np.zeros(0, np.uint8)
 
-    def draw(self, state: ViewportState, canvas: Grey, x0_canvas_px: int, y0_canvas_px: int) -> None:
-        """Draw the viewport into ``canvas``, black where the image is not.
+    def draw(
+        self,
+        state: ViewportState,
+        canvas: Grey,
+        x0_canvas_px: int,
+        y0_canvas_px: int,
+        *,
+        moving: bool = False,
+    ) -> bool:
+        """Draw the viewport into ``canvas``, black where the image is not; say whether at full resolution.
 
         canvas : (h, w) uint8; its first pixel is screen pixel (x0_canvas_px, y0_canvas_px).
+        moving : a large viewport whose image is elsewhere than in the last frame may be drawn coarsely.
         """
+        self._bring_up(state, moving)
+        cache = self._cache
+        assert cache is not None  # noqa: S101 - brought up just now
+        x0, y0, x1, y1 = pixel_rect(state.rect)
+        view = canvas[y0 - y0_canvas_px : y1 - y0_canvas_px, x0 - x0_canvas_px : x1 - x0_canvas_px]
+        left, top, right, bottom = cache.visible
+        view[: top - y0], view[bottom - y0 :] = 0, 0
+        view[:, : left - x0], view[:, right - x0 :] = 0, 0
+        if right <= left or bottom <= top:
+            return True
+        part = view[top - y0 : bottom - y0, left - x0 : right - x0]
+        if cache.coarse:
+            half = np.empty(cache.view16.shape, np.uint8)
+            look_up(self._table, cache.view16, half)
+            doubled(half, part)
+        else:
+            look_up(self._table, cache.view16, part)
+        return not cache.coarse
+
+    def _bring_up(self, state: ViewportState, moving: bool) -> None:
+        """Resample and compute the table, where the state asks for others than the last frame's."""
         place = (state.rect, state.image_to_screen().coefficients)
-        if self._cache is None or self._cache.place != place:
+        stale = self._cache is None or self._cache.place != place
+        if self._cache is None or stale or (self._cache.coarse and not moving):
             visible = pixel_rect(state.shown()[1])
-            view16 = resample(self.picture.levels, state.screen_to_image(), visible)
-            self._cache = _Cache(place, view16, visible)
+            n_px = (visible[2] - visible[0]) * (visible[3] - visible[1])
+            coarse = moving and n_px > FINE_WHILE_MOVING_PX
+            view16 = resample(self.picture.levels, state.screen_to_image(), visible, coarse=coarse)
+            self._cache = _Cache(place, view16, visible, coarse)
         tone = (state.center, state.width, state.voi, state.preset_id, state.inverted)
         if tone != self._tone:
             self._table, self._tone = self.picture.table(state), tone
-        x0, y0, x1, y1 = pixel_rect(state.rect)
-        view = canvas[y0 - y0_canvas_px : y1 - y0_canvas_px, x0 - x0_canvas_px : x1 - x0_canvas_px]
-        left, top, right, bottom = self._cache.visible
-        view[: top - y0], view[bottom - y0 :] = 0, 0
-        view[:, : left - x0], view[:, right - x0 :] = 0, 0
-        if right > left and bottom > top:
-            view[top - y0 : bottom - y0, left - x0 : right - x0] = np.take(
-                self._table, self._cache.view16, mode="clip"
-            )

@@ -17,12 +17,14 @@ from pytestqt.qtbot import QtBot
 
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.viewer.findings import CHEXPERT_LABELS, Finding
+from gazecapture.viewer.measures import Line
 from gazecapture.viewer.model import Action, ViewerModel
 from gazecapture.viewer.qt.header import HEADER_HEIGHT, ImageLabel
 from gazecapture.viewer.qt.viewport import DrawnBox
 from gazecapture.viewer.qt.window import ReadingWindow
 from gazecapture.viewer.render import Picture
 from keyframes.errors import UsageError
+from keyframes.geometry import Affine
 
 NO_BUTTON = Qt.MouseButton.NoButton
 NO_MODIFIER = Qt.KeyboardModifier.NoModifier
@@ -292,7 +294,8 @@ def test_a_finding_is_one_box_and_one_key(rig: Rig) -> None:
     with rig.bot.waitSignal(rig.window.finding_made) as made:
         rig.key(Qt.Key.Key_L)  # the twelfth label, not the link
     assert made.args is not None
-    drawn, label, certainty = made.args
+    drawn, label, certainty, rating = made.args
+    assert rating is None
     assert isinstance(drawn, DrawnBox)
     assert drawn.box == pytest.approx((50, 60, 150, 260), abs=0.6)
     assert (label, certainty) == (CHEXPERT_LABELS[11], 0.75)
@@ -326,7 +329,7 @@ def test_escape_discards_a_box(rig: Rig) -> None:
 def test_findings_are_drawn_on_their_own_image_only(open_rig: Callable[[int], Rig]) -> None:
     rig = open_rig(2)
     plain = rig.window.grab().toImage()
-    rig.window.show_findings(
+    rig.window.show_marks(
         [Finding(finding_id="a", label="Edema", image_index=1, box=(20.0, 20.0, 2000.0, 100.0))]
     )
     rig.settle()
@@ -355,3 +358,59 @@ def test_closing_the_window_asks_for_the_end_and_keeps_it_open(rig: Rig) -> None
     assert rig.window.isVisible()
     with rig.bot.waitSignal(rig.window.quit_asked):
         rig.key(Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
+
+
+def test_an_ellipse_with_a_rating(rig: Rig) -> None:
+    rig.key(Qt.Key.Key_E)
+    rig.drag(Qt.MouseButton.LeftButton, (300, 200), (400, 300))
+    for key in (Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Down):
+        rig.key(key)
+    with rig.bot.waitSignal(rig.window.finding_made) as made:
+        rig.key(Qt.Key.Key_A)
+    assert made.args is not None
+    drawn, label, _, rating = made.args
+    assert (drawn.shape, label, rating) == ("ellipse", CHEXPERT_LABELS[0], 2.0)
+
+
+def test_the_magnifier_follows_the_cursor_and_is_journaled(rig: Rig) -> None:
+    rig.mouse(QEvent.Type.MouseMove, 400, 250, NO_BUTTON)
+    rig.key(Qt.Key.Key_M)
+    rig.settle()
+    glass = rig.rows[-1]
+    assert (glass["viewport_id"], glass["image_index"], glass["lens"][4]) == (100, 0, 2.0)
+    rig.mouse(QEvent.Type.MouseMove, 430, 260, NO_BUTTON)
+    rig.settle()
+    assert rig.rows[-1]["viewport_rect"] == [
+        v + d for v, d in zip(glass["viewport_rect"], (30, 10, 30, 10), strict=True)
+    ]
+    plain = rig.model.viewports[0].image_to_screen()
+    assert Affine(*rig.rows[-1]["affine"]).a == pytest.approx(1 / (2 * plain.a))
+    rig.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)  # the glass is no step of undo
+    rig.key(Qt.Key.Key_M)
+    rig.settle()
+    gone = rig.rows[-1]
+    assert (gone["viewport_id"], gone["image_index"], gone["panels"]) == (100, None, [])
+
+
+def test_lines_are_measured_and_one_key_shows_one_image(open_rig: Callable[[int], Rig]) -> None:
+    rig = open_rig(2)
+    lines: list[Line] = []
+    rig.window.line_drawn.connect(lines.append)
+    with rig.bot.waitSignal(rig.window.measure_begun) as begun:
+        rig.key(Qt.Key.Key_D)
+    assert begun.args == ["length"]
+    rig.drag(Qt.MouseButton.LeftButton, (500, 200), (560, 280))
+    (line,) = lines
+    assert line.image_index == 1
+    scale = rig.model.viewports[1].scale
+    assert line.length_px == pytest.approx(100 / scale, abs=0.01)
+    rig.mouse(QEvent.Type.MouseMove, 500, 200, NO_BUTTON)
+    rig.key(Qt.Key.Key_S)
+    rig.settle()
+    assert [v.image.image_index for v in rig.model.viewports] == [1]
+    assert [(r["viewport_id"], r["image_index"]) for r in rig.rows[-2:]] == [(0, 1), (1, None)]
+    rig.key(Qt.Key.Key_Tab)
+    rig.settle()
+    assert (rig.rows[-1]["viewport_id"], rig.rows[-1]["image_index"]) == (0, 0)
+    rig.key(Qt.Key.Key_S)
+    assert [v.image.image_index for v in rig.model.viewports] == [0, 1]

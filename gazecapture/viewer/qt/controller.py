@@ -19,6 +19,7 @@ from gazecapture.session.tracker_marks import TrackerMarks
 from gazecapture.viewer.findings import Finding, FindingsOfReading
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.loader import StudyLoader
+from gazecapture.viewer.measures import Line, MeasuresOfReading
 from gazecapture.viewer.model import Action, ViewerModel
 from gazecapture.viewer.qt.checks import GazeChecks
 from gazecapture.viewer.qt.driver import DriverClient, hello_message
@@ -98,6 +99,7 @@ class SessionController(QObject):
         self._number = 0
         self._is_presented = False
         self._findings = FindingsOfReading(0)
+        self._measures = MeasuresOfReading(0)
         self._workers: list[threading.Thread] = []
         self._over = threading.Event()
         self.error: BaseException | None = None
@@ -129,7 +131,9 @@ class SessionController(QObject):
         window.next_asked.connect(self.next_study)
         window.quit_asked.connect(self.end)
         window.finding_made.connect(self._finding_drawn)
-        window.remove_finding_asked.connect(self._remove_finding)
+        window.remove_mark_asked.connect(self._remove_mark)
+        window.measure_begun.connect(lambda kind: self._measures.begin(kind))
+        window.line_drawn.connect(self._line_drawn)
 
     def start(self) -> None:
         """Open the first unread study (after the driver has answered, where there is one)."""
@@ -230,10 +234,11 @@ class SessionController(QObject):
             self._findings = FindingsOfReading(
                 outcome.reading_number, self._session.findings_before(outcome.reading_number)
             )
+            self._measures = MeasuresOfReading(outcome.reading_number)
             self._state, self._is_presented = _State.READING, False
             labels = [ImageLabel(role=i.role, view_position=i.view_position) for i in outcome.images]
             self._the_window.show_study(outcome.pictures, study.indication, labels)
-            self._the_window.show_findings(self._findings.findings)
+            self._show_marks()
         following = self._session.unread(after=outcome.reading_number)
         if following:
             self._loader.read_ahead(following[0])
@@ -290,13 +295,15 @@ class SessionController(QObject):
 
     # Findings
 
-    def _finding_drawn(self, drawn: DrawnBox, label: str, certainty: float) -> None:
+    def _finding_drawn(self, drawn: DrawnBox, label: str, certainty: float, rating: float | None) -> None:
         self._put_finding(
             Finding(
                 finding_id=self._findings.new_id(),
                 label=label,
                 certainty=certainty,
+                rating=rating,
                 image_index=drawn.image_index,
+                shape=drawn.shape,
                 box=drawn.box,
             )
         )
@@ -304,14 +311,37 @@ class SessionController(QObject):
     def _put_finding(self, finding: Finding) -> None:
         if self._state is _State.READING:
             self._the_journals.write("annotations", [self._findings.put(finding, session_now_ns())])
-            self._the_window.show_findings(self._findings.findings)
+            self._show_marks()
 
-    def _remove_finding(self) -> None:
-        if self._state is _State.READING:
-            row = self._findings.remove_last(session_now_ns())
-            if row is not None:
-                self._the_journals.write("annotations", [row])
-                self._the_window.show_findings(self._findings.findings)
+    def _line_drawn(self, line: Line) -> None:
+        if self._state is not _State.READING:
+            return
+        measure, is_whole = self._measures.add(line)
+        if is_whole:
+            spacing = self._the_window.canvas.spacing_of(line.image_index)
+            row = measure.row(session_now_ns(), self._findings.reading_number, spacing)
+            self._the_journals.write("annotations", [row])
+        else:
+            self._the_window.draw_line()
+        self._show_marks()
+
+    def _remove_mark(self) -> None:
+        """Take the newest finding or measure back; measures first: they are made to be looked at and removed."""
+        if self._state is not _State.READING:
+            return
+        t_ns = session_now_ns()
+        measure = self._measures.remove_last()
+        row = (
+            self._findings.remove_last(t_ns)
+            if measure is None
+            else measure.removal(t_ns, self._findings.reading_number)
+        )
+        if row is not None:
+            self._the_journals.write("annotations", [row])
+        self._show_marks()
+
+    def _show_marks(self) -> None:
+        self._the_window.show_marks(self._findings.findings, self._measures.measures)
 
     # The driver
 

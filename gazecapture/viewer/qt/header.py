@@ -68,9 +68,10 @@ class HeaderBar(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.BAR)
         self._paint_caption(painter)
-        if self._viewports:
+        if self._viewports and self._labels:
             share = self.width() / len(self._viewports)
-            for place, (state, label) in enumerate(zip(self._viewports, self._labels, strict=False)):
+            for place, state in enumerate(self._viewports):
+                label = self._labels[state.image.image_index]
                 left, right = round(share * place), round(share * (place + 1))
                 self._paint_strip(
                     painter, QRect(left, CAPTION_HEIGHT, right - left, STRIP_HEIGHT), state, label

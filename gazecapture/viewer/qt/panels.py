@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import QWidget
 
 from gazecapture.viewer.findings import CERTAINTIES, CHEXPERT_LABELS
 from gazecapture.viewer.qt import theme
+from gazecapture.viewer.qt.keys import CHEAT_SHEET
 
 __all__ = ["CheatSheet", "FindingPanel", "MessageCard", "OverlayPanel"]
 
@@ -17,25 +18,8 @@ _CENTRE = Qt.AlignmentFlag.AlignCenter
 PADDING = 18
 ROW_HEIGHT = 24
 RADIUS = 8.0
-
-KEYS = (
-    ("Wheel,  +  -", "zoom at the cursor"),
-    ("Middle drag,  Space + drag,  arrows", "pan"),
-    ("Right drag", "window:  →  wider,  ↓  darker"),
-    ("1 … 9", "the file's own windows and look-up tables"),
-    ("F   /   Z", "fit   /   one image pixel per screen pixel"),
-    ("I", "invert"),
-    ("H   /   V", "flip left-right   /   turn by 90°"),
-    ("R   /   Ctrl Z", "reset   /   undo"),
-    ("L", "link zoom and pan of both images"),
-    ("B,  then drag", "mark a finding"),
-    ("Delete", "remove the last finding"),
-    ("N,  Page Down", "close this study and go on"),
-    ("Esc", "cancel"),
-    ("F11", "full screen"),
-    ("Ctrl Q", "close the session; it can be resumed"),
-)
-"""The cheat sheet: what to press, what it does."""
+RATINGS = range(1, 6)
+"""Of severity or of whatever a study asks for; none is given unless somebody gives one."""
 
 
 class OverlayPanel(QWidget):
@@ -73,7 +57,7 @@ class CheatSheet(OverlayPanel):
     """The keys and the mouse."""
 
     panel_name = "keys"
-    size_logical_px = (640, 2 * PADDING + 40 + len(KEYS) * ROW_HEIGHT)
+    size_logical_px = (640, 2 * PADDING + 40 + len(CHEAT_SHEET) * ROW_HEIGHT)
 
     def paint_content(self, painter: QPainter) -> None:
         """Paint the table."""
@@ -85,7 +69,7 @@ class CheatSheet(OverlayPanel):
         painter.drawText(QRect(PADDING, PADDING, self.width() - 2 * PADDING, 24), _RIGHT, "F1 closes this")
         top = PADDING + 40
         painter.setFont(theme.font(13))
-        for keys, meaning in KEYS:
+        for keys, meaning in CHEAT_SHEET:
             painter.setPen(theme.ACCENT)
             painter.drawText(QRect(PADDING, top, 260, ROW_HEIGHT), _LEFT, keys)
             painter.setPen(theme.TEXT)
@@ -125,43 +109,53 @@ class MessageCard(OverlayPanel):
 
 
 class FindingPanel(OverlayPanel):
-    """Label and certainty of a box that was just drawn: one key or one click saves it."""
+    """Label, certainty and rating of a mark that was just drawn: one key or one click saves it."""
 
     panel_name = "finding"
-    size_logical_px = (300, 2 * PADDING + 26 + 40 + len(CHEXPERT_LABELS) * ROW_HEIGHT + 30)
+    size_logical_px = (300, 2 * PADDING + 26 + 72 + len(CHEXPERT_LABELS) * ROW_HEIGHT + 30)
 
-    chosen = pyqtSignal(str, float)
-    """Label and certainty (0 to 1)."""
+    chosen = pyqtSignal(str, float, object)
+    """Label, certainty (0 to 1), and rating (1 to 5) or None."""
     cancelled = pyqtSignal()
 
-    _labels_top = PADDING + 26 + 40
+    _labels_top = PADDING + 26 + 72
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._certainty = 0
+        self._rating: int | None = None
 
     def ask(self) -> None:
-        """Show the menu, with the highest certainty chosen."""
-        self._certainty = 0
+        """Show the menu, with the highest certainty chosen and no rating."""
+        self._certainty, self._rating = 0, None
         self.show()
         self.raise_()
         self.update()
 
     def take_key(self, event: QKeyEvent) -> None:
-        """Act on a key while the menu is open: a letter saves that label, a digit sets the certainty."""
+        """Act on a key while the menu is open: a letter saves, a digit sets the certainty, Up and Down the rating."""
         key = event.key()
         letter = key - Qt.Key.Key_A
         digit = key - Qt.Key.Key_1
         if key == Qt.Key.Key_Escape:
             self.cancelled.emit()
         elif 0 <= letter < len(CHEXPERT_LABELS):
-            self.chosen.emit(CHEXPERT_LABELS[letter], CERTAINTIES[self._certainty].value)
+            self._choose(letter)
         elif 0 <= digit < len(CERTAINTIES):
             self._certainty = digit
             self.update()
+        elif key in {Qt.Key.Key_Up, Qt.Key.Key_Down}:
+            step = 1 if key == Qt.Key.Key_Up else -1
+            rating = (self._rating or 0) + step
+            self._rating = min(rating, RATINGS[-1]) if rating >= RATINGS[0] else None
+            self.update()
+
+    def _choose(self, number: int) -> None:
+        rating = None if self._rating is None else float(self._rating)
+        self.chosen.emit(CHEXPERT_LABELS[number], CERTAINTIES[self._certainty].value, rating)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Act on a click: on a certainty it sets that, on a label it saves."""
+        """Act on a click: on a certainty or a rating it sets that, on a label it saves."""
         if event is None or event.button() != Qt.MouseButton.LeftButton:
             return
         point = event.position().toPoint()
@@ -169,9 +163,13 @@ class FindingPanel(OverlayPanel):
             if self._level_rect(level).contains(point):
                 self._certainty = level
                 self.update()
-        for number, label in enumerate(CHEXPERT_LABELS):
+        for rating in RATINGS:
+            if self._rating_rect(rating).contains(point):
+                self._rating = None if rating == self._rating else rating
+                self.update()
+        for number in range(len(CHEXPERT_LABELS)):
             if self._label_rect(number).contains(point):
-                self.chosen.emit(label, CERTAINTIES[self._certainty].value)
+                self._choose(number)
                 return
 
     def paint_content(self, painter: QPainter) -> None:
@@ -182,13 +180,11 @@ class FindingPanel(OverlayPanel):
         painter.drawText(QRect(PADDING, PADDING - 4, width, 26), _LEFT, "Finding")
         painter.setFont(theme.font(11))
         for level, certainty in enumerate(CERTAINTIES):
-            rect = self._level_rect(level)
-            picked = level == self._certainty
-            painter.setPen(QPen(theme.ACCENT if picked else theme.EDGE, 1.0))
-            painter.setBrush(theme.BAR)
-            painter.drawRoundedRect(QRectF(rect), 4.0, 4.0)
-            painter.setPen(theme.TEXT if picked else theme.DIM)
-            painter.drawText(rect, _CENTRE, certainty.name)
+            _paint_choice(painter, self._level_rect(level), certainty.name, level == self._certainty)
+        painter.setPen(theme.DIM)
+        painter.drawText(self._rating_rect(0), _LEFT, "Rating")
+        for rating in RATINGS:
+            _paint_choice(painter, self._rating_rect(rating), str(rating), rating == self._rating)
         painter.setFont(theme.font(13))
         for number, label in enumerate(CHEXPERT_LABELS):
             rect = self._label_rect(number)
@@ -199,11 +195,23 @@ class FindingPanel(OverlayPanel):
         painter.setFont(theme.font(11))
         painter.setPen(theme.DIM)
         last = QRect(PADDING, self.height() - PADDING - 18, width, 18)
-        painter.drawText(last, _LEFT, "Letter saves · 1 … 5 certainty · Esc discards")
+        painter.drawText(last, _LEFT, "Letter saves · 1 … 5 certainty · ↑ ↓ rating · Esc discards")
 
     def _level_rect(self, level: int) -> QRect:
         width = (self.width() - 2 * PADDING) // len(CERTAINTIES)
         return QRect(PADDING + width * level, PADDING + 28, width - 4, 26)
 
+    def _rating_rect(self, rating: int) -> QRect:
+        width = (self.width() - 2 * PADDING) // (len(RATINGS) + 1)
+        return QRect(PADDING + width * rating, PADDING + 62, width - 4, 26)
+
     def _label_rect(self, number: int) -> QRect:
         return QRect(PADDING, self._labels_top + number * ROW_HEIGHT, self.width() - 2 * PADDING, ROW_HEIGHT)
+
+
+def _paint_choice(painter: QPainter, rect: QRect, text: str, picked: bool) -> None:
+    painter.setPen(QPen(theme.ACCENT if picked else theme.EDGE, 1.0))
+    painter.setBrush(theme.BAR)
+    painter.drawRoundedRect(QRectF(rect), 4.0, 4.0)
+    painter.setPen(theme.TEXT if picked else theme.DIM)
+    painter.drawText(rect, _CENTRE, text)

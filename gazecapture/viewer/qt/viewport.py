@@ -16,37 +16,39 @@ from PyQt6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QResiz
 from PyQt6.QtWidgets import QWidget
 
 from gazecapture.viewer.findings import SMALLEST_BOX_PX, Box, Finding
+from gazecapture.viewer.magnifier import LENS_FACTOR
+from gazecapture.viewer.measures import SHORTEST_LINE_PX, Line, Measure, Spacing
 from gazecapture.viewer.model import Action, Rect, ViewerModel, ViewportState
 from gazecapture.viewer.qt import theme
+from gazecapture.viewer.qt.marks import (
+    DrawnMark,
+    finding_marks,
+    measure_marks,
+    paint_marks,
+    paint_unfinished,
+)
 from gazecapture.viewer.render import Picture, ViewportRenderer, pixel_rect
 
-__all__ = ["Canvas", "DrawnBox"]
+__all__ = ["Canvas", "DrawnBox", "Pen"]
 
 WHEEL_NOTCH = 120
 """Eighths of a degree per wheel notch, as Qt counts them."""
-LABEL_GAP = 5.0
-LABEL_HEIGHT = 16.0
-"""Logical px of a finding's label."""
+REFINED_AFTER_MS = 120
+"""ms that a coarsely drawn image rests before it is drawn finely: longer than between two steps of a slow drag."""
 
-DragKind = Literal["pan", "window_drag", "box"]
+Pen = Literal["box", "ellipse", "line"]
+"""What a left drag draws."""
+DragKind = Literal["pan", "window_drag", "draw"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnBox:
-    """A box that the reader drew, in image px, inside its image."""
+    """A box, or an ellipse by its bounds, that the reader drew, in image px, inside its image."""
 
     viewport_id: int
     image_index: int
     box: Box
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A finding's box and its viewport, in the widget's logical px."""
-
-    viewport: QRectF
-    rect: QRectF
-    label: str
+    shape: str = "box"
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class Canvas(QWidget):
     acted = pyqtSignal(Action, bool)
     """An action asked for by the mouse, and whether it goes on with a drag."""
     box_drawn = pyqtSignal(DrawnBox)
+    line_drawn = pyqtSignal(Line)
 
     def __init__(
         self,
@@ -87,19 +90,28 @@ class Canvas(QWidget):
         self._model = model
         self._before_frame = before_frame
         self._on_presented = on_presented
-        self._renderers: tuple[ViewportRenderer, ...] = ()
+        self._pictures: dict[int, Picture] = {}
+        self._renderers: dict[tuple[int, int], ViewportRenderer] = {}
+        """By viewport and image: an image that comes back is not resampled again."""
         self._findings: tuple[Finding, ...] = ()
+        self._measures: tuple[Measure, ...] = ()
         self._pixels = np.zeros((1, 1), np.uint8)
         self._image = QImage()
-        self._marks: list[_Mark] = []
+        self._marks: list[DrawnMark] = []
         self._fresh = False
         self._blank = True
         self._drag: _Drag | None = None
         self._cursor = QPointF()
         self.panning = False
         """The space key is held: a left drag pans."""
-        self.drawing_box = False
-        """The next left drag draws a finding's box."""
+        self.pen: Pen | None = None
+        """What the next left drag draws, if anything."""
+        self.magnifying = False
+        """A magnifier follows the cursor."""
+        self._rest_timer = QTimer(self)
+        self._rest_timer.setSingleShot(True)
+        self._rest_timer.timeout.connect(self._refine)
+        self._refining = False
         self._since_frame = QElapsedTimer()
         self._frame_timer = QTimer(self)
         self._frame_timer.setSingleShot(True)
@@ -114,22 +126,33 @@ class Canvas(QWidget):
         return self._blank
 
     def show_pictures(self, pictures: Sequence[Picture]) -> None:
-        """Show the model's study from the next frame on; ``pictures`` in the order of its viewports."""
-        self._renderers = tuple(ViewportRenderer(picture) for picture in pictures)
+        """Show the model's study from the next frame on."""
+        self._pictures = {picture.view.image_index: picture for picture in pictures}
+        self._renderers = {}
         self._blank = False
         self._drag = None
+        self._refining = True  # the first look at a film is never a coarse one
         self.request_frame()
+
+    def spacing_of(self, image_index: int) -> Spacing:
+        """Return the spacing of an image of the study on screen."""
+        film = self._pictures[image_index].radiograph
+        return Spacing(x_mm=film.spacing_x_mm, y_mm=film.spacing_y_mm, kind=film.spacing_kind)
 
     def show_nothing(self) -> None:
         """Show black from the next frame on."""
-        self._blank = True
-        self._drag = None
-        self._findings = ()
+        self._blank, self._drag, self.magnifying = True, None, False
+        self._findings, self._measures = (), ()
         self.request_frame()
 
-    def show_findings(self, findings: Sequence[Finding]) -> None:
-        """Draw these findings over their images."""
-        self._findings = tuple(findings)
+    def show_again(self) -> None:
+        """Show the study that `show_nothing` took away, after a pause."""
+        self._blank, self._refining = False, True
+        self.request_frame()
+
+    def show_findings(self, findings: Sequence[Finding], measures: Sequence[Measure] = ()) -> None:
+        """Draw these findings and measures over their images."""
+        self._findings, self._measures = tuple(findings), tuple(measures)
         self.request_frame()
 
     def request_frame(self) -> None:
@@ -139,10 +162,11 @@ class Canvas(QWidget):
         passed_ms = self._since_frame.elapsed() if self._since_frame.isValid() else self.frame_interval_ms
         self._frame_timer.start(max(0, round(self.frame_interval_ms - passed_ms)))
 
-    def present_now(self) -> None:
-        """Draw the present state at once (a screenshot must not show an old one)."""
+    def present_now(self, *, refined: bool = True) -> None:
+        """Draw the present state at once (a screenshot must not show an old one), finely or as while it moves."""
         self._frame_timer.stop()
         self._fresh = True
+        self._refining = self._refining or refined
         self.repaint()
 
     def cursor_screen_px(self) -> tuple[float, float]:
@@ -154,15 +178,20 @@ class Canvas(QWidget):
         return self._model.viewport_at(*self.cursor_screen_px()) or 0
 
     def cancel(self) -> None:
-        """Give up a drag or the drawing of a box."""
+        """Give up a drag or the drawing of a mark."""
         self._drag = None
-        self.set_drawing_box(False)
+        self.set_pen(None)
         self.request_frame()
 
-    def set_drawing_box(self, on: bool) -> None:
-        """Make the next left drag draw a box, or not."""
-        self.drawing_box = on
-        self.setCursor(Qt.CursorShape.CrossCursor if on else Qt.CursorShape.ArrowCursor)
+    def set_pen(self, pen: Pen | None) -> None:
+        """Make the next left drag draw something, or not."""
+        self.pen = pen
+        self.setCursor(Qt.CursorShape.ArrowCursor if pen is None else Qt.CursorShape.CrossCursor)
+
+    def set_magnifying(self, on: bool) -> None:
+        """Let a magnifier follow the cursor, or take it away."""
+        self.magnifying = on
+        self._move_lens()
 
     # Painting
 
@@ -190,6 +219,10 @@ class Canvas(QWidget):
         self._fresh = True
         self.update()
 
+    def _refine(self) -> None:
+        self._refining = True
+        self.request_frame()
+
     def _compose(self) -> None:
         """Draw the model's state into the image that is painted."""
         self._before_frame()
@@ -208,42 +241,30 @@ class Canvas(QWidget):
             self._pixels[:] = 0
             return
         x0, y0, _, _ = pixel_rect(self._model.area)
-        for renderer, state in zip(self._renderers, self._model.viewports, strict=True):
-            renderer.draw(state, self._pixels, x0, y0)
-            self._marks += self._marks_of(state)
+        moving, self._refining = not self._refining, False
+        is_fine = True
+        for state in self._model.drawn:
+            is_fine &= self._renderer(state).draw(state, self._pixels, x0, y0, moving=moving)
+            self._marks += finding_marks(state, self._findings, self._to_widget)
+            spacing = self.spacing_of(state.image.image_index)
+            self._marks += measure_marks(state, self._measures, spacing, self._to_widget)
+        if not is_fine:
+            self._rest_timer.start(REFINED_AFTER_MS)
 
-    def _marks_of(self, state: ViewportState) -> list[_Mark]:
-        to_screen = state.image_to_screen()
-        x0, y0, x1, y1 = state.rect
-        viewport = QRectF(self._to_widget(x0, y0), self._to_widget(x1, y1))
-        marks = []
-        for finding in self._findings:
-            if finding.box is None or finding.image_index != state.image.image_index:
-                continue
-            xs, ys = to_screen.apply(finding.box[0::2], finding.box[1::2])
-            corners = self._to_widget(xs[0], ys[0]), self._to_widget(xs[1], ys[1])
-            marks.append(_Mark(viewport, QRectF(*corners).normalized(), finding.label))
-        return marks
+    def _renderer(self, state: ViewportState) -> ViewportRenderer:
+        key = (state.viewport_id, state.image.image_index)
+        if key not in self._renderers:
+            self._renderers[key] = ViewportRenderer(self._pictures[state.image.image_index])
+        return self._renderers[key]
 
     def _paint_marks(self, painter: QPainter) -> None:
-        painter.setFont(theme.font(12))
-        painter.setPen(QPen(theme.FINDING, 1.0))
-        for mark in self._marks:
-            painter.setClipRect(mark.viewport)
-            painter.drawRect(mark.rect)
-            # Above the box; inside it where the viewport ends there.
-            top = mark.rect.top() - LABEL_GAP
-            if top - LABEL_HEIGHT < mark.viewport.top():
-                top = max(mark.rect.top(), mark.viewport.top()) + LABEL_HEIGHT
-            place = QPointF(max(mark.rect.left(), mark.viewport.left()) + LABEL_GAP, top)
-            # A shadow keeps it legible on bright bone.
-            for offset, colour in ((QPointF(1.0, 1.0), theme.SURROUND), (QPointF(), theme.FINDING)):
-                painter.setPen(QPen(colour, 1.0))
-                painter.drawText(place + offset, mark.label)
-        painter.setClipping(False)
-        if self._drag is not None and self._drag.kind == "box" and self._drag.moved:
-            painter.setPen(QPen(theme.FINDING, 1.0, Qt.PenStyle.DashLine))
-            painter.drawRect(QRectF(self._drag.start, self._drag.last).normalized())
+        paint_marks(painter, self._marks)
+        lens = self._model.lens
+        if lens is not None:
+            painter.setPen(QPen(theme.EDGE, 1.0))
+            painter.drawRect(QRectF(self._to_widget(*lens.rect[:2]), self._to_widget(*lens.rect[2:])))
+        if self._drag is not None and self._drag.kind == "draw" and self._drag.moved:
+            paint_unfinished(painter, self.pen or "box", self._drag.start, self._drag.last)
         if len(self._model.viewports) > 1:
             painter.setPen(QPen(theme.EDGE, 1.0))
             for state in self._model.viewports[1:]:
@@ -276,12 +297,14 @@ class Canvas(QWidget):
         if event is None:
             return
         self._cursor = event.position()
+        if self.magnifying:
+            self._move_lens()
         drag = self._drag
         if drag is None or event.position() == drag.last:
             return
         moved = event.position() - drag.last
         continues, drag.moved, drag.last = drag.moved, True, event.position()
-        if drag.kind == "box":
+        if drag.kind == "draw":
             self.request_frame()
             return
         ratio = self.devicePixelRatioF()
@@ -293,31 +316,57 @@ class Canvas(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802 - Qt's name
         """End a drag."""
         drag, self._drag = self._drag, None
-        if event is None or drag is None or drag.kind != "box":
+        if event is None or drag is None or drag.kind != "draw":
             return
-        self.set_drawing_box(False)
+        pen = self.pen
+        self.set_pen(None)
         self.request_frame()
-        box = self._box_of(drag)
-        if box is not None:
-            self.box_drawn.emit(box)
+        if pen == "line":
+            line = self._line_of(drag)
+            if line.length_px >= SHORTEST_LINE_PX:
+                self.line_drawn.emit(line)
+        elif pen is not None:
+            box = self._box_of(drag, pen)
+            if box is not None:
+                self.box_drawn.emit(box)
+
+    def _move_lens(self) -> None:
+        """Put the magnifier about the cursor, or take it away; it is no step that undo takes back."""
+        if self._blank or not self._model.viewports:
+            return
+        x, y = self.cursor_screen_px()
+        viewport = self._model.viewport_at(x, y)
+        factor = LENS_FACTOR if self.magnifying and viewport is not None else 0.0
+        self.acted.emit(Action(kind="lens", viewport_id=viewport or 0, x=x, y=y, amount=factor), False)
 
     def _drag_kind(self, button: Qt.MouseButton) -> DragKind | None:
         if button == Qt.MouseButton.MiddleButton or (button == Qt.MouseButton.LeftButton and self.panning):
             return "pan"
         if button == Qt.MouseButton.RightButton:
             return "window_drag"
-        return "box" if button == Qt.MouseButton.LeftButton and self.drawing_box else None
+        return "draw" if button == Qt.MouseButton.LeftButton and self.pen is not None else None
 
-    def _box_of(self, drag: _Drag) -> DrawnBox | None:
+    def _ends_of(self, drag: _Drag) -> tuple[ViewportState, Any, Any]:
+        """Return the viewport that a drag began in and its ends as image px, inside the image."""
         state = self._model.viewports[drag.viewport_id]
-        to_image = state.screen_to_image()
         (x0, y0), (x1, y1) = self._to_screen(drag.start), self._to_screen(drag.last)
-        xs, ys = to_image.apply([x0, x1], [y0, y1])
-        xs, ys = np.clip(xs, 0, state.image.width_px), np.clip(ys, 0, state.image.height_px)
+        xs, ys = state.screen_to_image().apply([x0, x1], [y0, y1])
+        return state, np.clip(xs, 0, state.image.width_px), np.clip(ys, 0, state.image.height_px)
+
+    def _box_of(self, drag: _Drag, shape: str) -> DrawnBox | None:
+        state, xs, ys = self._ends_of(drag)
         box = (float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys)))
         if box[2] - box[0] < SMALLEST_BOX_PX or box[3] - box[1] < SMALLEST_BOX_PX:
             return None
-        return DrawnBox(viewport_id=drag.viewport_id, image_index=state.image.image_index, box=box)
+        return DrawnBox(
+            viewport_id=drag.viewport_id, image_index=state.image.image_index, box=box, shape=shape
+        )
+
+    def _line_of(self, drag: _Drag) -> Line:
+        state, (x0, x1), (y0, y1) = self._ends_of(drag)
+        return Line(
+            image_index=state.image.image_index, x0=float(x0), y0=float(y0), x1=float(x1), y1=float(y1)
+        )
 
     def _to_screen(self, point: QPointF) -> tuple[float, float]:
         area: Rect = self._model.area

@@ -9,8 +9,9 @@ from PyQt6.QtGui import QCloseEvent, QKeyEvent, QMoveEvent, QPalette, QResizeEve
 from PyQt6.QtWidgets import QWidget
 
 from gazecapture.viewer.findings import Finding
-from gazecapture.viewer.model import Action, ActionKind, Panel, Rect, ViewerModel
-from gazecapture.viewer.qt import theme
+from gazecapture.viewer.measures import Line, Measure
+from gazecapture.viewer.model import Action, Panel, Rect, ViewerModel
+from gazecapture.viewer.qt import keys, theme
 from gazecapture.viewer.qt.header import HEADER_HEIGHT, HeaderBar, ImageLabel
 from gazecapture.viewer.qt.panels import CheatSheet, FindingPanel, MessageCard, OverlayPanel
 from gazecapture.viewer.qt.screens import rect_on_screen
@@ -27,25 +28,6 @@ ARROW_PAN_PX = 60.0
 PANEL_GAP = 16
 """Logical px between a panel and the edge or the box that it belongs to."""
 
-_SIMPLE_KEYS: dict[int, ActionKind] = {
-    Qt.Key.Key_F: "fit",
-    Qt.Key.Key_Z: "one_to_one",
-    Qt.Key.Key_I: "invert",
-    Qt.Key.Key_H: "flip",
-    Qt.Key.Key_V: "rotate",
-    Qt.Key.Key_R: "reset",
-    Qt.Key.Key_L: "link",
-}
-_ARROWS: dict[int, tuple[float, float]] = {
-    Qt.Key.Key_Left: (1.0, 0.0),
-    Qt.Key.Key_Right: (-1.0, 0.0),
-    Qt.Key.Key_Up: (0.0, 1.0),
-    Qt.Key.Key_Down: (0.0, -1.0),
-}
-_ZOOM_KEYS: dict[int, float] = {Qt.Key.Key_Plus: 1.0, Qt.Key.Key_Equal: 1.0, Qt.Key.Key_Minus: -1.0}
-_REPEATING = {*_ARROWS, *_ZOOM_KEYS}
-"""Only these keys act again while they are held: a held N must not close two studies."""
-
 
 class ReadingWindow(QWidget):
     """Shows a `ViewerModel` with its surroundings on one screen.
@@ -60,9 +42,16 @@ class ReadingWindow(QWidget):
 
     next_asked = pyqtSignal()
     quit_asked = pyqtSignal()
-    finding_made = pyqtSignal(DrawnBox, str, float)
-    """A drawn box with its label and certainty."""
-    remove_finding_asked = pyqtSignal()
+    back_asked = pyqtSignal()
+    pause_asked = pyqtSignal()
+    talking = pyqtSignal(bool)
+    """The key or pedal to dictate is held, or was let go."""
+    finding_made = pyqtSignal(DrawnBox, str, float, object)
+    """A drawn box or ellipse with its label, its certainty, and its rating or None."""
+    measure_begun = pyqtSignal(str)
+    """The next line is for this kind of measure."""
+    line_drawn = pyqtSignal(Line)
+    remove_mark_asked = pyqtSignal()
 
     def __init__(
         self,
@@ -86,6 +75,7 @@ class ReadingWindow(QWidget):
         self.canvas = Canvas(model, self, before_frame=self._follow_geometry, on_presented=self._after_frame)
         self.canvas.acted.connect(self._act_by_hand)
         self.canvas.box_drawn.connect(self._ask_for_label)
+        self.canvas.line_drawn.connect(self.line_drawn)
         if screen.refreshRate() > 0:
             self.canvas.frame_interval_ms = 1000.0 / screen.refreshRate()
         self.keys = CheatSheet(self)
@@ -95,6 +85,9 @@ class ReadingWindow(QWidget):
         self.finding_menu.cancelled.connect(self._finding_discarded)
         self._box: DrawnBox | None = None
         self._findings: tuple[Finding, ...] = ()
+        self._measures: tuple[Measure, ...] = ()
+        self.talk_key: int = Qt.Key.Key_T
+        """Held to dictate; foot pedals send a key too."""
 
     # What the session does
 
@@ -107,8 +100,8 @@ class ReadingWindow(QWidget):
     def show_nothing(self) -> None:
         """Take the study off the screen."""
         self.finding_menu.hide()
-        self._box, self._findings = None, ()
-        self.canvas.set_drawing_box(False)
+        self._box, self._findings, self._measures = None, (), ()
+        self.canvas.set_pen(None)
         self.header.show_study("", ())
         self.header.show_viewports(())
         self.canvas.show_nothing()
@@ -129,15 +122,27 @@ class ReadingWindow(QWidget):
         self.model.act(action, continues=continues)
         self.canvas.request_frame()
 
-    def show_findings(self, findings: Sequence[Finding]) -> None:
-        """Draw these findings, and the box that waits for its label."""
-        self._findings = tuple(findings)
+    def show_marks(self, findings: Sequence[Finding], measures: Sequence[Measure] = ()) -> None:
+        """Draw these findings and measures, and the mark that waits for its label."""
+        self._findings, self._measures = tuple(findings), tuple(measures)
         waiting = (
             ()
             if self._box is None
-            else (Finding(finding_id="", label="", image_index=self._box.image_index, box=self._box.box),)
+            else (
+                Finding(
+                    finding_id="",
+                    label="",
+                    image_index=self._box.image_index,
+                    box=self._box.box,
+                    shape=self._box.shape,
+                ),
+            )
         )
-        self.canvas.show_findings(self._findings + waiting)
+        self.canvas.show_findings(self._findings + waiting, self._measures)
+
+    def draw_line(self) -> None:
+        """Let the next left drag draw a line that is measured."""
+        self.canvas.set_pen("line")
 
     # Geometry and frames
 
@@ -199,22 +204,34 @@ class ReadingWindow(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 - Qt's name
         """Turn a key into what it stands for."""
-        if event is None or (event.isAutoRepeat() and event.key() not in _REPEATING):
+        if event is None or (event.isAutoRepeat() and event.key() not in keys.REPEATING):
             return
         control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         if self._window_key(event.key(), control):
             return
         if self.finding_menu.isVisible():
             self.finding_menu.take_key(event)
-        elif event.key() in {Qt.Key.Key_N, Qt.Key.Key_PageDown}:
+        elif event.key() in keys.NEXT:
             self.next_asked.emit()
+        elif event.key() in keys.BACK:
+            self.back_asked.emit()
+        elif event.key() == Qt.Key.Key_P:
+            self.pause_asked.emit()
         elif not self.canvas.is_blank:
             self._study_key(event.key(), control)
 
     def keyReleaseEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 - Qt's name
-        """End panning when the space key is let go."""
-        if event is not None and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+        """End panning when the space key is let go, and dictation with its own key."""
+        if event is None or event.isAutoRepeat():
+            return
+        if event.key() == Qt.Key.Key_Space:
             self.canvas.panning = False
+        elif event.key() == self.talk_key:
+            self.talking.emit(False)
+
+    def focusNextPrevChild(self, _next: bool) -> bool:  # noqa: N802 - Qt's name
+        """Leave Tab to the keys of the window: there is nothing else to go to."""
+        return False
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802 - Qt's name
         """Close the session; the session then closes the window."""
@@ -226,6 +243,8 @@ class ReadingWindow(QWidget):
         """Do what a key does whether or not a study is shown; say whether it did anything."""
         if control and key == Qt.Key.Key_Q:
             self.quit_asked.emit()
+        elif key == self.talk_key and not control:
+            self.talking.emit(True)
         elif key in {Qt.Key.Key_F1, Qt.Key.Key_Question}:
             self.keys.setVisible(not self.keys.isVisible())
             self.keys.raise_()
@@ -247,22 +266,32 @@ class ReadingWindow(QWidget):
                 self._act_by_hand(Action(kind="undo", viewport_id=viewport))
         elif key == Qt.Key.Key_Space:
             self.canvas.panning = True
-        elif key == Qt.Key.Key_B:
-            self.canvas.set_drawing_box(True)
+        elif key in keys.PENS:
+            self.canvas.set_pen(keys.PENS[key])
+        elif key in keys.MEASURES:
+            self.measure_begun.emit(keys.MEASURES[key])
+            self.draw_line()
         elif key == Qt.Key.Key_Escape:
             self.canvas.cancel()
         elif key in {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}:
-            self.remove_finding_asked.emit()
-        elif key in _SIMPLE_KEYS:
-            self._act_by_hand(Action(kind=_SIMPLE_KEYS[key], viewport_id=viewport))
-        elif key in _ARROWS:
-            x, y = _ARROWS[key]
+            self.remove_mark_asked.emit()
+        elif key == Qt.Key.Key_M:
+            self.canvas.set_magnifying(not self.canvas.magnifying)
+        elif key == Qt.Key.Key_S:
+            other = 1 if len(self.model.viewports) > 1 else 2
+            self._act_by_hand(Action(kind="layout", viewport_id=viewport, amount=other))
+        elif key == Qt.Key.Key_Tab:
+            self._act_by_hand(Action(kind="image", viewport_id=viewport, amount=-1))
+        elif key in keys.SIMPLE:
+            self._act_by_hand(Action(kind=keys.SIMPLE[key], viewport_id=viewport))
+        elif key in keys.ARROWS:
+            x, y = keys.ARROWS[key]
             self._act_by_hand(
                 Action(kind="pan", viewport_id=viewport, x=ARROW_PAN_PX * x, y=ARROW_PAN_PX * y)
             )
-        elif key in _ZOOM_KEYS:
+        elif key in keys.ZOOM:
             x, y = self.canvas.cursor_screen_px()
-            self._act_by_hand(Action(kind="zoom", viewport_id=viewport, x=x, y=y, amount=_ZOOM_KEYS[key]))
+            self._act_by_hand(Action(kind="zoom", viewport_id=viewport, x=x, y=y, amount=keys.ZOOM[key]))
         elif 0 <= preset < len(self.model.viewports[viewport].image.presets):
             self._act_by_hand(Action(kind="preset", viewport_id=viewport, amount=float(preset)))
 
@@ -276,7 +305,7 @@ class ReadingWindow(QWidget):
         self._box = box
         self._place_finding_menu(box)
         self.finding_menu.ask()
-        self.show_findings(self._findings)
+        self.show_marks(self._findings, self._measures)
 
     def _place_finding_menu(self, box: DrawnBox) -> None:
         """Put the menu beside the box, on the side that has more room."""
@@ -290,14 +319,14 @@ class ReadingWindow(QWidget):
         y = room.top() + max(PANEL_GAP, (room.height() - self.finding_menu.height()) // 2)
         self.finding_menu.move(room.left() + round(x), round(y))
 
-    def _finding_chosen(self, label: str, certainty: float) -> None:
+    def _finding_chosen(self, label: str, certainty: float, rating: float | None) -> None:
         box, self._box = self._box, None
         self.finding_menu.hide()
-        self.show_findings(self._findings)
+        self.show_marks(self._findings, self._measures)
         if box is not None:
-            self.finding_made.emit(box, label, certainty)
+            self.finding_made.emit(box, label, certainty, rating)
 
     def _finding_discarded(self) -> None:
         self._box = None
         self.finding_menu.hide()
-        self.show_findings(self._findings)
+        self.show_marks(self._findings, self._measures)

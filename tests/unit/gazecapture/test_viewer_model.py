@@ -184,3 +184,46 @@ def test_inversion_by_the_reader_adds_to_the_files_polarity() -> None:
 def _kind(name: str) -> ActionKind:
     assert name in {"rotate", "flip"}
     return "rotate" if name == "rotate" else "flip"
+
+
+def test_three_images_are_seen_two_at_a_time_and_keep_how_they_were_left() -> None:
+    model = opened(3)
+    assert [v.image.image_index for v in model.viewports] == [0, 1]
+    model.act(Action(kind="invert", viewport_id=1))
+    model.act(Action(kind="zoom", viewport_id=1, x=700.0, y=300.0, amount=2.0))
+    left = model.viewports[1]
+    model.act(Action(kind="image", viewport_id=1, amount=-1))
+    assert [v.image.image_index for v in model.viewports] == [0, 2]
+    model.act(Action(kind="image", viewport_id=1, amount=-1))
+    assert model.viewports[1] == left
+    model.act(Action(kind="undo"))
+    assert [v.image.image_index for v in model.viewports] == [0, 2]
+    model.act(Action(kind="layout", viewport_id=1, amount=1))
+    assert [v.image.image_index for v in model.viewports] == [2]
+    assert model.viewports[0].rect == model.area
+    model.act(Action(kind="layout", amount=2))
+    assert [v.image.image_index for v in model.viewports] == [0, 2]
+    for wrong in (Action(kind="layout", amount=3), Action(kind="image", amount=7)):
+        with pytest.raises(UsageError):
+            model.act(wrong)
+
+
+def test_a_pause_takes_the_images_off_and_brings_them_back_as_they_were() -> None:
+    model = opened()
+    model.presented(1)
+    model.act(Action(kind="invert"))
+    (paused,) = model.pause(10)
+    assert (paused["event"], paused["image_index"], paused["t_ns"]) == ("pause", None, 10)
+    assert model.presented(11) == []
+    model.resume()
+    (back,) = model.presented(20)
+    assert (back["event"], back["image_index"], back["inverted"]) == ("resume", 0, True)
+    assert model.presented(21) == []
+
+
+def test_a_study_that_was_given_up_leaves_no_row() -> None:
+    model = opened()
+    model.presented(1)
+    model.give_up_study()
+    assert model.presented(2) == []
+    assert model.close_study(3) == []
