@@ -35,7 +35,13 @@ __all__ = ["simulate_command"]
     "--ambiguous",
     type=FiniteRange(0.0, 1.0),
     default=0.0,
-    help="With --offline: share of studies with subtle findings.",
+    help="With --offline: share of studies with two findings of which only gaze tells the one that is meant.",
+)
+@click.option(
+    "--reads", type=click.IntRange(min=1), help="With --offline: readers of each study.  [default: all]"
+)
+@click.option(
+    "--seconds", type=FiniteRange(5.0, 600.0), help="With --offline: length of a reading.  [default: 25]"
 )
 @click.option(
     "--without-lesions", is_flag=True, help="With --offline: the same phantoms without their lesions."
@@ -53,6 +59,8 @@ def simulate_command(
     size: str | None,
     ambiguous: float,
     without_lesions: bool,
+    reads: int | None,
+    seconds: float | None,
     as_json: bool,
 ) -> ExitCode:
     """Simulate a reader. All that it makes is synthetic and says so.
@@ -70,12 +78,24 @@ def simulate_command(
             raise UsageError("--offline goes with neither --serve nor --truth")
         if out is None or studies is None or readers is None:
             raise UsageError("--offline needs --out, --studies and --readers")
+        count = _count(studies)
         return _offline(
-            out, _count(studies), readers, seed, rate_hz, _size(size), ambiguous, without_lesions, as_json
+            out,
+            count,
+            readers,
+            seed,
+            rate_hz,
+            _size(size),
+            ambiguous,
+            without_lesions,
+            reads,
+            seconds,
+            as_json,
         )
-    if out is not None or readers is not None or size is not None or ambiguous or without_lesions or as_json:
+    others = (out, readers, size, ambiguous or None, without_lesions or None, reads, seconds, as_json or None)
+    if any(value is not None for value in others):
         raise UsageError(
-            "--out, --readers, --size, --ambiguous, --without-lesions and --json go with --offline"
+            "--out, --readers, --size, --ambiguous, --without-lesions, --reads, --seconds and --json go with --offline"
         )
     if serve or studies is not None or truth is not None:
         if studies is None or truth is None or not serve:
@@ -149,9 +169,12 @@ def _offline(
     size: tuple[int, int] | None,
     ambiguous: float,
     without_lesions: bool,
+    reads: int | None,
+    seconds: float | None,
     as_json: bool,
 ) -> ExitCode:
     from gazecapture.simulation.batch import simulate_batch
+    from gazecapture.simulation.plan import DEFAULT_DURATION_S
 
     with progress_bar() as bar:
         task = bar.add_task("simulating", total=n_readers)
@@ -164,6 +187,8 @@ def _offline(
             size_px=size,
             ambiguous_share=ambiguous,
             with_lesions=not without_lesions,
+            reads=reads,
+            duration_s=DEFAULT_DURATION_S if seconds is None else seconds,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     document = {
@@ -176,7 +201,9 @@ def _offline(
         ]
     }  # fmt: skip
     n_gaze = sum(s.n_gaze for s in result)
-    text = f"{len(result)} sessions of {n_studies} studies, {n_gaze:,} samples in {out / 'sessions'}"
+    n_readings = sum(s.n_readings for s in result)
+    text = f"{len(result)} sessions, {n_readings} readings of {n_studies} studies, {n_gaze:,} samples in "
+    text += str(out / "sessions")
     echo_result(document, as_json=as_json, text=text)
     return ExitCode.OK
 

@@ -13,15 +13,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pydicom
-
-from gazecapture.demo.studies import write_demo_studies
+from gazecapture.demo.studies import ANATOMY_SEED_STEP, write_demo_studies
 from gazecapture.files import (
     atomic_path,
     claim_output_folder,
@@ -30,19 +26,26 @@ from gazecapture.files import (
     write_bytes_atomically,
     write_json_atomically,
 )
-from gazecapture.radiograph.phantom import DEFAULT_SIZE_PX
+from gazecapture.radiograph.phantom import DEFAULT_SIZE_PX, make_phantom
 from gazecapture.session.lock import FolderLock
+from gazecapture.simulation.ambiguous import (
+    AMBIGUOUS_ARM,
+    INDICATION,
+    WITHOUT_LESIONS_ARM,
+    ambiguous_places,
+    findings_of,
+    make_ambiguous,
+)
 from gazecapture.simulation.feed import check_rate
 from gazecapture.simulation.offline import SimulatedSession, simulate_session
-from gazecapture.simulation.randomness import generator
+from gazecapture.simulation.plan import DEFAULT_DURATION_S
 from gazecapture.simulation.style import reader_seed
 from keyframes.errors import UsageError
 
-__all__ = ["AMBIGUOUS_CONTRAST", "simulate_batch"]
+__all__ = ["simulate_batch"]
 
-AMBIGUOUS_CONTRAST = 0.35
-"""Share of a finding's contrast that is left in the arm "ambiguous": visible to who looks there, easily missed."""
-
+MIN_DURATION_S, MAX_DURATION_S = 5.0, 600.0
+"""Of a reading: room for a sentence and the gaze before it; longer than anybody reads one radiograph."""
 MAX_STUDIES, MAX_READERS = 10_000, 10_000
 """A phantom takes seconds and megabytes: more than this is a slip of the finger, and would plan until memory ends."""
 
@@ -57,12 +60,16 @@ def simulate_batch(
     size_px: tuple[int, int] | None = None,
     ambiguous_share: float = 0.0,
     with_lesions: bool = True,
+    reads: int | None = None,
+    duration_s: float = DEFAULT_DURATION_S,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[SimulatedSession]:
     """Write studies and sessions; what is there already is left as it is, so that a second call goes on.
 
-    ambiguous_share : of the studies that get arm ``ambiguous``: the same findings, of less contrast.
-    with_lesions    : False leaves the findings out of the same phantoms.
+    ambiguous_share : of the studies that get arm ``ambiguous`` (`gazecapture.simulation.ambiguous`).
+    with_lesions    : False leaves the findings out of the same phantoms, in arm ``without_lesions``.
+    reads           : how many readers read each study, in turn; all of them where None.
+    duration_s      : of a reading; longer where what must be said does not fit.
     progress        : called with (sessions done, sessions in all).
 
     The same arguments give the same bytes. Raises UsageError where ``out`` is another command's folder, or was
@@ -76,6 +83,12 @@ def simulate_batch(
             f"{n_studies} studies and {n_readers} readers are too many",
             hint=f"Give at most {MAX_STUDIES} and {MAX_READERS}.",
         )
+    if reads is not None and not 1 <= reads <= n_readers:
+        raise UsageError(f"{reads} readers of each study, of {n_readers}")
+    if not MIN_DURATION_S <= duration_s <= MAX_DURATION_S:
+        raise UsageError(
+            f"a reading of {duration_s:g} s; {MIN_DURATION_S:g} to {MAX_DURATION_S:g} s can be simulated"
+        )
     if not 0.0 <= ambiguous_share <= 1.0:
         raise UsageError(f"a share of {ambiguous_share:g} is not between 0 and 1")
     claim_output_folder(out, kind="simulation")
@@ -88,6 +101,11 @@ def simulate_batch(
         "ambiguous_share": ambiguous_share,
         "with_lesions": with_lesions,
     }
+    # Only where they were asked for: a folder that was made before there were these goes on as it was.
+    if reads is not None:
+        settings |= {"reads": reads, "n_readers": n_readers}
+    if duration_s != DEFAULT_DURATION_S:
+        settings["duration_s"] = duration_s
     lock = FolderLock(out)
     lock.acquire()
     try:
@@ -113,6 +131,8 @@ def simulate_batch(
                     reader_code=code,
                     order="shuffled",
                     order_seed=seed,
+                    duration_s=duration_s,
+                    study_ids=None if reads is None else _read_by(place, n_studies, n_readers, reads),
                 )
             )
             if progress is not None:
@@ -120,6 +140,15 @@ def simulate_batch(
         return done
     finally:
         lock.release()
+
+
+def _read_by(reader: int, n_studies: int, n_readers: int, reads: int) -> frozenset[str]:
+    """Return what one of the readers reads where each study is read by ``reads`` of them."""
+    return frozenset(
+        f"S{study + 1:03d}"
+        for study in range(n_studies)
+        if any((study * reads + k) % n_readers == reader for k in range(reads))
+    )
 
 
 def _keep_settings(out: Path, settings: dict[str, Any]) -> None:
@@ -146,30 +175,28 @@ def _json_of(path: Path) -> Any:
 def _write_studies(
     folder: Path, n: int, seed: int, size_px: tuple[int, int], ambiguous_share: float, with_lesions: bool
 ) -> None:
-    write_demo_studies(folder, n_studies=n, seed=seed, size_px=size_px, with_findings=with_lesions)
-    chosen = generator("ambiguous", seed).permutation(n)[: round(ambiguous_share * n)]
-    rows = list(csv.DictReader(io.StringIO((folder / "worklist.csv").read_text(encoding="utf-8"))))
-    if not chosen.size:
+    ambiguous = ambiguous_places(n, ambiguous_share, seed)
+    write_demo_studies(
+        folder,
+        n_studies=n,
+        seed=seed,
+        size_px=size_px,
+        findings=findings_of(n, ambiguous),
+        with_findings=with_lesions,
+    )
+    if not ambiguous and with_lesions:
         return
-    healthy = folder / ".without"
-    if with_lesions:
-        write_demo_studies(healthy, n_studies=n, seed=seed, size_px=size_px, with_findings=False)
-    for place in chosen.tolist():
-        rows[place]["arm"] = "ambiguous"
-        if with_lesions:
-            _soften(folder / rows[place]["current"], healthy / rows[place]["current"])
-    shutil.rmtree(healthy, ignore_errors=True)
+    rows = list(csv.DictReader(io.StringIO((folder / "worklist.csv").read_text(encoding="utf-8"))))
+    for place in ambiguous:
+        row = rows[place]
+        row["arm"], row["indication"] = AMBIGUOUS_ARM, INDICATION
+        body_seed = seed * ANATOMY_SEED_STEP + place + 1
+        healthy = make_phantom(body_seed, size_px=size_px).pixels
+        make_ambiguous(folder, row["study_id"], folder / row["current"], healthy)
+    if not with_lesions:
+        rows = [row | {"arm": WITHOUT_LESIONS_ARM} for row in rows]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_bytes_atomically(folder / "worklist.csv", text.getvalue().encode())
-
-
-def _soften(picture: Path, healthy: Path) -> None:
-    """Leave `AMBIGUOUS_CONTRAST` of what distinguishes a phantom from itself without findings."""
-    shown, plain = pydicom.dcmread(picture), pydicom.dcmread(healthy)
-    base = plain.pixel_array.astype(np.float64)
-    mixed = base + AMBIGUOUS_CONTRAST * (shown.pixel_array.astype(np.float64) - base)
-    shown.PixelData = np.round(mixed).astype(shown.pixel_array.dtype).tobytes()
-    shown.save_as(picture)

@@ -45,6 +45,8 @@ class StudyContent:
     maps: Mapping[int, RegionMap]
     """By image_index."""
     lesions: tuple[TruthLesion, ...]
+    neutral: bool = False
+    """Sentences about present lesions don't say which one is meant (`gazecapture.simulation.ambiguous`)."""
 
 
 def load_content(ground_truth: Path, study_id: str) -> StudyContent | None:
@@ -61,13 +63,14 @@ def load_content(ground_truth: Path, study_id: str) -> StudyContent | None:
         lesions = TypeAdapter(tuple[TruthLesion, ...]).validate_python(
             tuple({**lesion, "box": _as_tuple(lesion.get("box"))} for lesion in content["lesions"])
         )
+        neutral = bool(content.get("neutral", False))
     except (ValueError, KeyError, AttributeError, TypeError, ValidationError) as error:
         raise SchemaError(
             f"{path} holds no anatomy: {type(error).__name__}",
             hint="Write the studies again with `gazecapture demo`.",
             path=path,
         ) from None
-    return StudyContent(study_id=study_id, maps=MappingProxyType(maps), lesions=lesions)
+    return StudyContent(study_id=study_id, maps=MappingProxyType(maps), lesions=lesions, neutral=neutral)
 
 
 def load_contents(ground_truth: Path, study_ids: Iterable[str]) -> dict[str, StudyContent]:

@@ -16,6 +16,7 @@ from gazecapture.simulation.style import ReaderStyle
 from keyframes.regions.schemes import Scheme
 
 __all__ = [
+    "NEUTRAL",
     "Place",
     "SpokenSentence",
     "SpokenWord",
@@ -43,6 +44,12 @@ _NORMAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The spine shows no abnormality", ("spine",)),
 )
 """What is said about a normal step, and the regions that it is about; the first gives the letter."""
+NEUTRAL = (
+    "There is an abnormality here",
+    "This area is not normal",
+    "Something is seen in this place",
+)
+"""Said of a present lesion where the words must not tell which one is meant."""
 _COMPARISON = "Compared with the prior radiograph the"
 _LETTERS = "ABCDEF"
 COMPARED_SHARE = 0.5
@@ -107,10 +114,12 @@ def choose_utterances(
 ) -> tuple[Utterance, ...]:
     """Choose what this reader says about a study, in the order of the reader's style.
 
-    Every present lesion that the reader does not overlook gets its sentence; negatives and normal steps fill up
-    to ``n_sentences``. A map without any known region gives fewer.
+    Every present lesion that the reader does not overlook gets its sentence (where the content is neutral, every one,
+    in words that don't tell them apart); negatives and normal steps fill up to ``n_sentences``. A map without any
+    known region gives fewer.
     """
-    found = [le for le in content.lesions if le.present and rng.random() >= style.miss_share]
+    miss_share = 0.0 if content.neutral else style.miss_share
+    found = [le for le in content.lesions if le.present and rng.random() >= miss_share]
     absent = [le for le in content.lesions if not le.present and le.label != NO_FINDING]
     chosen = [u for le in found if (u := _positive(content, le, scheme, rng)) is not None]
     room = max(0, n_sentences - len(chosen))
@@ -183,7 +192,10 @@ def _positive(
     places = _lesion_places(content, lesion)
     if entry is None or not places:
         return None
-    text = str(rng.choice(list(entry.positive_sentences)))
+    sentences = entry.positive_sentences
+    if content.neutral and lesion.label != NO_FINDING:
+        sentences = NEUTRAL
+    text = str(rng.choice(list(sentences)))
     return Utterance(text=_plain(text), letter=_letter(lesion, scheme), places=places, lesion=lesion)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from gazecapture import __version__
 from gazecapture.files import atomic_path, claim_output_folder, make_private_folder
 from gazecapture.session.schema import SessionInfo
 from gazecapture.session.status import read_status
+from gazecapture.simulation.ambiguous import WITHOUT_LESIONS_ARM
 from gazecapture.simulation.content import generic_content, load_contents
 from gazecapture.simulation.feed import GazeFeed
 from gazecapture.simulation.oculomotor import TrackerModel
@@ -58,6 +59,7 @@ def simulate_session(
     model: TrackerModel | None = None,
     order: WorklistOrder = "listed",
     order_seed: int = 0,
+    study_ids: Collection[str] | None = None,
 ) -> SimulatedSession:
     """Write one finished session, of the format of a live one, and its truth; a finished one is left as it is.
 
@@ -66,6 +68,7 @@ def simulate_session(
     studies_dir : holds ``worklist.csv`` and, for phantoms, ``ground_truth/{study_id}.anatomy.json``.
     area        : screen px of the viewports; the whole display where None.
     panels      : what covers parts of the screen.
+    study_ids   : of the worklist, those that are read; all of them where None.
 
     The session appears as a whole or not at all. Raises ImageError where a study cannot be decoded, UsageError
     for a worklist or rate that is off.
@@ -81,6 +84,8 @@ def simulate_session(
             n_words=truth.n_words_sent,
         )
     studies = load_worklist(studies_dir / "worklist.csv")
+    if study_ids is not None:
+        studies = tuple(study for study in studies if study.study_id in study_ids)
     studies = order_for_reader(studies, order=order, seed=order_seed, reader_code=reader_code)
     contents = load_contents(studies_dir / "ground_truth", [study.study_id for study in studies])
     style, model = ReaderStyle.from_seed(reader_seed), model or TrackerModel()
@@ -129,6 +134,10 @@ def _session_info(
     studies: Sequence[WorklistStudy], reader_seed: int, reader_code: str, display: Display
 ) -> SessionInfo:
     identity = "/".join([str(reader_seed), reader_code, *(study.study_id for study in studies)])
+    # The same reader before the same bodies without their findings sits in another session.
+    identity += "".join(
+        f"/{arm}" for arm in sorted({str(study.arm) for study in studies} & {WITHOUT_LESIONS_ARM})
+    )
     return SessionInfo(
         session_id=hashlib.sha256(f"simulated session/{identity}".encode()).hexdigest()[:32],
         reader_code=reader_code,

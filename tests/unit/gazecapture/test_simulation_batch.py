@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,20 @@ import pytest
 
 from gazecapture.cli.simulate import simulate_command
 from gazecapture.console import run_command
-from gazecapture.demo.studies import write_demo_studies
+from gazecapture.demo.studies import PLAN, write_demo_studies
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.session.lock import FolderLock
 from gazecapture.session.schema import read_session_info
 from gazecapture.session.to_readings import to_readings
+from gazecapture.simulation.ambiguous import (
+    INDICATION,
+    LABELS,
+    ambiguous_places,
+    contrast,
+    findings_of,
+)
 from gazecapture.simulation.batch import simulate_batch
+from gazecapture.simulation.dictation import NEUTRAL
 from gazecapture.simulation.truth import load_truth
 from gazecapture.worklist import load_worklist
 from keyframes.errors import ExitCode, RecordingError, UsageError
@@ -55,24 +65,66 @@ def test_the_phantoms_findings_are_dictated_and_travel_as_truth(made: Path) -> N
         assert study.synthetic
 
 
-def test_the_ambiguous_arm_has_fainter_findings_and_nothing_else(made: Path, tmp_path: Path) -> None:
-    plain, healthy = tmp_path / "plain", tmp_path / "healthy"
-    write_demo_studies(plain / "studies", n_studies=2, seed=3, size_px=SMALL)
-    write_demo_studies(healthy / "studies", n_studies=2, seed=3, size_px=SMALL, with_findings=False)
-    for study in load_worklist(made / "studies" / "worklist.csv"):
-        name = f"studies/{study.study_id}/current.dcm"
-        faint, full, none = (
-            load_radiograph(root / name).stored.astype(np.float64) for root in (made, plain, healthy)
-        )
-        if study.arm == "plain":
-            assert np.array_equal(faint, full)
-            assert not np.array_equal(full, none)
-        else:
-            assert 0.2 < np.abs(faint - none).sum() / np.abs(full - none).sum() < 0.5
-    lesions = [
-        le for s in load_worklist(healthy / "studies" / "worklist.csv") for le in s.truth if le.present
-    ]
-    assert {le.label for le in lesions} == {"No Finding"}
+def test_of_the_ambiguous_arms_two_findings_neither_picture_nor_words_tell_which_is_meant(
+    tmp_path: Path,
+) -> None:
+    shown, healthy = tmp_path / "shown", tmp_path / "healthy"
+    options = {
+        "n_studies": 2,
+        "n_readers": 1,
+        "seed": 11,
+        "rate_hz": 30.0,
+        "size_px": SMALL,
+        "duration_s": 8.0,
+    }
+    simulate_batch(shown, ambiguous_share=1.0, **options)  # type: ignore[arg-type]
+    write_demo_studies(healthy, n_studies=2, seed=11, size_px=SMALL, with_findings=False)
+    for study in load_worklist(shown / "studies" / "worklist.csv"):
+        assert (study.arm, study.indication) == ("ambiguous", INDICATION)
+        lesions = [le for le in study.truth if le.present]
+        assert {le.label for le in lesions} < set(LABELS)
+        films = (root / study.study_id / "current.dcm" for root in (shown / "studies", healthy))
+        with_them, without = (load_radiograph(film).stored.astype(np.float64) for film in films)
+        boxes = [le.box for le in lesions if le.box is not None]
+        assert (boxes[0][0] + boxes[0][2] < SMALL[0]) != (boxes[1][0] + boxes[1][2] < SMALL[0])
+        first, second = (contrast(with_them - without, box) for box in boxes)
+        assert first > 1
+        assert second == pytest.approx(first, rel=0.1)  # grey levels are whole numbers
+    for reading in load_truth(shown / "ground_truth" / "R01").readings:
+        said = [s for s in reading.tables["sentences"].to_pylist() if s["finding_id"] is not None]
+        marked = [f["lesion_id"] for f in reading.tables["findings"].to_pylist() if f["present"]]
+        present = [s for s in said if s["finding_id"] in marked]
+        assert len(present) == len(set(marked)) == 2
+        assert not any(label.lower() in s["text"].lower() for s in present for label in LABELS)
+        assert all(s["text"].removesuffix(".") in NEUTRAL for s in present)
+
+
+def test_every_pair_of_findings_is_as_frequent_in_the_ambiguous_arm() -> None:
+    places = ambiguous_places(24, 0.5, 3)
+    assert len(places) == len(set(places)) == 12
+    findings = findings_of(24, places)
+    assert all(findings[place] == PLAN[place % len(PLAN)].findings for place in set(range(24)) - set(places))
+    counts = Counter(findings[place] for place in places)
+    assert set(counts) == set(combinations(LABELS, 2))
+    assert set(counts.values()) == {2}
+
+
+def test_each_study_is_read_by_as_many_readers_as_asked(tmp_path: Path) -> None:
+    options = {
+        "n_studies": 3,
+        "n_readers": 2,
+        "seed": 1,
+        "rate_hz": 30.0,
+        "size_px": SMALL,
+        "duration_s": 5.0,
+    }
+    done = simulate_batch(tmp_path / "o", reads=1, with_lesions=False, **options)  # type: ignore[arg-type]
+    assert [d.n_readings for d in done] == [2, 1]
+    sessions = [read_session_info(d.session) for d in done]
+    assert sorted(s.study_id for info in sessions for s in info.studies) == ["S001", "S002", "S003"]
+    assert {s.arm for info in sessions for s in info.studies} == {"without_lesions"}
+    with pytest.raises(UsageError):
+        simulate_batch(tmp_path / "p", reads=3, **options)  # type: ignore[arg-type]
 
 
 def test_the_same_call_goes_on_and_another_is_refused(made: Path) -> None:
