@@ -25,9 +25,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from curation.export.decoded_tables import hdf5_parts, parquet_parts
+from curation.export.decoded_hdf5 import hdf5_parts
+from curation.export.decoded_parquet import parquet_parts
 from curation.export.found import Content, strings_in
 
 __all__ = ["Content", "contents_of"]
@@ -40,10 +42,13 @@ MIN_RUN_LETTERS = 4
 """Shorter runs of letters in bytes that are no text come about by chance everywhere."""
 _BLOCK_ROWS = 1 << 16
 _HEAD_BYTES = 512
+_LARGE_ELEMENT_BYTES = 1 << 16
+"""An element of a DICOM file that is larger is read only where its values are asked for."""
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _DICOM_MARK, _DICOM_MARK_AT = b"DICM", 128
 _DECIMAL = re.compile(r"-?\d+\.\d+|-?\d{1,5}|n/a|")
 """A cell that a table may hold unseen: a number with a decimal point, or one too short for an id."""
+_DECIMALS = re.compile(rf"(?:{_DECIMAL.pattern})(?:\n(?:{_DECIMAL.pattern}))*+")
 _DATA_URI = re.compile(r"data:([\w./+-]*)(?:;[\w=.-]+)*?;base64,([A-Za-z0-9+/=]+)")
 _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 _RUN = re.compile(rb"(?:[\x20-\x7e]|[\xc3-\xd4][\x80-\xbf]){%d,}" % MIN_RUN_LETTERS)
@@ -96,8 +101,14 @@ def _table_blocks(handle: BinaryIO, delimiter: str) -> Iterator[Content]:
         # A file of numbers alone has no header; its first row is looked at like the others.
         yield Content(texts=list(next(rows, [])))
         while block := list(itertools.islice(rows, _BLOCK_ROWS)):
-            cells = sorted({cell for row in block for cell in row if not _DECIMAL.fullmatch(cell)})
-            yield Content(texts=cells, cells=cells)
+            cells: set[str] = set()
+            for column in itertools.zip_longest(*block, fillvalue=""):
+                whole = "\n".join(column)
+                # One look at a whole column takes less than half the time of one at each of its cells.
+                if whole.count("\n") >= len(column) or not _DECIMALS.fullmatch(whole):
+                    cells.update(cell for cell in set(column) if not _DECIMAL.fullmatch(cell))
+            told = sorted(cells)
+            yield Content(texts=told, cells=told)
 
 
 def _of_text(suffix: str, raw: bytes, depth: int) -> Iterator[Content]:
@@ -233,20 +244,26 @@ def _member(name: str, member: Any, depth: int) -> Iterator[Content]:
 def _dicom(name: str, source: _Source, depth: int) -> Iterator[Content]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning quotes the value it is about
-        with _opened(source) as handle:
-            film = pydicom.dcmread(handle)
-        pixels = film.get("PixelData", b"")
+        film = pydicom.dcmread(source, defer_size=_LARGE_ELEMENT_BYTES if isinstance(source, Path) else None)
+        behind = _behind_the_pixels(film)
         if "PixelData" in film:
             del film.PixelData
         texts = [*_values(film.file_meta), *_values(film), (film.preamble or b"").decode("latin-1")]
+    yield Content(texts=texts + runs_in(behind))
+
+
+def _behind_the_pixels(film: pydicom.FileDataset) -> bytes:
+    """Return what stands behind the pixels; of a compressed stream, all of it. Bare pixels are not read for it."""
     n_bytes = (
         int(film.get("Rows", 0)) * int(film.get("Columns", 0)) * (int(film.get("BitsAllocated", 8)) // 8)
     )
-    # What stands behind the pixels; of a compressed stream, all of it.
-    compressed = bool(
-        film.file_meta.get("TransferSyntaxUID", None) and film.file_meta.TransferSyntaxUID.is_compressed
-    )
-    yield Content(texts=texts + runs_in(pixels if compressed else pixels[n_bytes:]))
+    syntax = film.file_meta.get("TransferSyntaxUID")
+    if syntax and syntax.is_compressed:
+        n_bytes = 0
+    stored = film.get_item("PixelData", keep_deferred=True)
+    if isinstance(stored, RawDataElement) and n_bytes <= stored.length < n_bytes + MIN_RUN_LETTERS:
+        return b""
+    return bytes(film.get("PixelData") or b"")[n_bytes:]
 
 
 def _values(data: Dataset) -> Iterator[str]:

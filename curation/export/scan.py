@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+
+from ahocorasick_rs import BytesAhoCorasick
 
 from curation.export.bare import is_bare
 from curation.export.decoded import contents_of
@@ -50,25 +51,27 @@ def scan_output(
         own = identifiers.get(reading_id)
         return Redactor(identifiers=Identifiers(names=own.names)) if own is not None and own.names else None
 
-    literals = [p for p in private_paths if p]
+    literals = _Literals(private_paths)
     hits = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         shown = path.relative_to(folder).as_posix()
-        if anywhere.finds(shown):
+        if anywhere.is_in(_Texts([shown])):
             shown = f"a {path.suffix} file"
             hits.append(f"{shown}: an identifier in its name")
         kinds: dict[str, None] = {}
-        if _holds(path, [p.encode() for p in literals]):
+        if literals.are_in_file(path):
             kinds["a path or key of this computer"] = None
         if forgotten is not None and forgotten(path.relative_to(folder).as_posix()):
             kinds["something forgotten in its name"] = None
         try:
             for content in contents_of(path):
-                if any(map(anywhere.finds, content.texts)):
+                texts = _Texts(content.texts)
+                cells = texts if content.cells is content.texts else _Texts(content.cells)
+                if anywhere.is_in(texts):
                     kinds["an identifier"] = None
-                if any(p in text for text in content.texts for p in literals):
+                if literals.are_in(texts):
                     kinds["a path or key of this computer"] = None
-                if any(map(in_cells.finds, content.cells)):
+                if in_cells.is_in(cells):
                     kinds["a redacted word"] = None
                 if not all(map(is_bare, content.pictures)):
                     kinds["a picture with metadata"] = None
@@ -82,39 +85,77 @@ def scan_output(
     return hits
 
 
+class _Texts:
+    """Texts that are looked through together: a search for each would cost more than the words in it."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+
+    @cached_property
+    def whole(self) -> str:
+        """All of them; what stands in one of them stands in it, though what goes over an end does as well."""
+        return "\n".join(self.texts)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word of any of them, case-folded."""
+        return frozenset(tokens_of(self.whole))
+
+
 class _Finder:
-    """Finds any of many phrases in a text, whole words, whatever the case and what stands between the words."""
+    """Finds any of many phrases in texts, whole words, whatever the case and what stands between the words."""
 
     def __init__(self, phrases: Iterable[str]) -> None:
         self._words: set[str] = set()
         """Phrases of one word, which nearly all are: codes, hashes, ids."""
-        self._by_first: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+        self._by_first: dict[str, set[tuple[str, ...]]] = {}
         for phrase in phrases:
             tokens = tokens_of(phrase)
             if len(tokens) == 1:
                 self._words.add(tokens[0])
             elif tokens:
-                self._by_first[tokens[0]].add(tokens)
+                self._by_first.setdefault(tokens[0], set()).add(tokens)
 
-    def finds(self, text: str) -> bool:
-        tokens = tokens_of(text)
-        return not self._words.isdisjoint(tokens) or any(
-            tokens[place : place + len(phrase)] == phrase
-            for place, token in enumerate(tokens)
-            for phrase in self._by_first.get(token, ())
-        )
+    def is_in(self, texts: _Texts) -> bool:
+        """Say whether a phrase stands in one of the texts."""
+        if not self._words.isdisjoint(texts.words):
+            return True
+        begun = self._by_first.keys() & texts.words
+        phrases = [p for first in begun for p in self._by_first[first] if texts.words.issuperset(p)]
+        return bool(phrases) and any(_has_phrase(tokens_of(text), phrases) for text in texts.texts)
 
 
-def _holds(path: Path, literals: Sequence[bytes]) -> bool:
-    """Say whether a file holds one of some strings, byte by byte; read in blocks that stay in the processor's cache."""
-    overlap = max(map(len, literals), default=1) - 1
-    buffer = bytearray(overlap + _BLOCK_BYTES)
-    kept = 0
-    with path.open("rb", buffering=0) as handle, memoryview(buffer) as view:
-        while n_read := handle.readinto(view[kept : kept + _BLOCK_BYTES]):
-            filled = kept + n_read
-            if any(buffer.find(literal, 0, filled) >= 0 for literal in literals):
-                return True
-            kept = min(overlap, filled)
-            view[:kept] = view[filled - kept : filled]
-    return False
+def _has_phrase(tokens: tuple[str, ...], phrases: Iterable[tuple[str, ...]]) -> bool:
+    return any(
+        tokens[place : place + len(phrase)] == phrase
+        for phrase in phrases
+        for place in range(len(tokens) - len(phrase) + 1)
+    )
+
+
+class _Literals:
+    """Strings that may stand nowhere, sought in a file as it is and in what it decodes to."""
+
+    def __init__(self, literals: Iterable[str]) -> None:
+        self._texts = [literal for literal in literals if literal]
+        raw = [literal.encode() for literal in self._texts]
+        self._overlap_bytes = max(map(len, raw), default=1) - 1
+        self._search = BytesAhoCorasick(raw) if raw else None
+
+    def are_in(self, texts: _Texts) -> bool:
+        """Say whether one of them is in one of the texts."""
+        found = (literal for literal in self._texts if literal in texts.whole)
+        return any(literal in text for literal in found for text in texts.texts)
+
+    def are_in_file(self, path: Path) -> bool:
+        """Say whether a file holds one, byte by byte; read in blocks that stay in the processor's cache."""
+        if self._search is None:
+            return False
+        with path.open("rb", buffering=0) as handle:
+            end = b""
+            while block := handle.read(_BLOCK_BYTES):
+                block = end + block
+                if self._search.find_matches_as_indexes(block):
+                    return True
+                end = block[len(block) - self._overlap_bytes :]
+        return False

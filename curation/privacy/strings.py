@@ -23,6 +23,8 @@ from keyframes.regions.schemes import load_scheme, packaged_schemes
 
 __all__ = ["STRING_RULES", "RowGuard", "code_pseudonym", "string_places"]
 
+_PLAIN = frozenset({float, int, bool, bytes, type(None)})
+"""Kinds of values that no rule is about; nearly all of a row's are of them."""
 CODE_DIGITS: Final = 8
 """Hex digits of the keyed hash that takes the place of a code."""
 _HASH = re.compile(r"([0-9a-f]{16}|[0-9a-f]{64})(?:_k?\d{1,6}(?:\.png)?)?")
@@ -205,15 +207,19 @@ class RowGuard:
     def _judged(self, place: str, value: Any) -> Any:
         if isinstance(value, str):
             return self._string(place, value)
-        if isinstance(value, Mapping):
-            return {name: self._judged(f"{place}.{name}", member) for name, member in value.items()}
+        if isinstance(value, dict):
+            return {
+                name: member if type(member) in _PLAIN else self._judged(f"{place}.{name}", member)
+                for name, member in value.items()
+            }
         if isinstance(value, list | tuple):
             inner = f"{place}[]"
-            words = [name for name in ("word",) if STRING_RULES.get(f"{inner}.{name}") == WORDS]
-            if words and value:
+            if value and STRING_RULES.get(f"{inner}.word") == WORDS:
                 spoken = self.redactor.words([member["word"] for member in value])
                 value = [{**member, "word": word} for member, word in zip(value, spoken, strict=True)]
-            return [self._judged(inner, member) for member in value]
+            return [member if type(member) in _PLAIN else self._judged(inner, member) for member in value]
+        if isinstance(value, Mapping):
+            return self._judged(place, dict(value))
         return value
 
     def _string(self, place: str, value: str) -> str:

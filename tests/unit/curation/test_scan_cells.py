@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -81,6 +83,48 @@ def test_parts_of_a_name_in_what_its_own_reading_says(tmp_path: Path) -> None:
     names = Identifiers(names=frozenset({"Okonkwo^Adaeze"}))
     for number, hits in ((0, []), (1, ["a.parquet: part of a name in a text"])):
         assert scan_output(tmp_path, {rows[number]["reading_id"]: names}, []) == hits
+
+
+def test_a_name_over_two_words_of_its_own_reading(tmp_path: Path) -> None:
+    row = full_row(2)
+    row["words"] = [{"word": "Okon"}, {"word": "kwo"}]
+    write(tmp_path, "parquet", [row])
+    names = Identifiers(names=frozenset({"Okonkwo^Adaeze"}))
+    assert scan_output(tmp_path, {row["reading_id"]: names}, []) == ["a.parquet: part of a name in a text"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "h5"])
+def test_a_name_is_put_together_within_a_cell_and_never_over_two(tmp_path: Path, kind: str) -> None:
+    sought = {"r": Identifiers(names=frozenset({"Okonkwo^Adaeze"}))}
+    row = full_row(2)
+    row["findings"], row["truth"] = [{"label": "Okonkwo"}, {"label": "Adaeze"}], [{"label": "Adaeze"}]
+    write(tmp_path, kind, [row])
+    assert scan_output(tmp_path, sought, []) == []
+    row["findings"][0]["label"] = "seen by ADAEZE - Okonkwo"
+    write(tmp_path, kind, [row])
+    assert scan_output(tmp_path, sought, []) == [f"a.{kind}: an identifier"]
+
+
+@pytest.mark.parametrize("place", ["before the first cell", "behind the last", "between two"])
+def test_hdf5_bytes_that_are_in_no_cell(tmp_path: Path, place: str) -> None:
+    text = np.frombuffer(b"ab QZXWVK47 cd", np.uint8)
+    offsets = {"before the first cell": [14, 14], "behind the last": [0, 0], "between two": [0, 14, 0, 14]}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("pictures")
+        group.attrs["kind"] = "bytes"
+        group["offsets"], group["data"] = offsets[place], text
+    found = "what is in it cannot be looked into" if place == "between two" else "an identifier"
+    assert scan_output(tmp_path, {}, [], codes=[CODE]) == [f"a.h5: {found}"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [("8675309", True), ("-1.5", False), ("12345", False), ('"1\n8675309"', True), ("8675309\n1,2,3", True)],
+)
+def test_an_id_in_a_column_of_numbers(tmp_path: Path, cell: str, found: bool) -> None:
+    (tmp_path / "a.csv").write_text(f"x,y\n1.5,2\n2.5,{cell}\n,n/a\n")
+    hits = ["a.csv: an identifier"] if found else []
+    assert scan_output(tmp_path, {}, [], codes=["8675309"]) == hits
 
 
 def test_bytes_across_the_scans_blocks_are_found(tmp_path: Path) -> None:
