@@ -260,7 +260,7 @@ def _behind_the_pixels(film: pydicom.FileDataset) -> bytes:
     syntax = film.file_meta.get("TransferSyntaxUID")
     if syntax and syntax.is_compressed:
         n_bytes = 0
-    stored = film.get_item("PixelData", keep_deferred=True)
+    stored: Any = film.get_item("PixelData", keep_deferred=True)
     if isinstance(stored, RawDataElement) and n_bytes <= stored.length < n_bytes + MIN_RUN_LETTERS:
         return b""
     return bytes(film.get("PixelData") or b"")[n_bytes:]

@@ -16,6 +16,7 @@ __all__ = [
     "REGION_CODES",
     "SECONDARY_CAPTURE",
     "SOP_CLASSES",
+    "UNKNOWN_VIEW",
 ]
 
 KEPT_NUMBERS: Final = (
@@ -32,7 +33,7 @@ KEPT_TERMS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "PresentationIntentType": frozenset({"FOR PRESENTATION", "FOR PROCESSING"}),
         "ViewPosition": frozenset({
             "AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAO", "RAO", "LPO", "RPO", "CC", "MLO", "ML", "LM",
-            "XCCL", "XCCM", "SIO", "FB", "AT", "LATERAL", "LAT",
+            "LMO", "XCCL", "XCCM", "SIO", "ISO", "FB", "AT", "LATERAL", "LAT",
         }),
         "PatientOrientation": frozenset({
             "A", "P", "R", "L", "H", "F", "AR", "AL", "PR", "PL", "HR", "HL", "FR", "FL", "AH", "AF", "PH", "PF",
@@ -74,17 +75,27 @@ SOP_CLASSES: Final = frozenset(
 
 MAMMOGRAPHY_VIEWS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {
-        name: code
-        for code, names in (
-            (("399162004", "SCT", "cranio-caudal"), ("CC", "399162004", "R-10242")),
-            (("399368009", "SCT", "medio-lateral oblique"), ("MLO", "399368009", "R-10226")),
-            (("399260004", "SCT", "medio-lateral"), ("ML", "399260004", "R-10224")),
-            (("399352003", "SCT", "latero-medial"), ("LM", "399352003", "R-10228")),
+        name: (code, "SCT", meaning)
+        for code, meaning, other_names in (
+            ("399162004", "cranio-caudal", ("CC", "R-10242")),
+            ("399368009", "medio-lateral oblique", ("MLO", "R-10226")),
+            ("399260004", "medio-lateral", ("ML", "R-10224")),
+            ("399352003", "latero-medial", ("LM", "R-10228")),
+            ("399099002", "latero-medial oblique", ("LMO", "R-10230")),
+            ("399196006", "caudo-cranial (from below)", ("FB", "R-10244")),
+            ("399188001", "superolateral to inferomedial oblique", ("SIO", "R-102D0")),
+            ("441555000", "inferomedial to superolateral oblique", ("ISO", "R-40AAA")),
+            ("399192008", "cranio-caudal exaggerated laterally", ("XCCL", "R-1024A")),
+            ("399101009", "cranio-caudal exaggerated medially", ("XCCM", "R-1024B")),
+            ("127457009", "tissue specimen from breast", ("G-8310",)),
         )
-        for name in names
+        for name in (code, *other_names)
     }
 )
 """By view position, or by the view's code (SNOMED CT, or the older SNOMED RT); PS3.16 CID 4014."""
+
+UNKNOWN_VIEW: Final = ("261665006", "SCT", "Unknown")
+"""Of a mammogram whose view is none of these: the class demands a code (type 1), and any view's would be a lie."""
 
 REGION_CODES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {

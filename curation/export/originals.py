@@ -29,6 +29,7 @@ from curation.export.dicom_terms import (
     REGION_CODES,
     SECONDARY_CAPTURE,
     SOP_CLASSES,
+    UNKNOWN_VIEW,
 )
 from curation.export.pictures import Box, encode_png, masked
 from gazecapture.files import as_tool_error
@@ -184,11 +185,11 @@ def _complete(old: Dataset, new: Dataset) -> None:
         return
     new.PositionerType, new.OrganExposed = "MAMMOGRAPHIC", "BREAST"
     codes = [str(item.get("CodeValue", "")) for item in old.get("ViewCodeSequence") or []]
-    view = next((c for c in (str(new.get("ViewPosition", "")), *codes) if c in MAMMOGRAPHY_VIEWS), None)
-    if view is not None:
-        item = _code(*MAMMOGRAPHY_VIEWS[view])
-        item.ViewModifierCodeSequence = DicomSequence([])
-        new.ViewCodeSequence = DicomSequence([item])
+    named = (str(new.get("ViewPosition", "")), *codes)
+    view = next((MAMMOGRAPHY_VIEWS[name] for name in named if name in MAMMOGRAPHY_VIEWS), UNKNOWN_VIEW)
+    item = _code(*view)
+    item.ViewModifierCodeSequence = DicomSequence([])
+    new.ViewCodeSequence = DicomSequence([item])
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:

@@ -17,16 +17,18 @@ import pytest
 from curation.cli import cli
 from curation.config import CurationConfig, ExportConfig, PrivacyConfig, remember_config
 from curation.consent import CONSENT_LOG
+from curation.export.admission import may_show_public_ids
 from curation.export.dataset import MANIFEST, export_dataset
 from curation.export.hdf5_shard import read_hdf5
 from curation.export.parquet_shard import read_parquet
+from curation.ingest.terms import TERMS
 from curation.privacy.gaze_tier import GazeTier, samples_for_tier, thinned
 from curation.privacy.narrowing import GAZE_TABLES
 from curation.run import curate
 from gazecapture.console import run_command
 from gazecapture.session.consent import SCOPES, ConsentRecord
 from gazecapture.store import Store
-from keyframes.access import AccessTier
+from keyframes.access import ACCESS_TIERS, AccessTier
 from keyframes.errors import ExitCode, PrivacyError
 from keyframes.reading import SCHEMAS, Reading
 
@@ -180,6 +182,14 @@ def test_a_mixture_has_the_strictest_tier(store: Store, tmp_path: Path) -> None:
     assert [row["access_tier"] for row in rows_of(store, tmp_path / "out")] == ["consented", "open"]
     assert json.loads((tmp_path / "out" / MANIFEST).read_bytes())["access_tier"] == "consented"
     assert "| access tier | consented |" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(TERMS))
+def test_public_ids_only_at_their_own_tier_or_a_stricter(name: str) -> None:
+    own = ACCESS_TIERS.index(TERMS[name].access_tier)
+    shown = [may_show_public_ids(name, tier) for tier in ACCESS_TIERS]
+    assert shown == [False] * own + [True] * (len(ACCESS_TIERS) - own)
+    assert not any(may_show_public_ids("session", tier) for tier in ACCESS_TIERS), "no published dataset"
 
 
 def test_the_tier_of_the_settings_is_obeyed(store: Store, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,7 @@ from curation.export.verify import verify_dataset
 from curation.ingest.terms import TERMS
 from curation.run import curate
 from gazecapture.console import run_command
+from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.store import Store
 from keyframes.errors import ExitCode, PrivacyError, UsageError
 
@@ -126,6 +128,14 @@ def test_text_in_the_pixels_is_held_back(place: Place, monkeypatch: pytest.Monke
     summary = attach_images(place.dataset, place.films)
     assert (summary.n_attached, len(summary.held_back)) == (0, 2)
     assert manifest_of(place.dataset) == before
+
+
+def test_a_header_that_says_so_is_held_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "curation.attach.load_radiograph", lambda path: replace(load_radiograph(path), burned_in=True)
+    )
+    summary = attach_images(place.dataset, place.films)
+    assert (summary.n_attached, len(summary.held_back)) == (0, 2)
 
 
 def test_what_the_files_say_stays_out(place: Place) -> None:

@@ -17,14 +17,14 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
-from curation.export.dicom_terms import KEPT_TERMS
+from curation.export.dicom_terms import KEPT_TERMS, UNKNOWN_VIEW
 from curation.export.originals import write_original
 from curation.export.scan import scan_output
 from curation.privacy import REDACTED, Identifiers, Redactor
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.radiograph.phantom import make_phantom
 from gazecapture.radiograph.phantom_dicom import write_dicom
-from gazecapture.store import KeyedHash
+from gazecapture.store import KeyedHash, Store
 from keyframes.errors import ImageError
 
 CANARY = "ZZCANARY"
@@ -130,6 +130,27 @@ def test_an_overlay_in_the_pixels_unused_bits_is_cut(tmp_path: Path) -> None:
     assert (pydicom.dcmread(out).pixel_array == 0x123).all()
 
 
+@pytest.mark.parametrize(("photometric", "dark"), [("MONOCHROME2", 0), ("MONOCHROME1", 63)])
+def test_masked_boxes_of_a_dicom_film_are_dark(tmp_path: Path, photometric: str, dark: int) -> None:
+    source = canary_film(tmp_path / "film.dcm")
+    film = pydicom.dcmread(source)
+    film.PhotometricInterpretation = photometric
+    film.save_as(source)
+    boxes = [(1, 2, 4, 5), (6, 6, 99, 99)]
+    out = write_original(
+        source, tmp_path / "abc_0", patient="p1", pseudonym=KeyedHash(b"k" * 32), masks=boxes
+    )
+    expected = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    expected[2:5, 1:4] = expected[6:, 6:] = dark
+    np.testing.assert_array_equal(pydicom.dcmread(out).pixel_array, expected)
+
+
+def test_an_id_is_another_in_every_store(tmp_path: Path) -> None:
+    here, there = (Store.create(tmp_path / name) for name in ("here", "there"))
+    assert here.keyed_hash("patient", "MRN-1") != there.keyed_hash("patient", "MRN-1")
+    assert here.keyed_hash("patient", "MRN-1") == Store.open(here.root).keyed_hash("patient", "MRN-1")
+
+
 def errors_of(path: Path) -> list[str]:
     """Return what a validator of DICOM objects calls an error."""
     validator = shutil.which("dciodvfy")
@@ -156,33 +177,59 @@ def no_new_error(source: Path, out: Path) -> None:
     assert set(errors_of(written)) <= set(errors_of(source)), source.name
 
 
-@pytest.mark.parametrize(
-    ("sop_class", "inverted"), [("1", False), ("1.1", True), ("1.2", False), ("7", True)]
-)
-def test_a_validator_finds_no_new_error(tmp_path: Path, sop_class: str, inverted: bool) -> None:
-    """In generated films of each kind that the viewer shows: computed, digital, mammography, secondary capture."""
+def film_of_class(sop_class: str, folder: Path) -> Path:
+    """Write a generated film as one of a class: 1 computed, 1.1 digital, 1.2 mammography, 7 secondary capture."""
     phantom = make_phantom(5, size_px=(160, 192))
-    source = write_dicom(phantom, tmp_path / "film.dcm", patient_id="SYN1", study_uid_seed=5)
-    assert errors_of(source) == []
+    source = write_dicom(phantom, folder / "film.dcm", patient_id="SYN1", study_uid_seed=5)
     film = pydicom.dcmread(dated(source, source))
-    assert errors_of(source) == []
     if sop_class != "1.1":
         film.SOPClassUID = film.file_meta.MediaStorageSOPClassUID = UID(
             f"1.2.840.10008.5.1.4.1.1.{sop_class}"
         )
         film.Modality = {"1": "CR", "1.2": "MG", "7": "OT"}[sop_class]
-    if sop_class == "1.2":  # a mammogram has the code of one of its views
-        (view,) = film.ViewCodeSequence
-        view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = (
-            "399368009",
-            "SCT",
-            "medio-lateral oblique",
-        )
+    film.save_as(source)
+    return source
+
+
+@pytest.mark.parametrize(("sop_class", "inverted"), [("1", False), ("1.1", True), ("7", True)])
+def test_a_validator_finds_no_new_error(tmp_path: Path, sop_class: str, inverted: bool) -> None:
+    source = film_of_class(sop_class, tmp_path)
+    film = pydicom.dcmread(source)
     if inverted:
         film.PhotometricInterpretation, film.PresentationLUTShape = "MONOCHROME1", "INVERSE"
         film.PixelData = (4095 - film.pixel_array).tobytes()
     film.save_as(source)
+    if sop_class == "1.1":
+        assert errors_of(source) == []
     no_new_error(source, tmp_path / "abc_0")
+
+
+@pytest.mark.parametrize(
+    ("position", "code", "scheme", "kept"),
+    [
+        ("", "399368009", "SCT", "399368009"),
+        ("", "R-1024A", "SRT", "399192008"),
+        ("LMO", "QZXWVK", "99LAB", "399099002"),
+        ("", "QZXWVK", "99LAB", UNKNOWN_VIEW[0]),
+        ("QZXWVK", None, "", UNKNOWN_VIEW[0]),
+    ],
+)
+def test_a_mammogram_has_the_code_of_its_view_or_says_that_it_is_unknown(
+    tmp_path: Path, position: str, code: str | None, scheme: str, kept: str
+) -> None:
+    source = film_of_class("1.2", tmp_path)
+    film = pydicom.dcmread(source)
+    film.ViewPosition = position
+    (view,) = film.ViewCodeSequence
+    view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = code, scheme, "a view"
+    if code is None:
+        del film.ViewCodeSequence
+    film.save_as(source)
+    no_new_error(source, tmp_path / "abc_0")
+    (view,) = pydicom.dcmread(tmp_path / "abc_0.dcm").ViewCodeSequence
+    assert (view.CodeValue, view.CodingSchemeDesignator) == (kept, "SCT")
+    assert b"QZXWVK" not in (tmp_path / "abc_0.dcm").read_bytes()
+    assert not any("View" in error for error in errors_of(tmp_path / "abc_0.dcm"))
 
 
 @pytest.mark.shared

@@ -169,6 +169,20 @@ def test_a_canary_at_any_place_does_not_get_through(canary: str) -> None:
     assert "okonkwo" not in str(guard()(row)).casefold()
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("schema_version", "1.x"), ("tool_version", "1.0 Okonkwo"), ("sex", "Jane"), ("age_band", "born 1949"),
+        ("public_patient_id", "Doe Jane"), ("public_study_id", "a/b"), ("public_study_id", "x" * 200),
+    ],
+)  # fmt: skip
+def test_what_does_not_look_as_its_rule_asks_does_not_leave(place: str, value: str) -> None:
+    with pytest.raises(PrivacyError) as error:
+        guard()({**row_of("left"), place: value})
+    assert place in str(error.value)
+    assert value not in str(error.value)
+
+
 def test_what_names_nobody_stays_and_what_was_equal_stays_equal() -> None:
     row = row_of("left lung")
     assert guard()(row) == row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,16 @@ def test_an_id_in_a_column_of_numbers(tmp_path: Path, cell: str, found: bool) ->
     (tmp_path / "a.csv").write_text(f"x,y\n1.5,2\n2.5,{cell}\n,n/a\n")
     hits = ["a.csv: an identifier"] if found else []
     assert scan_output(tmp_path, {}, [], codes=["8675309"]) == hits
+
+
+def test_a_path_in_what_is_packed(tmp_path: Path) -> None:
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"a": "/home/somebody/store"}'))
+    assert scan_output(tmp_path, {}, ["/home/somebody"]) == ["a.json.gz: a path or key of this computer"]
+
+
+def test_a_name_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / f"of {CODE.lower()}.txt").write_text("x")
+    assert scan_output(tmp_path, {}, [], codes=[CODE]) == ["a .txt file: an identifier in its name"]
 
 
 def test_bytes_across_the_scans_blocks_are_found(tmp_path: Path) -> None:

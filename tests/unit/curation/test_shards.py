@@ -55,6 +55,14 @@ def test_same_rows_same_bytes(tmp_path: Path) -> None:
         assert one.read_bytes() == other.read_bytes()
 
 
+def test_a_shard_has_no_statistics(tmp_path: Path) -> None:
+    """They would repeat the least and the greatest cell of every column."""
+    parquet, _ = write(tmp_path, [minimal_row(text="clear"), minimal_row(text="opaque")])
+    about = pq.read_metadata(parquet)
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    assert not any(g.column(i).is_stats_set for g in groups for i in range(about.num_columns))
+
+
 def test_an_hdf5_shard_that_grew_in_parts_holds_what_one_written_at_once_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,12 +8,15 @@ from types import ModuleType
 
 import numpy as np
 import pyarrow.parquet as pq
+import pydicom
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from curation.config import CurationConfig, PrivacyConfig
 from curation.export.dataset import export_dataset
 from curation.run import curate
+from gazecapture.radiograph.phantom import make_phantom
+from gazecapture.radiograph.phantom_dicom import write_dicom
 from gazecapture.store import DECISIONS_FILE, Store
 
 
@@ -60,6 +63,28 @@ def test_text_in_the_pixels_holds_a_reading_back_until_a_person_looked(store: St
         (tmp_path / "p.png").write_bytes(picture["bytes"])
         with Image.open(tmp_path / "p.png") as shown:
             assert np.asarray(shown.convert("L")).max() == 0
+
+
+def test_a_header_that_says_so_holds_back_a_film_with_clean_pixels(
+    readings: ModuleType, tmp_path: Path
+) -> None:
+    store = readings.make_store(tmp_path / "store")
+    for number, said in ((1, "YES"), (2, "NO")):
+        path = tmp_path / f"{number}.dcm"
+        write_dicom(
+            make_phantom(number, size_px=(160, 192)), path, patient_id=f"SYN{number}", study_uid_seed=number
+        )
+        film = pydicom.dcmread(path)
+        film.BurnedInAnnotation = said
+        film.save_as(path)
+        store.add(readings.make_reading(number, duration_s=2.0, picture_path=path), {0: path})
+    summary = curate(store, CurationConfig())
+    ((held, reason),) = summary.held_back.items()
+    assert "GT-BURNED-IN" in str(reason)
+    assert store.meta(held).reading_number == 1
+    line = {"kind": "burned_in", "target": 0, "value": "ok"}
+    (store.folder(held) / DECISIONS_FILE).write_text(json.dumps(line) + "\n")
+    assert curate(store, CurationConfig()).held_back == {}
 
 
 def test_without_pictures_there_is_nothing_to_look_at(store: Store) -> None:
