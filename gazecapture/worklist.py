@@ -1,7 +1,7 @@
-"""Worklists: which studies a reader gets, and in which order. Knows no image format and no Qt.
+"""Worklists: which studies a reader gets, and in which order. Knows no pixels and no Qt.
 
-A worklist is a CSV file with one study per row, or a folder of images with one study per file. Image and truth
-paths of a CSV are relative to the folder that it lies in.
+A worklist is a CSV file with one study per row, a folder of images with one study per file, or a DICOMDIR. Image and
+truth paths of a CSV are relative to the folder that it lies in.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from gazecapture.radiograph.dicomdir import DICOMDIR_NAME, films_of_dicomdir
 from gazecapture.session.schema import StudyInfo, TruthLesion
 from keyframes.access import ACCESS_TIERS
 from keyframes.errors import UsageError
@@ -40,7 +41,7 @@ _ROLES = ("current", "lateral", "prior")
 """Image columns, in the order in which a study's images are numbered and laid out."""
 _TEXTS = ("indication", "arm", "view", "age_band", "sex")
 _TERMS = ("licence", "access_tier")
-_COLUMNS = ("study_id", *_ROLES, *_TEXTS, *_TERMS, "truth", "synthetic")
+_COLUMNS = ("study_id", *_ROLES, *_TEXTS, *_TERMS, "truth", "synthetic", "practice", "repeat_of")
 _NEEDED = ("study_id", "current")
 _TRUE = {"1", "true", "yes", "y"}
 _SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -75,6 +76,10 @@ class WorklistStudy:
     """Of the films, where they are somebody else's."""
     access_tier: str = ""
     """Of the films (`keyframes.access`); empty: a generated film may go to anybody, any other to nobody."""
+    practice: bool = False
+    """Read to get used to the tool: comes first, and its reading is not kept as data."""
+    repeat_of: str = ""
+    """study_id of the study that is read a second time here: how far does a reader agree with himself?"""
 
     def unopened(self, reading_number: int) -> StudyInfo:
         """Return what a session says of the study before it is opened: everything but its images."""
@@ -90,6 +95,8 @@ class WorklistStudy:
             synthetic=self.synthetic,
             licence=self.licence,
             access_tier=self.access_tier,
+            practice=self.practice,
+            repeat_of=self.repeat_of,
         )
 
 
@@ -97,13 +104,14 @@ def load_worklist(path: Path) -> tuple[WorklistStudy, ...]:
     """Read a worklist, in its own order.
 
     path : a CSV file with the columns study_id and current, and optionally prior, lateral, indication, arm,
-        truth (a JSON file with a list of `TruthLesion`), view, age_band, sex, synthetic, licence, access_tier; or a
-        folder of images.
+        truth (a JSON file with a list of `TruthLesion`), view, age_band, sex, synthetic, licence, access_tier,
+        practice, repeat_of; or a folder of images; or a DICOMDIR, or the folder that it lies in.
 
     Raises UsageError, naming the row, where a file or column is absent, an id occurs twice, or there is no study.
     """
     if path.is_dir():
-        return _from_folder(path)
+        listed = path / DICOMDIR_NAME
+        return _from_dicomdir(listed) if listed.is_file() else _from_folder(path)
     if not path.is_file():
         raise UsageError(
             f"worklist {path} does not exist",
@@ -111,13 +119,18 @@ def load_worklist(path: Path) -> tuple[WorklistStudy, ...]:
             path=path,
             code="GT-WORKLIST",
         )
+    if path.name.upper() == DICOMDIR_NAME:
+        return _from_dicomdir(path)
     return _from_csv(path)
 
 
 def order_for_reader(
     studies: Sequence[WorklistStudy], *, order: WorklistOrder, seed: int, reader_code: str
 ) -> tuple[WorklistStudy, ...]:
-    """Return the studies as listed, or shuffled in a way that depends on seed and reader alone."""
+    """Return the studies as listed, or shuffled in a way that depends on seed and reader alone.
+
+    Practice comes first, and a repeat after the study that it repeats.
+    """
     if order == "listed":
         return tuple(studies)
 
@@ -125,7 +138,15 @@ def order_for_reader(
     def rank(study: WorklistStudy) -> bytes:
         return hashlib.sha256(f"{seed}\0{reader_code}\0{study.study_id}".encode()).digest()
 
-    return tuple(sorted(studies, key=rank))
+    ordered = sorted(studies, key=lambda study: (not study.practice, rank(study)))
+    place = {study.study_id: at for at, study in enumerate(ordered)}
+    for study in studies:
+        first, again = place.get(study.repeat_of, -1), place[study.study_id]
+        if first > again:
+            # Exchanged, so that neither of both is more likely early or late than any other study.
+            ordered[first], ordered[again] = ordered[again], ordered[first]
+            place[study.repeat_of], place[study.study_id] = again, first
+    return tuple(ordered)
 
 
 def fingerprint(studies: Iterable[WorklistStudy]) -> str:
@@ -139,7 +160,7 @@ def fingerprint(studies: Iterable[WorklistStudy]) -> str:
             "synthetic": s.synthetic,
             **{name: getattr(s, name) for name in _TEXTS},
             # Only where said: sessions begun before these columns are gone on with.
-            **{name: getattr(s, name) for name in _TERMS if getattr(s, name)},
+            **{name: getattr(s, name) for name in (*_TERMS, "practice", "repeat_of") if getattr(s, name)},
         }
         for s in studies
     ]
@@ -163,6 +184,32 @@ def _from_folder(folder: Path) -> tuple[WorklistStudy, ...]:
         )
         for f in files
     )
+
+
+def _from_dicomdir(path: Path) -> tuple[WorklistStudy, ...]:
+    """Return a study per frontal film, with the lateral of the same study beside it."""
+    films = films_of_dicomdir(path)
+    if not films:
+        raise UsageError(
+            f"{path} lists no plain film",
+            hint="CT and the like are not read here.",
+            path=path,
+            code="GT-WORKLIST",
+        )
+    studies: list[WorklistStudy] = []
+    for number in sorted({film.study_number for film in films}):
+        own = [film for film in films if film.study_number == number]
+        frontal = [film.path for film in own if not film.is_lateral] or [own[0].path]
+        lateral = [film.path for film in own if film.is_lateral and film.path not in frontal]
+        for place, current in enumerate(frontal):
+            roles = [("current", current), *(("lateral", path) for path in lateral[place : place + 1])]
+            studies.append(
+                WorklistStudy(
+                    study_id=f"{number:04d}" if len(frontal) == 1 else f"{number:04d}-{place + 1}",
+                    images=tuple(WorklistImage(role=role, path=file) for role, file in roles),
+                )
+            )
+    return tuple(studies)
 
 
 def _is_image(file: Path) -> bool:
@@ -193,6 +240,13 @@ def _from_csv(path: Path) -> tuple[WorklistStudy, ...]:
             raise _row_error(path, number, f"study_id occurs twice (first in row {seen[study_id]})")
         seen[study_id] = number
         studies.append(_study(path, number, row))
+        if row.get("repeat_of", "") == study_id:
+            raise _row_error(path, number, "repeat_of names the study itself")
+    for study in studies:
+        if study.repeat_of and study.repeat_of not in seen:
+            raise _row_error(
+                path, seen[study.study_id], f"repeat_of is {study.repeat_of!r}, which is no study_id"
+            )
     if not studies:
         raise UsageError(
             f"worklist {path} lists no study", hint="Add a row per study.", path=path, code="GT-WORKLIST"
@@ -266,6 +320,8 @@ def _study(path: Path, number: int, row: Mapping[str, str]) -> WorklistStudy:
         images=images,
         truth=truth,
         synthetic=row.get("synthetic", "").lower() in _TRUE,
+        practice=row.get("practice", "").lower() in _TRUE,
+        repeat_of=row.get("repeat_of", ""),
         **{name: row.get(name, "") for name in (*_TEXTS, *_TERMS)},
     )
 

@@ -15,6 +15,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from curation.config import SpeechConfig
 from curation.dictation.importers import SUFFIXES, read_transcript
 from curation.dictation.protocol import SpeechEngine
@@ -25,7 +27,7 @@ from curation.dictation.words import HeardWord, Transcript, words_table
 from curation.issues import source_issues, source_issues_entry
 from gazecapture.session.audio import cut_audio, session_audio
 from gazecapture.session.removal import TRANSCRIPTS_FOLDER
-from gazecapture.session.to_readings import speech_spans
+from gazecapture.session.to_readings import SpeechSpan, speech_spans
 from keyframes.errors import UsageError
 from keyframes.reading import Reading
 
@@ -71,6 +73,8 @@ class SpeechToWords:
         provenance = {**reading.meta.provenance, **source_issues_entry(issues), **said_by}
         meta = replace(reading.meta, provenance=provenance)
         words = words_table(found.words, t_zero_ns=t_zero_ns, review=found.review)
+        if clip is not None:  # words that were recorded with the reading have its time already
+            words = _in_reading_time(words, span)
         return Reading.build(meta, {**reading.tables, "words": words})
 
     def _transcript(self, session: Path, number: int) -> Transcript | None:
@@ -103,6 +107,15 @@ def speech_to_words(config: SpeechConfig, transcripts: Path | None) -> SpeechToW
         case "faster-whisper" if config.model_folder is not None:
             engine = WhisperEngine(config.model_folder, language=config.language, hotwords=config.hotwords)
     return SpeechToWords(engine=engine, transcripts=transcripts)
+
+
+def _in_reading_time(words: pa.Table, span: SpeechSpan) -> pa.Table:
+    """Take the reading's pauses out of the words' times."""
+    for name in ("t_start_ns", "t_end_ns"):
+        place = words.schema.get_field_index(name)
+        shorter = pa.array(span.reading_time(words[name].to_numpy()), words.schema.field(place).type)
+        words = words.set_column(place, words.schema.field(place), shorter)
+    return words
 
 
 def _recorded(reading: Reading, t_zero_ns: int) -> list[HeardWord]:

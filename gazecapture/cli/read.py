@@ -13,6 +13,8 @@ from gazecapture.cli.station import require_viewer, station_options
 from gazecapture.cli.volume_warning import warn_where_not_encrypted
 from gazecapture.console import echo_result
 from gazecapture.sources.mark_senders import mark_sender
+from gazecapture.viewer.dictation import TalkMode
+from gazecapture.viewer.dictation_choice import dictation_choice
 from gazecapture.viewer.station import Station
 from gazecapture.worklist import load_worklist, order_for_reader
 from keyframes.errors import ExitCode, UsageError
@@ -62,6 +64,29 @@ __all__ = ["read_command"]
     help="Tell the tracker's own recording, by opaque numbers, when an image comes on and goes off: lsl, "
     "neon:HOST[:PORT] or 'command:PROGRAM {text}'.",
 )
+@click.option(
+    "--dictation",
+    metavar="WHERE",
+    help="Record what is said: microphone, microphone:NAME, file:PATH (a WAV file), lsl or lsl:NAME.",
+)
+@click.option(
+    "--talk",
+    type=click.Choice(["hold", "continuous"]),
+    default="hold",
+    show_default=True,
+    help="When sound counts: while a key or pedal is held, or as long as a film is on screen.",
+)
+@click.option(
+    "--indication",
+    type=click.Choice(["before", "beside"]),
+    help="Show the indication before the film, or above it. [default: as the settings say, or beside]",
+)
+@click.option(
+    "--edit-transcript/--no-edit-transcript",
+    "edits_transcript",
+    default=None,
+    help="After each film, let the reader correct the words that were understood.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def read_command(
     worklist: Path,
@@ -74,9 +99,13 @@ def read_command(
     tracker_marks: str | None,
     validates: bool | None,
     screenshots: Path | None,
+    dictation: str | None,
+    talk: TalkMode,
+    indication: str | None,
+    edits_transcript: bool | None,
     as_json: bool,
 ) -> ExitCode:
-    """Read a worklist (a CSV file, or a folder of radiographs) while gaze is recorded into a session folder.
+    """Read a worklist (CSV file, DICOMDIR, or folder of radiographs) while gaze is recorded into a session folder.
 
     Run it again on the same folder to go on at the first study that is not read yet. Research use only, not for
     diagnosis.
@@ -110,6 +139,7 @@ def read_command(
     from gazecapture.viewer.qt.app import ReadOptions, read_worklist
 
     warn_where_not_encrypted(out)
+    rules = station.room.reading.rules()
     options = ReadOptions(
         out=out,
         reader_code=reader_code,
@@ -117,6 +147,12 @@ def read_command(
         screenshots=screenshots,
         seed=seed if order == "shuffled" else None,
         marks=marks,
+        dictation=None if dictation is None else dictation_choice(dictation, talk),
+        rules=replace(
+            rules,
+            indication_before=rules.indication_before if indication is None else indication == "before",
+            edits_transcript=rules.edits_transcript if edits_transcript is None else edits_transcript,
+        ),
         validates=with_tracker and station.driver is None and not without_scene
         if validates is None
         else validates,

@@ -127,7 +127,8 @@ DISPLAY_JOURNAL = pa.schema(
     ]
 )
 """`keyframes.reading.DISPLAY` on the session clock. event: on (first frame presented of a reading; one row per
-viewport at the same t_ns), change, off (the reading is closed; viewports show nothing from then on), pause, resume."""
+viewport at the same t_ns), change, off (the reading is closed; viewports show nothing from then on), pause (they show
+nothing for a while, which counts as no time), resume."""
 
 ANNOTATIONS = pa.schema(
     [
@@ -240,6 +241,12 @@ class StudyInfo:
     """Of the films, where they are somebody else's."""
     access_tier: str = ""
     """Of the films (`keyframes.access`); empty: a generated film may go to anybody, any other to nobody."""
+    practice: bool = False
+    """Read to get used to the tool; no Reading is made of it."""
+    repeat_of: str = ""
+    """study_id of the study that is read a second time here."""
+    addendum_of: int | None = None
+    """reading_number of the reading that the reader went back to; that one stays as it was."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import ArrayLike, NDArray
 
 from gazecapture import __version__
 from gazecapture.files import sha256_of
@@ -17,6 +19,7 @@ from gazecapture.profiles import NO_TRACKER, Profile
 from gazecapture.session.consent import SIMULATED_READER
 from gazecapture.session.gaze_stream import GazeStream, load_gaze, put_on_screen
 from gazecapture.session.journal import read_journal
+from gazecapture.session.pauses import Pauses
 from gazecapture.session.scene_mapping import scene_map_of
 from gazecapture.session.schema import (
     ANNOTATIONS,
@@ -46,6 +49,12 @@ NS_PER_MINUTE = 60_000_000_000
 LEAD_IN_NS = 500_000_000
 """Gaze kept before image on, where no other reading was open: a saccade under way then keeps its onset."""
 
+UNMEASURED_LAG_MS = 20.0
+"""ms on top of one frame: what screens need to show a picture that they were given, where nobody measured this one."""
+LAG_SPREADS = 2.0
+"""Standard deviations of a measured lag that count as uncertain: 95 of 100 changes are on the screen by then."""
+USUAL_REFRESH_HZ = 60.0
+"""Of a screen that does not say."""
 SPEECH_EDGE_NS = 10_000_000_000
 """Of speech before the first study and after the last; nobody dictates longer to an empty screen."""
 
@@ -70,6 +79,9 @@ class _Span:
     free_from_ns: int
     """From here on nothing else was read: the end of the study before, or image on itself where an attempt that was
     given up came between."""
+    pauses: Pauses
+    before: int
+    """How often it was begun before and given up: the film was seen then."""
 
 
 def to_readings(
@@ -115,7 +127,10 @@ class SessionReadings:
         )
         self._validations = SittingValidations.load(session)
         opened = set(self._journal.column("reading_number").to_pylist())
-        self._studies = {s.reading_number: s for s in self._info.studies if s.reading_number in opened}
+        # Practice is no data, whoever asks.
+        self._studies = {
+            s.reading_number: s for s in self._info.studies if s.reading_number in opened and not s.practice
+        }
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -162,6 +177,11 @@ class SpeechSpan:
     """Image on: time 0 of the reading."""
     start_ns: int
     end_ns: int
+    pauses: Pauses
+
+    def reading_time(self, since_on_ns: ArrayLike) -> NDArray[np.int64]:
+        """Return ns since image on by the clock as reading time, which stands still in a pause."""
+        return self.pauses.reading_time(np.asarray(since_on_ns, np.int64) + self.on_ns)
 
 
 def speech_spans(session: Path) -> dict[int, SpeechSpan]:
@@ -175,7 +195,9 @@ def speech_spans(session: Path) -> dict[int, SpeechSpan]:
         before_ns = spans[place - 1].off_ns if place else span.on_ns - SPEECH_EDGE_NS
         after_ns = span.off_ns if place + 1 < len(spans) else span.off_ns + SPEECH_EDGE_NS
         start_ns = max(before_ns, span.free_from_ns)
-        found[span.reading_number] = SpeechSpan(on_ns=span.on_ns, start_ns=start_ns, end_ns=after_ns)
+        found[span.reading_number] = SpeechSpan(
+            on_ns=span.on_ns, start_ns=start_ns, end_ns=after_ns, pauses=span.pauses
+        )
     return found
 
 
@@ -187,6 +209,7 @@ def session_reading_id(info: SessionInfo, reading_number: int, pseudonym: KeyedH
 def _spans(journal: pa.Table) -> dict[int, _Span]:
     """Find each reading's last finished stretch from ``on`` to ``off``."""
     found: dict[int, _Span] = {}
+    attempts: Counter[int] = Counter()
     opened: tuple[int, int] | None = None
     free_from = int(np.iinfo(np.int64).min)
     rows = journal.select(["t_ns", "reading_number", "event"]).sort_by("t_ns").to_pylist()
@@ -198,8 +221,16 @@ def _spans(journal: pa.Table) -> dict[int, _Span]:
                     t_ns  # the window was killed, and what was said before it came back is of no reading
                 )
             opened = number, t_ns
+            attempts[number] += 1
         elif row["event"] == "off" and opened is not None and opened[0] == number:
-            found[number] = _Span(reading_number=number, on_ns=opened[1], off_ns=t_ns, free_from_ns=free_from)
+            found[number] = _Span(
+                reading_number=number,
+                on_ns=opened[1],
+                off_ns=t_ns,
+                free_from_ns=free_from,
+                pauses=Pauses.of_rows(rows, opened[1], t_ns),
+                before=attempts[number] - 1,
+            )
             opened, free_from = None, t_ns
     return dict(sorted(found.items(), key=lambda item: item[1].on_ns))
 
@@ -283,7 +314,8 @@ def _meta(
         session_id=pseudonym("sitting", info.session_id),
         reading_number=span.reading_number,
         minutes_into_session=(span.on_ns - min(s.on_ns for s in spans)) / NS_PER_MINUTE,
-        duration_ns=span.off_ns - span.on_ns,
+        duration_ns=int(span.pauses.reading_time(span.off_ns)),
+        repeat_of=_first_reading(info, study, pseudonym),
         study_arm=study.arm,
         indication=study.indication,
         sex=_known(study.sex.upper(), SEXES),
@@ -294,16 +326,45 @@ def _meta(
         source_licence=study.licence or "own recording",
         access_tier=study.access_tier or ("open" if study.synthetic else strictest([])),
         synthetic=info.synthetic or study.synthetic or gaze.simulated,
-        n_samples_expected=gaze.n_expected,
+        n_samples_expected=_expected(gaze, span),
         provenance={
             "tool_version": __version__,
             "recorded_with": info.tool_version,
             "clock_offset_ms": f"{gaze.clock.offset_s * 1e3:.3f}",
             "clock_residual_ms": f"{gaze.clock.residual_s * 1e3:.3f}",
             **_backfilled(gaze, span),
+            **_beside_reading(info, study, span, pseudonym),
             **(SIMULATED_READER if info.synthetic else {}),
         },
     )
+
+
+def _beside_reading(info: SessionInfo, study: StudyInfo, span: _Span, pseudonym: KeyedHash) -> dict[str, str]:
+    """Say what was not plain reading: pauses, attempts that were given up, an addendum."""
+    said = {}
+    if span.pauses.taken_out_ns:
+        said["paused_ms"] = f"{span.pauses.taken_out_ns / 1e6:.0f}"
+    if span.before:
+        said["attempts_before"] = str(span.before)
+    if study.addendum_of is not None:
+        said["addendum_of"] = session_reading_id(info, study.addendum_of, pseudonym)
+    return said
+
+
+def _first_reading(info: SessionInfo, study: StudyInfo, pseudonym: KeyedHash) -> str:
+    """Return the id of this reader's first reading of the study, empty where this is it."""
+    first = study.addendum_of
+    if first is None and study.repeat_of:
+        numbers = [s.reading_number for s in info.studies if s.study_id == study.repeat_of]
+        first = numbers[0] if numbers else None
+    return "" if first is None else session_reading_id(info, first, pseudonym)
+
+
+def _expected(gaze: GazeStream, span: _Span) -> int | None:
+    """Return what the device counted, less what came in pauses: nobody misses that."""
+    if gaze.n_expected is None:
+        return None
+    return gaze.n_expected - int(np.count_nonzero(span.pauses.covers(gaze.t_ns)))
 
 
 def _known(said: str, values: Sequence[str]) -> str:
@@ -353,7 +414,7 @@ def _display(journal: pa.Table, span: _Span) -> pa.Table:
         pc.and_(pc.greater_equal(journal["t_ns"], span.on_ns), pc.less_equal(journal["t_ns"], span.off_ns)),
     )
     rows = journal.filter(mine).drop_columns(["reading_number", "event"])
-    return rows.set_column(0, "t_ns", pc.subtract(rows["t_ns"], span.on_ns))
+    return rows.set_column(0, "t_ns", pa.array(span.pauses.reading_time(rows["t_ns"].to_numpy())))
 
 
 def _gaze(
@@ -368,19 +429,21 @@ def _gaze(
     offset_screen_px : of the drift check in force; taken off before gaze is placed on an image, while the screen
         columns stay as measured.
     """
-    t_ns = part.t_ns - span.on_ns
+    seen = ~span.pauses.covers(part.t_ns)
+    gaze = {name: values[seen] for name, values in part.gaze.items()}
+    t_ns = span.pauses.reading_time(part.t_ns[seen])
     n = t_ns.size
     mapped = map_gaze(
         t_ns,
-        part.gaze["x_screen_px"] - offset_screen_px[0],
-        part.gaze["y_screen_px"] - offset_screen_px[1],
+        gaze["x_screen_px"] - offset_screen_px[0],
+        gaze["y_screen_px"] - offset_screen_px[1],
         display,
     )
     per_deg_x = per_deg_y = np.nan
     if info.display is not None and info.display.knows_degrees:
         per_deg_x, per_deg_y = info.display.px_per_deg()
     columns: dict[str, Any] = {
-        **part.gaze,
+        **gaze,
         "t_ns": t_ns,
         "x_image_px": mapped.x_image_px,
         "y_image_px": mapped.y_image_px,
@@ -389,9 +452,23 @@ def _gaze(
         "viewport_id": pa.array(mapped.viewport_id, mask=mapped.viewport_id < 0),
         "image_index": pa.array(mapped.image_index, mask=mapped.image_index < 0),
         "on_panel": mapped.on_panel,
-        "source": part.gaze.get("source", pa.repeat(part.source, n)),
+        "source": gaze.get("source", pa.repeat(part.source, n)),
+        "display_uncertain": _within_lag(t_ns, display, info),
     }
     return pa.table(columns)
+
+
+def _within_lag(t_ns: NDArray[np.int64], display: pa.Table, info: SessionInfo) -> NDArray[np.bool_]:
+    """Say at which samples a change may not have been on the screen yet, though it was painted."""
+    if info.display_lag_ms is not None:
+        lag_ms = info.display_lag_ms + LAG_SPREADS * (info.display_lag_sd_ms or 0.0)
+    else:
+        lag_ms = 1000.0 / (info.refresh_hz or USUAL_REFRESH_HZ) + UNMEASURED_LAG_MS
+    changes = np.unique(display["t_ns"].to_numpy())
+    last = np.searchsorted(changes, t_ns, side="right") - 1
+    since_ns = t_ns - changes[np.maximum(last, 0)]
+    within: NDArray[np.bool_] = (last >= 0) & (since_ns < lag_ms * 1e6)
+    return within
 
 
 def _words(session: Path, span: _Span, spans: list[_Span]) -> pa.Table:
@@ -405,11 +482,12 @@ def _words(session: Path, span: _Span, spans: list[_Span]) -> pa.Table:
     own = next(place for place, s in enumerate(spans) if s.reading_number == span.reading_number)
     place = np.minimum(np.searchsorted(offs, words["t_start_ns"].to_numpy(), side="right"), offs.size - 1)
     said_here = words["t_start_ns"].to_numpy() >= span.free_from_ns
-    mine = words.filter(pa.array((place == own) & said_here))
+    in_pause = span.pauses.covers(words["t_start_ns"].to_numpy())
+    mine = words.filter(pa.array((place == own) & said_here & ~in_pause))
     columns = {
         "word_index": np.arange(mine.num_rows, dtype=np.int32),
-        "t_start_ns": pc.subtract(mine["t_start_ns"], span.on_ns),
-        "t_end_ns": pc.subtract(mine["t_end_ns"], span.on_ns),
+        "t_start_ns": span.pauses.reading_time(mine["t_start_ns"].to_numpy()),
+        "t_end_ns": span.pauses.reading_time(mine["t_end_ns"].to_numpy()),
         "word": mine["word"],
         "supported": np.ones(mine.num_rows, np.bool_),
         "source": mine["source"],
@@ -440,7 +518,7 @@ def _findings(session: Path, span: _Span) -> pa.Table:
             "shape": row["shape"] or ("none" if row["box"] is None else "box"),
             "sentence_ids": [],
             "source": "reader",
-            "t_ns": marked_ns[row["finding_id"]] - span.on_ns,
+            "t_ns": int(span.pauses.reading_time(marked_ns[row["finding_id"]])),
             **{name: row[name] for name in ("certainty", "rating", "image_index", "box")},
         }
         for row in standing.values()

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from gazecapture.sources.neon import NeonSource
 from gazecapture.sources.neon_options import NeonOptions
 from gazecapture.sources.neon_streams import SCENE
 from gazecapture.sources.protocol import Source, SourceBatch
+from gazecapture.viewer.film_check import GazeCount
 from gazecapture.viewer.live_scene import LiveScene
 from keyframes.errors import DeviceUnavailableError, DeviceUnavailableReason, GazeToolError
 from keyframes.geometry import Display
@@ -123,6 +124,7 @@ class LiveGaze:
         self._samples: deque[EyeSamples] = deque(maxlen=KEPT_BATCHES)
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
+        self._n_samples = self._n_valid = 0
         self.trouble = ""
         """Why nothing comes any more; empty while all is well."""
 
@@ -163,6 +165,10 @@ class LiveGaze:
             parts.append(self._samples.popleft())
         return EyeSamples.join(parts)
 
+    def count(self) -> GazeCount:
+        """Return how many samples came since the start, and how many told where an eye looked."""
+        return GazeCount(n_samples=self._n_samples, n_valid=self._n_valid)
+
     def close(self) -> None:
         """End; a second call does nothing."""
         self._end.set()
@@ -196,8 +202,10 @@ class LiveGaze:
         # An eye that the tracker does not give is not lost but absent.
         for absent in {"left", "right"} - {eye for eye, _, _ in profile.channels(info, "x")}:
             del x[absent], y[absent]
+        self._n_samples += batch.t_remote_s.size
         t_ns = np.round((batch.t_remote_s + self._offset_s) * 1e9).astype(np.int64)
         if gaze.x_scene_px is None or gaze.y_scene_px is None or self._scene is None:
+            self._count_valid(x)
             self._samples.append(EyeSamples(t_ns=t_ns, x_screen_px=x, y_screen_px=y))
             return
         device_ns = np.round(batch.t_remote_s * 1e9).astype(np.int64)
@@ -209,6 +217,12 @@ class LiveGaze:
         ):
             waited = self._waiting.popleft()
             x_px, y_px = self._scene.to_screen(waited.device_ns, waited.x_scene_px, waited.y_scene_px)
+            self._count_valid({"both": x_px})
             self._samples.append(
                 EyeSamples(t_ns=waited.t_ns, x_screen_px={"both": x_px}, y_screen_px={"both": y_px})
             )
+
+    def _count_valid(self, x_by_eye: Mapping[str, NDArray[np.float64]]) -> None:
+        seen = [np.isfinite(x) for x in x_by_eye.values()]
+        if seen:
+            self._n_valid += int(np.count_nonzero(np.logical_or.reduce(seen)))

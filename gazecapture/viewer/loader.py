@@ -43,6 +43,10 @@ class StudyLoader:
         """Prepare the study that will be asked for next; returns at once."""
         return self._worker.submit(self._read_ahead, reading_number)
 
+    def open_addendum(self, reading_number: int) -> Future[None]:
+        """Ask for the study of a reading once more, as a reading of its own; returns at once."""
+        return self._worker.submit(self._open_addendum, reading_number)
+
     def close(self) -> None:
         """Finish what is under way, drop the rest."""
         self._worker.shutdown(wait=True, cancel_futures=True)
@@ -57,6 +61,14 @@ class StudyLoader:
             self._on_ready(error)
         else:
             self._on_ready(ahead)
+
+    def _open_addendum(self, reading_number: int) -> None:
+        try:
+            again = self._session.prepare(self._session.begin_addendum(reading_number))
+        except Exception as error:
+            self._on_ready(error)
+        else:
+            self._on_ready(again)  # what was prepared in advance stays: it is asked for next
 
     def _read_ahead(self, reading_number: int) -> None:
         try:

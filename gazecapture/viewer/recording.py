@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +14,13 @@ from gazecapture.session.status import read_status
 from gazecapture.sources.lsl_xml import display_from_xml
 from keyframes.geometry import Display
 
-__all__ = ["SessionRecorder"]
+__all__ = ["RecorderWatch", "SessionRecorder"]
+
+_LOGGER = logging.getLogger(__name__)
 
 _LOOKING = "looking for the gaze stream"
+WATCH_S = 2.0
+"""s between two looks at the recorder's process; so long a gap is the most that its death costs."""
 START_S = 20.0
 """s for the recorder's process to start and to connect, on top of the time to look for its stream."""
 
@@ -118,3 +123,35 @@ class SessionRecorder:
             }
             for stream in status.streams
         }
+
+
+class RecorderWatch:
+    """Starts the recorder anew, in a thread of its own, where its process dies.
+
+    on_error : called from that thread where it cannot be started again. It must only pass the error on.
+    """
+
+    def __init__(self, recorder: SessionRecorder, *, on_error: Callable[[Exception], None]) -> None:
+        self._recorder, self._on_error = recorder, on_error
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; returns when that is so."""
+        self._over.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._over.wait(WATCH_S):
+                if self._recorder.revive():
+                    _LOGGER.warning(
+                        "the recorder had ended by itself and was started again; its marks say when"
+                    )
+        except Exception as error:
+            self._on_error(error)

@@ -94,11 +94,10 @@ class ReadingSession:
         self._studies = tuple(studies)
         self._guard = threading.Lock()
         journal = read_journal(folder / "display", schema=DISPLAY_JOURNAL).table
-        self._read = {
-            row["reading_number"]
-            for row in journal.select(["reading_number", "event"]).to_pylist()
-            if row["event"] == "off"
-        }
+        rows = journal.select(["t_ns", "reading_number", "event"]).sort_by("t_ns").to_pylist()
+        closed = [row["reading_number"] for row in rows if row["event"] == "off"]
+        self._read = set(closed)
+        self._last_read: int | None = closed[-1] if closed else None
         self._annotations = read_journal(folder / "annotations", schema=ANNOTATIONS).table
 
     @classmethod
@@ -151,20 +150,47 @@ class ReadingSession:
 
     @property
     def n_read(self) -> int:
-        """Studies whose reading was closed."""
-        return len(self._read)
+        """Studies of the worklist whose reading was closed."""
+        return sum(1 for number in self._read if number <= len(self._studies))
 
     def study(self, reading_number: int) -> WorklistStudy:
-        """Return a study by its number, which counts from 1."""
-        return self._studies[reading_number - 1]
+        """Return the study of a reading; numbers count from 1, addenda come after the worklist's."""
+        return self._studies[self.original(reading_number) - 1]
+
+    def original(self, reading_number: int) -> int:
+        """Return the number of the reading that an addendum goes back to; of any other its own."""
+        return self._info.studies[reading_number - 1].addendum_of or reading_number
+
+    def begin_addendum(self, reading_number: int) -> int:
+        """Enter a new reading of a study that was read; return its number. The first reading stays as it is."""
+        first = self.original(reading_number)
+        with self._guard:
+            number = len(self._info.studies) + 1
+            again = replace(self._info.studies[first - 1], reading_number=number, addendum_of=first)
+            info = replace(self._info, studies=(*self._info.studies, again))
+            write_session_info(self.folder, info)
+            self._info = info
+        return number
+
+    def note_display_lag(self, lag_ms: float, sd_ms: float) -> None:
+        """Write down how late the screen shows what was painted."""
+        with self._guard:
+            self._info = replace(self._info, display_lag_ms=lag_ms, display_lag_sd_ms=sd_ms)
+            write_session_info(self.folder, self._info)
 
     def unread(self, *, after: int = 0) -> list[int]:
         """Return the numbers of the studies that were not read, those after number ``after``."""
         return [n for n in range(after + 1, len(self._studies) + 1) if n not in self._read]
 
+    @property
+    def last_read(self) -> int | None:
+        """Number of the reading that was closed last; None before the first."""
+        return self._last_read
+
     def mark_read(self, reading_number: int) -> None:
         """Say that a study's ``off`` rows were handed to the journal."""
         self._read.add(reading_number)
+        self._last_read = reading_number
 
     def findings_before(self, reading_number: int) -> dict[str, Finding]:
         """Return what the reader had marked on this study before the session was broken off."""

@@ -1,4 +1,4 @@
-"""Settings of a reading room, from a TOML file: when the tracker is validated, and how it is calibrated. No Qt."""
+"""Settings of a reading room, from a TOML file: validation, calibration, how films follow each other. No Qt."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import field, fields
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from gazecapture.screen.policy import ValidationPolicy
 from gazecapture.screen.validation import Timing
+from gazecapture.viewer.flow import BREAK_EVERY_FILMS, ReadingRules
 from keyframes.errors import ConfigError
 
-__all__ = ["CalibrationSettings", "RoomSettings", "ValidationSettings", "load_room_settings"]
+__all__ = [
+    "CalibrationSettings",
+    "DisplaySettings",
+    "ReadingSettings",
+    "RoomSettings",
+    "ValidationSettings",
+    "load_room_settings",
+]
 
 _CHECKED = ConfigDict(extra="forbid")
 _DEFAULT, _TIMING = ValidationPolicy(), Timing()
@@ -66,11 +75,43 @@ class CalibrationSettings:
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
+class ReadingSettings:
+    """Table ``[reading]``."""
+
+    break_every_films: int = Field(default=BREAK_EVERY_FILMS, ge=0)
+    """Films after which a break is offered; 0: never."""
+    indication: Literal["before", "beside"] = "beside"
+    """Where the indication is shown: before the film, on a screen of its own, or above it."""
+    edit_transcript: bool = False
+    """After each film the reader may correct the words that were understood."""
+    talk_key: str = "T"
+    """Key or pedal that is held to dictate, as Qt names it: ``T``, ``F13``, ``Ins``."""
+
+    def rules(self) -> ReadingRules:
+        """Return how films follow each other."""
+        return ReadingRules(
+            break_every_films=self.break_every_films,
+            indication_before=self.indication == "before",
+            edits_transcript=self.edit_transcript,
+        )
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
+class DisplaySettings:
+    """Table ``[display]``: what `gazecapture validate --display-lag` measured on this screen."""
+
+    lag_ms: float | None = Field(default=None, ge=0, le=1000, allow_inf_nan=False)
+    lag_sd_ms: float = Field(default=0.0, ge=0, le=1000, allow_inf_nan=False)
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class RoomSettings:
     """The file as a whole; every table may be left out."""
 
     validation: ValidationSettings = ValidationSettings()
     calibration: CalibrationSettings = CalibrationSettings()
+    reading: ReadingSettings = ReadingSettings()
+    display: DisplaySettings = DisplaySettings()
 
 
 def load_room_settings(path: Path) -> RoomSettings:

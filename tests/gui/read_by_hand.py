@@ -36,10 +36,10 @@ class Hand:
     def tick(self) -> None:
         QCursor.setPos(QPoint(100 + 5 * (self.n % 100), 100 + 3 * (self.n % 100)))
         windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, ReadingWindow)]
-        if not windows or windows[0].canvas.is_blank:
+        if not windows or (windows[0].canvas.is_blank and not windows[0].message.isVisible()):
             return
         self.n += 1
-        if self.n % TICKS_PER_STUDY == 0:
+        if self.n % TICKS_PER_STUDY == 0 or windows[0].message.isVisible():
             pressed = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_N, Qt.KeyboardModifier.NoModifier)
             QApplication.sendEvent(windows[0], pressed)
 

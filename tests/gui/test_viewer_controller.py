@@ -13,18 +13,26 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import TypeAdapter
 from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtGui import QKeyEvent
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
-from gazecapture.session.journal import read_journal
+from gazecapture.clock import session_now_ns
+from gazecapture.session.journal import JournalWriter, read_journal
+from gazecapture.session.pauses import PAUSE_SEAM_NS
+from gazecapture.session.schema import WORDS_JOURNAL, SessionInfo, StudyInfo
+from gazecapture.session.to_readings import to_readings
 from gazecapture.session.tracker_marks import MarkSender, TrackerMarks
+from gazecapture.viewer.film_check import GazeCount
+from gazecapture.viewer.flow import ReadingRules
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.model import ViewerModel
 from gazecapture.viewer.qt.controller import SessionController
 from gazecapture.viewer.qt.driver import DriverClient, parse_action
 from gazecapture.viewer.qt.screens import display_of
+from gazecapture.viewer.qt.viewport import DrawnBox
 from gazecapture.viewer.qt.window import ReadingWindow
 from gazecapture.viewer.recording import SessionRecorder
 from gazecapture.viewer.session import ReadingSession, SessionSetup
@@ -36,7 +44,14 @@ class Sitting:
     """Everything but the recorder: that one is never started here, so that stopping it is nothing to do."""
 
     def __init__(
-        self, folder: Path, bot: QtBot, driver: DriverClient | None = None, sender: MarkSender | None = None
+        self,
+        folder: Path,
+        bot: QtBot,
+        driver: DriverClient | None = None,
+        sender: MarkSender | None = None,
+        *,
+        rules: ReadingRules | None = None,
+        gaze_count: Callable[[], GazeCount] | None = None,
     ) -> None:
         films = folder / "films"
         films.mkdir()
@@ -44,7 +59,7 @@ class Sitting:
             Image.fromarray(np.full((300, 200), 60 * number, np.uint8)).save(films / f"{number}.png")
         (films / "1.png").write_bytes(b"this is no picture")
         listed = films / "list.csv"
-        listed.write_text("study_id,current,prior\nS1,0.png,\nS2,1.png,\nS3,2.png,3.png\n")
+        listed.write_text("study_id,current,prior,indication\nS1,0.png,,Cough\nS2,1.png,,\nS3,2.png,3.png,\n")
         screen = QApplication.primaryScreen()
         assert screen is not None
         self.bot = bot
@@ -61,10 +76,11 @@ class Sitting:
             driver=driver,
             screenshots=folder / "shots",
             marks=None if sender is None else TrackerMarks(self.folder, sender),
+            rules=rules,
         )
         self.journals = ViewerJournals(self.folder, on_error=self.controller.fail_later)
         self.window = ReadingWindow(self.model, screen, on_presented=self.controller.presented)
-        self.controller.attach(self.window, self.journals)
+        self.controller.attach(self.window, self.journals, gaze_count=gaze_count)
         self.window.setGeometry(10, 20, 640, 480)
         self.over = False
         self.controller.finished.connect(self._ended)
@@ -83,6 +99,10 @@ class Sitting:
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         QApplication.sendEvent(self.window, QKeyEvent(QEvent.Type.KeyPress, key, modifier))
 
+    def wait_for_card(self, title: str) -> None:
+        message = self.window.message
+        self.bot.waitUntil(lambda: message.isVisible() and message.title == title, timeout=20_000)
+
     def rows(self) -> list[tuple[int, str]]:
         table = read_journal(self.folder / "display").table
         return [(r["reading_number"], r["event"]) for r in table.to_pylist()]
@@ -92,8 +112,8 @@ class Sitting:
 def sit(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., Sitting]]:
     made: list[Sitting] = []
 
-    def make(driver: DriverClient | None = None, sender: MarkSender | None = None) -> Sitting:
-        made.append(Sitting(tmp_path, qtbot, driver, sender))
+    def make(driver: DriverClient | None = None, sender: MarkSender | None = None, **others: Any) -> Sitting:
+        made.append(Sitting(tmp_path, qtbot, driver, sender, **others))
         return made[-1]
 
     yield make
@@ -155,6 +175,8 @@ def test_a_person_reads_past_an_unreadable_study(sit: Callable[..., Sitting]) ->
     sitting.key(Qt.Key.Key_N)
     sitting.wait_for_reading(3)
     assert not sitting.window.message.isVisible()
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_card("All films are read")
     sitting.key(Qt.Key.Key_N)
     sitting.wait_until_over()
     assert sitting.controller.error is None
@@ -312,3 +334,130 @@ def test_the_tracker_gets_an_opaque_mark_at_image_on_and_off(sit: Callable[..., 
         r["t_ns"] for r in read_journal(sitting.folder / "display").table.to_pylist() if r["event"] == "on"
     ]
     assert 0 <= rows[0]["t_ns"] - shown[0] < 1_000_000_000
+
+
+def test_back_reads_the_last_film_anew_and_leaves_the_first_reading_as_it_was(
+    sit: Callable[..., Sitting],
+) -> None:
+    sitting = sit()
+    sitting.controller.start()
+    sitting.wait_for_reading(1)
+    sitting.window.finding_made.emit(
+        DrawnBox(viewport_id=0, image_index=0, box=(1, 2, 30, 40)), "Edema", 0.5, 2.0
+    )
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_card("This study cannot be shown")
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_reading(3)
+    sitting.window.finding_made.emit(
+        DrawnBox(viewport_id=0, image_index=0, box=(5, 5, 9, 9)), "Fracture", 0.5, None
+    )
+    first = (sitting.folder / "session.json").read_bytes()
+    sitting.key(Qt.Key.Key_PageUp)
+    sitting.wait_for_reading(4)
+    assert sitting.session.info.studies[:3] == read_back(first)
+    assert sitting.session.info.studies[3].addendum_of == 1
+    sitting.key(Qt.Key.Key_N)
+    sitting.bot.waitUntil(
+        lambda: sitting.rows().count((3, "on")) == 4, timeout=20_000
+    )  # the film comes again
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_card("All films are read")
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_until_over()
+    assert sitting.rows() == [
+        (1, "on"), (1, "off"), (3, "on"), (3, "on"), (4, "on"), (4, "off"), (3, "on"), (3, "on"), (3, "off"),
+        (3, "off"),
+    ]  # fmt: skip
+    readings = {r.reading_number: r.reading for r in to_readings(sitting.folder, key=bytes(32))}
+    assert sorted(readings) == [1, 3, 4]
+    first_reading, again, addendum = readings[1], readings[3], readings[4]
+    assert first_reading is not None
+    assert again is not None
+    assert addendum is not None
+    assert addendum.meta.repeat_of == addendum.meta.provenance["addendum_of"] == first_reading.meta.reading_id
+    assert "attempts_before" not in first_reading.meta.provenance
+    assert again.meta.provenance["attempts_before"] == "1"
+    assert first_reading.table("findings")["label"].to_pylist() == ["Edema"]
+    assert addendum.table("findings").num_rows == 0
+    assert again.table("findings")["label"].to_pylist() == ["Fracture"]  # marked before it was given up
+    assert sitting.session.unread() == [2]
+
+
+def read_back(content: bytes) -> tuple[StudyInfo, ...]:
+    return TypeAdapter(SessionInfo).validate_json(content).studies
+
+
+def test_a_pause_shows_nothing_and_counts_as_no_time(sit: Callable[..., Sitting]) -> None:
+    sitting = sit()
+    sitting.controller.start()
+    sitting.wait_for_reading(1)
+    sitting.key(Qt.Key.Key_P)
+    sitting.wait_for_card("Paused")
+    assert sitting.window.canvas.is_blank
+    sitting.key(Qt.Key.Key_N)  # a pause is ended by its own key only
+    sitting.bot.wait(400)
+    sitting.key(Qt.Key.Key_P)
+    sitting.bot.waitUntil(lambda: (1, "resume") in sitting.rows(), timeout=20_000)
+    sitting.key(Qt.Key.Key_N)
+    sitting.bot.waitUntil(lambda: (1, "off") in sitting.rows(), timeout=20_000)
+    assert sitting.rows() == [(1, "on"), (1, "pause"), (1, "resume"), (1, "off")]
+    times = dict(
+        zip(
+            ("on", "pause", "resume", "off"),
+            read_journal(sitting.folder / "display").table["t_ns"].to_pylist(),
+            strict=True,
+        )
+    )
+    reading = next(r.reading for r in to_readings(sitting.folder, key=bytes(32)))
+    assert reading is not None
+    away_ns = times["resume"] - times["pause"]
+    assert away_ns > 400_000_000
+    assert reading.meta.duration_ns == times["off"] - times["on"] - away_ns + PAUSE_SEAM_NS
+
+
+def test_indication_before_the_film_break_and_lost_gaze_are_told_between_films(
+    sit: Callable[..., Sitting],
+) -> None:
+    counts = [GazeCount(), GazeCount(n_samples=100, n_valid=20)]
+    rules = ReadingRules(break_every_films=1, indication_before=True)
+    sitting = sit(
+        rules=rules, gaze_count=lambda: counts.pop(0) if counts else GazeCount(n_samples=100, n_valid=20)
+    )
+    sitting.controller.start()
+    sitting.wait_for_card("Indication")
+    assert sitting.rows() == []
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_reading(1)
+    assert not sitting.window.message.isVisible()
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_card("Look at this")
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_card("A break?")
+    sitting.key(Qt.Key.Key_N)
+    sitting.wait_for_card("This study cannot be shown")
+
+
+def test_the_reader_corrects_the_words_after_the_film(sit: Callable[..., Sitting]) -> None:
+    sitting = sit(rules=ReadingRules(edits_transcript=True))
+    sitting.controller.start()
+    sitting.wait_for_reading(1)
+    with JournalWriter(sitting.folder / "words", WORDS_JOURNAL) as words:
+        t_ns = session_now_ns()
+        row = {"t_end_ns": t_ns, "confidence": None, "source": "dictated"}
+        said = ("no", "a", "fusion", ".")
+        words.append_rows([{**row, "t_start_ns": t_ns + n, "word": word} for n, word in enumerate(said)])
+    sitting.key(Qt.Key.Key_N)
+    panel = sitting.window.transcript
+    sitting.bot.waitUntil(panel.isVisible, timeout=20_000)
+    field = panel.findChild(QPlainTextEdit)
+    assert field is not None
+    assert field.toPlainText() == "no a fusion."
+    sitting.bot.keyClicks(field, "n", Qt.KeyboardModifier.NoModifier)  # a letter is a letter here
+    assert field.toPlainText() == "nno a fusion."
+    field.setPlainText("No effusion.")
+    sitting.bot.keyClick(field, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    sitting.wait_for_card("This study cannot be shown")
+    kept = sitting.folder / "transcripts" / "reading-1.txt"
+    sitting.bot.waitUntil(kept.is_file, timeout=20_000)
+    assert kept.read_text() == "No effusion.\n"

@@ -13,13 +13,19 @@ from PyQt6.QtCore import QTimer
 
 from gazecapture.session.tracker_marks import MarkSender, TrackerMarks
 from gazecapture.viewer.cursor_outlet import CursorOutlet
+from gazecapture.viewer.dictation import Dictation
+from gazecapture.viewer.dictation_choice import DictationChoice
+from gazecapture.viewer.flow import ReadingRules
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.live_gaze import LiveGaze
 from gazecapture.viewer.model import ViewerModel
+from gazecapture.viewer.qt.awake import Awake
 from gazecapture.viewer.qt.controller import SessionController
 from gazecapture.viewer.qt.cursor import CursorWatch
 from gazecapture.viewer.qt.driver import DriverClient
+from gazecapture.viewer.qt.keys import talk_key
 from gazecapture.viewer.qt.platform import make_application
+from gazecapture.viewer.qt.sound import dictation_of
 from gazecapture.viewer.qt.surroundings import (
     checks_of,
     ending_on_signals,
@@ -53,6 +59,10 @@ class ReadOptions:
     """Measure the tracker before, between and after the readings."""
     marks: MarkSender | None = None
     """Tells the tracker's own recording when an image comes on and goes off."""
+    dictation: DictationChoice | None = None
+    """What is said is recorded."""
+    rules: ReadingRules | None = None
+    """How films follow each other; None: as the room's settings say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,30 +122,48 @@ def read_worklist(
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
     driver = None if station.driver is None else DriverClient(*station.driver)
     marks = None if options.marks is None else TrackerMarks(options.out, options.marks)
+    settings = station.room
     controller = SessionController(
-        session, model, recorder=recorder, driver=driver, screenshots=options.screenshots, marks=marks
+        session,
+        model,
+        recorder=recorder,
+        driver=driver,
+        screenshots=options.screenshots,
+        marks=marks,
+        rules=options.rules or settings.reading.rules(),
     )
     journals = ViewerJournals(options.out, on_error=controller.fail_later)
     gaze: LiveGaze | None = None
     window: ReadingWindow | None = None
+    dictation: Dictation | None = None
+    awake = Awake()
     try:
         recorder.start(say)
         session.complete_display(recorder.display_of_streams())
+        if settings.display.lag_ms is not None:
+            session.note_display_lag(settings.display.lag_ms, settings.display.lag_sd_ms)
         window = ReadingWindow(
             model,
             screen,
             on_presented=controller.presented,
             tags_for=session.info.display if station.has_scene_camera else None,
         )
+        window.talk_key = talk_key(settings.reading.talk_key)
         show_on(window, screen, station.size_px)
+        awake.start()
         if window.tag_frame is not None:
             application.processEvents()  # only then is the window where its tags are to be
             session.note_tags(window.tag_frame.tags)
         if options.validates:
             gaze = live_gaze_of(options.out, session.info, station)
+        if options.dictation is not None:
+            dictation = dictation_of(options.out, options.dictation, on_error=controller.fail_later)
     except BaseException:
         if window is not None:
             window.hide()
+        awake.stop()
+        if gaze is not None:
+            gaze.close()
         with contextlib.suppress(GazeToolError):  # the first error is the one to tell
             recorder.stop()
         journals.close()
@@ -154,7 +182,9 @@ def read_worklist(
             gaze=gaze,
             journals=journals,
         )
-    controller.attach(window, journals, checks)
+    controller.attach(
+        window, journals, checks, dictation=dictation, gaze_count=None if gaze is None else gaze.count
+    )
     # Not `quit`: Qt asks every window before it quits, and this one never closes by itself.
     controller.finished.connect(lambda: application.exit(0))
     QTimer.singleShot(0, controller.start)
@@ -170,6 +200,7 @@ def read_worklist(
     if gaze is not None:
         gaze.close()
     window.hide()
+    awake.stop()
     interrupted = isinstance(controller.error, KeyboardInterrupt)
     if controller.error is not None and not interrupted:
         raise controller.error

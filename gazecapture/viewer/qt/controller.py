@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import logging
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
-from PyQt6.QtGui import QImage
 
 from gazecapture.clock import session_now_ns
 from gazecapture.session.tracker_marks import TrackerMarks
-from gazecapture.viewer.findings import Finding, FindingsOfReading
+from gazecapture.viewer.dictation import Dictation
+from gazecapture.viewer.film_check import GazeCount
+from gazecapture.viewer.flow import ReadingFlow, ReadingRules
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.loader import StudyLoader
-from gazecapture.viewer.measures import Line, MeasuresOfReading
 from gazecapture.viewer.model import Action, ViewerModel
+from gazecapture.viewer.qt.between import BetweenFilms
 from gazecapture.viewer.qt.checks import GazeChecks
-from gazecapture.viewer.qt.driver import DriverClient, hello_message
+from gazecapture.viewer.qt.driver import DriverClient, hello_message, image_on_message
 from gazecapture.viewer.qt.header import ImageLabel
-from gazecapture.viewer.qt.viewport import DrawnBox
+from gazecapture.viewer.qt.marking import Marking
+from gazecapture.viewer.qt.screenshots import take_screenshot
 from gazecapture.viewer.qt.window import ReadingWindow
-from gazecapture.viewer.recording import SessionRecorder
+from gazecapture.viewer.recording import RecorderWatch, SessionRecorder
 from gazecapture.viewer.session import PreparedStudy, ReadingSession
 from keyframes.errors import UsageError
 
@@ -36,8 +36,6 @@ _LOGGER = logging.getLogger(__name__)
 
 UNPRESENTED_AFTER_MS = 1000
 """ms; a window that is not painted for so long (minimised) shows nothing, and a study is closed without its paint."""
-RECORDER_WATCH_S = 2.0
-"""s between two looks at the recorder's process; so long a gap is the most that its death costs."""
 DRIVEN_CARD_MS = 400
 """ms that the card of an unreadable study stays when no person is there to press a key."""
 
@@ -47,6 +45,8 @@ class _State(enum.Enum):
     CHECKING = "the tracker is being measured"
     READING = "a study is on screen, or is about to be"
     CLOSING = "the study is being taken off the screen"
+    PAUSING = "the study is being taken off the screen for a while"
+    PAUSED = "the study is open, and off the screen for a while"
     CARD = "a message is shown in place of a study"
     ENDING = "the session is being closed"
 
@@ -63,6 +63,7 @@ class SessionController(QObject):
     driver        : who reads in place of a person, if anybody.
     screenshots   : folder for the pictures that the driver asks for.
     marks         : tell the tracker's own recording when an image comes and goes, if anything does.
+    rules         : how films follow each other.
     """
 
     finished = pyqtSignal()
@@ -81,8 +82,10 @@ class SessionController(QObject):
         driver: DriverClient | None = None,
         screenshots: Path | None = None,
         marks: TrackerMarks | None = None,
+        rules: ReadingRules | None = None,
     ) -> None:
         super().__init__()
+        self._flow = ReadingFlow(rules or ReadingRules(), last_closed=session.last_read)
         self._marks = marks
         self._session = session
         self._model = model
@@ -96,12 +99,15 @@ class SessionController(QObject):
         self._background = 0.0
         """Mean grey of the newest study that was prepared, 0 to 1."""
         self._state = _State.WAITING
-        self._number = 0
         self._is_presented = False
-        self._findings = FindingsOfReading(0)
-        self._measures = MeasuresOfReading(0)
+        self._marking: Marking | None = None
+        self._dictation: Dictation | None = None
+        self._outcome: PreparedStudy | None = None
+        """The study whose indication is on the screen before it."""
+        self._after_card: Callable[[], None] = self._open_next
+        self._between: BetweenFilms | None = None
         self._workers: list[threading.Thread] = []
-        self._over = threading.Event()
+        self._watch = RecorderWatch(recorder, on_error=self._failed.emit)
         self.error: BaseException | None = None
         self.unreadable: list[tuple[str, str]] = []
         """Study id and reason of every study that could not be shown."""
@@ -115,29 +121,49 @@ class SessionController(QObject):
         if driver is not None:
             driver.connected.connect(self._driver_connected)
             driver.action_asked.connect(self._driver_action)
-            driver.finding_asked.connect(self._put_finding)
             driver.next_asked.connect(self.next_study)
             driver.screenshot_asked.connect(self._take_screenshot)
             driver.done.connect(self._driver_done)
             driver.lost.connect(self._driver_lost)
 
     def attach(
-        self, window: ReadingWindow, journals: ViewerJournals, checks: GazeChecks | None = None
+        self,
+        window: ReadingWindow,
+        journals: ViewerJournals,
+        checks: GazeChecks | None = None,
+        *,
+        dictation: Dictation | None = None,
+        gaze_count: Callable[[], GazeCount] | None = None,
     ) -> None:
-        """Take the window whose paints are journaled, the journals, and what measures the tracker, if anything does."""
+        """Take the window whose paints are journaled, the journals, and what else there is.
+
+        checks     : measures the tracker.
+        dictation  : started; closed here.
+        gaze_count : counts the samples that came until now.
+        """
         self._window, self._journals, self._checks = window, journals, checks
+        self._dictation = dictation
+        self._marking = Marking(window, journals)
+        self._between = BetweenFilms(
+            window, self._session, self._flow, dictation=dictation, gaze_count=gaze_count
+        )
+        self._between.over.connect(self._open_next)
+        self._between.failed.connect(self.end)
         if checks is not None:
             checks.target_shown.connect(self._target_shown)
+        if self._driver is not None:
+            self._driver.finding_asked.connect(self._marking.put)
+        if dictation is not None:
+            window.talking.connect(dictation.talk)
+            window.header.show_dictation(dictation)
         window.next_asked.connect(self.next_study)
+        window.back_asked.connect(self.back)
+        window.pause_asked.connect(self.pause)
         window.quit_asked.connect(self.end)
-        window.finding_made.connect(self._finding_drawn)
-        window.remove_mark_asked.connect(self._remove_mark)
-        window.measure_begun.connect(lambda kind: self._measures.begin(kind))
-        window.line_drawn.connect(self._line_drawn)
 
     def start(self) -> None:
         """Open the first unread study (after the driver has answered, where there is one)."""
-        self._in_background(self._watch_recorder)
+        self._watch.start()
         if self._driver is not None:
             self._driver.connect_to_reader()
         else:
@@ -152,7 +178,7 @@ class SessionController(QObject):
     def next_study(self) -> None:
         """Close the study on screen and open the next; without one on screen, go on from its card."""
         if self._state is _State.CARD:
-            self._open_next()
+            self._after_card()
         elif self._state is _State.READING and self._model.reading_number:
             if not self._is_presented:
                 return  # it was never seen, so there is nothing to close
@@ -160,11 +186,42 @@ class SessionController(QObject):
             self._the_window.show_nothing()
             QTimer.singleShot(UNPRESENTED_AFTER_MS, self._close_unpresented)
 
+    def back(self) -> None:
+        """Go back to the film that was closed last, as an addendum; one that is open is given up and comes again."""
+        last = self._flow.last_closed
+        if last is None or self._driver is not None or self._state not in {_State.READING, _State.CARD}:
+            return
+        if self._state is _State.READING:
+            if not self._is_presented:
+                return
+            self._give_up()
+        self._state = _State.WAITING
+        self._the_between.drop()
+        self._the_window.message.hide()
+        self._loader.open_addendum(last)
+
+    def pause(self) -> None:
+        """Take the study off the screen for a while, or bring it back; the while counts as no time."""
+        if self._state is _State.READING and self._is_presented:
+            self._state = _State.PAUSING
+            self._the_window.blank()
+            QTimer.singleShot(UNPRESENTED_AFTER_MS, self._pause_unpresented)
+        elif self._state is _State.PAUSED:
+            self._state = _State.READING
+            self._the_window.message.hide()
+            self._model.resume()
+            self._the_window.canvas.show_again()
+            self._the_marking.show()
+            if self._dictation is not None:
+                self._dictation.resume_film()
+
     def presented(self) -> None:
         """Journal the state that has just been painted. Called at the end of the paint."""
         t_ns = session_now_ns()
         if self._state is _State.CLOSING:
             self._close_study(t_ns)
+        elif self._state is _State.PAUSING:
+            self._pause(t_ns)
         elif self._state is _State.READING and not self._the_window.canvas.is_blank:
             rows = self._model.presented(t_ns)
             self._the_journals.write("display", rows)
@@ -172,11 +229,40 @@ class SessionController(QObject):
                 self._is_presented = True
                 QTimer.singleShot(0, lambda: self._image_on(t_ns))
 
+    def _pause_unpresented(self) -> None:
+        if self._state is _State.PAUSING:
+            self._pause(session_now_ns())
+
+    def _pause(self, t_ns: int) -> None:
+        self._the_journals.write("display", self._model.pause(t_ns))
+        self._state = _State.PAUSED
+        if self._dictation is not None:
+            self._dictation.close_film()
+        QTimer.singleShot(
+            0,
+            lambda: self._the_window.say("Paused", "Gaze and words of this time are not kept.", "P goes on."),
+        )
+
+    def _give_up(self) -> None:
+        """Take the film off the screen unfinished: no row says that it was read."""
+        number = self._model.reading_number
+        self._model.give_up_study()
+        self._flow.gave_up(self._session.original(number))
+        self._the_marking.give_up_film()
+        if self._dictation is not None:
+            self._dictation.close_film()
+        if self._marks is not None:
+            self._marks.mark(number, "off")
+        self._the_window.show_nothing()
+
     def _open_next(self) -> None:
-        left = self._session.unread(after=self._number)
         self._state = _State.WAITING
+        if self._the_between.shows_next():
+            self._state, self._after_card = _State.CARD, self._the_between.go_on
+            return
+        left = self._session.unread(after=self._flow.place)
         if not left:
-            self._check_and_end()
+            self._after_all()
         elif self._checks is not None and self._checks.due_before_reading() != "none":
             self._state = _State.CHECKING
             # The points are shown on the grey of the film that follows, which has to be read for that.
@@ -185,9 +271,26 @@ class SessionController(QObject):
             self._open_study(left[0])
 
     def _open_study(self, number: int) -> None:
-        self._state, self._number = _State.WAITING, number
-        self._the_window.header.show_progress(self._number, self._session.n_studies)
-        self._loader.open(self._number)
+        self._state = _State.WAITING
+        self._flow.opens(number)
+        self._the_window.header.show_progress(number, self._session.n_studies)
+        self._loader.open(number)
+
+    def _after_all(self) -> None:
+        if self._driver is None and self._flow.last_closed is not None:
+            self._show_card(
+                "All films are read",
+                "",
+                "N closes the session · Page Up goes back to the last film.",
+                then=self._check_and_end,
+            )
+        else:
+            self._check_and_end()
+
+    def _show_card(self, title: str, text: str, hint: str, *, then: Callable[[], None]) -> None:
+        """Show a message between films; ``then`` follows when the reader goes on."""
+        self._state, self._after_card = _State.CARD, then
+        self._the_window.say(title, text, hint)
 
     # Checks of the tracker
 
@@ -221,27 +324,47 @@ class SessionController(QObject):
             return
         study = self._session.study(outcome.reading_number)
         if outcome.error is not None:
-            self._state = _State.CARD
             self.unreadable.append((study.study_id, outcome.error.message))
             _LOGGER.warning("a study cannot be shown: %s", outcome.error.message)
-            self._the_window.say(
-                "This study cannot be shown", outcome.error.message, "N goes on with the next study."
-            )
+            hint = "N goes on with the next study."
+            self._show_card("This study cannot be shown", outcome.error.message, hint, then=self._open_next)
             if self._driver is not None:
                 QTimer.singleShot(DRIVEN_CARD_MS, self._leave_card)
         else:
-            self._model.open_study(outcome.reading_number, [p.view for p in outcome.pictures])
-            self._findings = FindingsOfReading(
-                outcome.reading_number, self._session.findings_before(outcome.reading_number)
-            )
-            self._measures = MeasuresOfReading(outcome.reading_number)
-            self._state, self._is_presented = _State.READING, False
-            labels = [ImageLabel(role=i.role, view_position=i.view_position) for i in outcome.images]
-            self._the_window.show_study(outcome.pictures, study.indication, labels)
-            self._show_marks()
-        following = self._session.unread(after=outcome.reading_number)
+            self._outcome = outcome
+            if self._wants_indication_first(outcome):
+                self._show_card("Indication", study.indication, "N shows the film.", then=self._show_outcome)
+            else:
+                self._show_outcome()
+        following = self._session.unread(after=self._flow.place)
         if following:
             self._loader.read_ahead(following[0])
+
+    def _wants_indication_first(self, outcome: PreparedStudy) -> bool:
+        """Say whether the indication comes on a screen of its own; whoever goes back to a film has read it."""
+        number = outcome.reading_number
+        return (
+            self._flow.rules.indication_before
+            and self._driver is None
+            and bool(self._session.study(number).indication)
+            and self._session.original(number) == number
+        )
+
+    def _show_outcome(self) -> None:
+        """Show the study that was prepared."""
+        outcome, self._outcome = self._outcome, None
+        if outcome is None:
+            return
+        study, number = self._session.study(outcome.reading_number), outcome.reading_number
+        self._model.open_study(number, [p.view for p in outcome.pictures])
+        self._state, self._is_presented = _State.READING, False
+        is_addendum = self._session.original(number) != number
+        labels = [
+            ImageLabel(role=i.role, view_position=i.view_position, note="Addendum" if is_addendum else "")
+            for i in outcome.images
+        ]
+        self._the_window.show_study(outcome.pictures, study.indication, labels)
+        self._the_marking.open_film(number, self._session.findings_before(number))
 
     def _leave_card(self) -> None:
         if self._state is _State.CARD:
@@ -250,20 +373,13 @@ class SessionController(QObject):
     def _image_on(self, t_ns: int) -> None:
         if self._marks is not None and self._state is _State.READING:
             self._marks.mark(self._model.reading_number, "on")
-        self._the_journals.write("annotations", self._findings.put_all_again(t_ns))
+        self._the_marking.image_on(t_ns)
+        if self._dictation is not None and self._state is _State.READING:
+            self._dictation.open_film()
+        self._the_between.film_on(t_ns)
         if self._driver is not None and self._state is _State.READING:
-            viewports = self._model.viewports
-            self._driver.send(
-                {
-                    "type": "image_on",
-                    "reading_number": self._model.reading_number,
-                    "study_id": self._session.study(self._number).study_id,
-                    "t_ns": t_ns,
-                    "area": list(self._model.area),
-                    "images": [dataclasses.asdict(v.image) for v in viewports],
-                    "panels": [dataclasses.asdict(p) for p in self._model.panels],
-                }
-            )
+            study_id = self._session.study(self._model.reading_number).study_id
+            self._driver.send(image_on_message(self._model, study_id, t_ns))
 
     def _close_unpresented(self) -> None:
         if self._state is _State.CLOSING:
@@ -273,6 +389,10 @@ class SessionController(QObject):
         number = self._model.reading_number
         self._the_journals.write("display", self._model.close_study(t_ns))
         self._session.mark_read(number)
+        self._flow.closed(number)
+        self._the_marking.close_film()
+        if self._dictation is not None:
+            self._dictation.close_film()
         if self._marks is not None:
             self._marks.mark(number, "off")
         if self._checks is not None:
@@ -280,68 +400,9 @@ class SessionController(QObject):
         self._state = _State.WAITING
         if self._driver is not None:
             self._driver.send({"type": "image_off", "reading_number": number, "t_ns": t_ns})
-        QTimer.singleShot(0, self._open_next)
-
-    def _watch_recorder(self) -> None:
-        """Start the recorder anew if its process dies; body of a thread of its own."""
-        try:
-            while not self._over.wait(RECORDER_WATCH_S):
-                if self._recorder.revive():
-                    _LOGGER.warning(
-                        "the recorder had ended by itself and was started again; its marks say when"
-                    )
-        except Exception as error:
-            self._failed.emit(error)
-
-    # Findings
-
-    def _finding_drawn(self, drawn: DrawnBox, label: str, certainty: float, rating: float | None) -> None:
-        self._put_finding(
-            Finding(
-                finding_id=self._findings.new_id(),
-                label=label,
-                certainty=certainty,
-                rating=rating,
-                image_index=drawn.image_index,
-                shape=drawn.shape,
-                box=drawn.box,
-            )
-        )
-
-    def _put_finding(self, finding: Finding) -> None:
-        if self._state is _State.READING:
-            self._the_journals.write("annotations", [self._findings.put(finding, session_now_ns())])
-            self._show_marks()
-
-    def _line_drawn(self, line: Line) -> None:
-        if self._state is not _State.READING:
-            return
-        measure, is_whole = self._measures.add(line)
-        if is_whole:
-            spacing = self._the_window.canvas.spacing_of(line.image_index)
-            row = measure.row(session_now_ns(), self._findings.reading_number, spacing)
-            self._the_journals.write("annotations", [row])
         else:
-            self._the_window.draw_line()
-        self._show_marks()
-
-    def _remove_mark(self) -> None:
-        """Take the newest finding or measure back; measures first: they are made to be looked at and removed."""
-        if self._state is not _State.READING:
-            return
-        t_ns = session_now_ns()
-        measure = self._measures.remove_last()
-        row = (
-            self._findings.remove_last(t_ns)
-            if measure is None
-            else measure.removal(t_ns, self._findings.reading_number)
-        )
-        if row is not None:
-            self._the_journals.write("annotations", [row])
-        self._show_marks()
-
-    def _show_marks(self) -> None:
-        self._the_window.show_marks(self._findings.findings, self._measures.measures)
+            self._the_between.film_closed(number, t_ns)
+        QTimer.singleShot(0, self._open_next)
 
     # The driver
 
@@ -371,15 +432,9 @@ class SessionController(QObject):
             self.end(error)
 
     def _take_screenshot(self, name: str) -> None:
-        if self._screenshots is None:
-            return
-        self._the_window.canvas.present_now()
-        picture = self._the_window.grab().toImage()
-        stem = re.sub(r"[^A-Za-z0-9._-]", "_", name.removesuffix(".png")).strip("._")
-        file = f"{stem or 'screenshot'}.png"
-        self.screenshot_files.append(file)
-        path = self._screenshots / file
-        self._in_background(lambda: _save(picture, path))
+        if self._screenshots is not None:
+            window, folder = self._the_window, self._screenshots
+            self.screenshot_files.append(take_screenshot(window, folder, name, self._in_background))
 
     # The end
 
@@ -397,6 +452,8 @@ class SessionController(QObject):
         self.error = error if isinstance(error, BaseException) else None
         if self._checks is not None:
             self._checks.stop()
+        if self._dictation is not None:
+            self._dictation.close_film()
         self._the_window.show_nothing()
         if self.error is None and not self._session.unread(after=0):
             self._the_window.say("All studies are read", "The recording is being closed.", "Thank you.")
@@ -410,7 +467,7 @@ class SessionController(QObject):
         self._in_background(self._close_everything)
 
     def _close_everything(self) -> None:
-        self._over.set()
+        self._watch.stop()
         try:
             self._recorder.stop()
         except Exception as error:
@@ -421,6 +478,9 @@ class SessionController(QObject):
                 worker.join()
         if self._marks is not None:
             self._marks.close()
+        self._the_between.close()
+        if self._dictation is not None:
+            self._dictation.close()
         self._the_journals.close()
         self._closed.emit()
 
@@ -438,12 +498,16 @@ class SessionController(QObject):
         return self._window
 
     @property
+    def _the_marking(self) -> Marking:
+        assert self._marking is not None  # noqa: S101 - attached before anything is started
+        return self._marking
+
+    @property
+    def _the_between(self) -> BetweenFilms:
+        assert self._between is not None  # noqa: S101 - attached before anything is started
+        return self._between
+
+    @property
     def _the_journals(self) -> ViewerJournals:
         assert self._journals is not None  # noqa: S101 - attached before anything is started
         return self._journals
-
-
-def _save(picture: QImage, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not picture.save(str(path)):
-        _LOGGER.warning("the screenshot cannot be written to %s", path)

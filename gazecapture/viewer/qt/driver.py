@@ -15,11 +15,11 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from PyQt6.QtNetwork import QAbstractSocket, QTcpSocket
 
 from gazecapture.viewer.findings import Finding
-from gazecapture.viewer.model import Action
+from gazecapture.viewer.model import Action, ViewerModel
 from gazecapture.viewer.session import ReadingSession
 from keyframes.errors import DataError, StreamLostError
 
-__all__ = ["DriverClient", "hello_message", "parse_action"]
+__all__ = ["DriverClient", "hello_message", "image_on_message", "parse_action"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -161,6 +161,19 @@ def hello_message(session: ReadingSession) -> dict[str, Any]:
         "display": None if info.display is None else dataclasses.asdict(info.display),
         "refresh_hz": info.refresh_hz,
         "n_studies": len(session.unread()),
+    }
+
+
+def image_on_message(model: ViewerModel, study_id: str, t_ns: int) -> dict[str, Any]:
+    """Return what the reader must know of the study that came on the screen."""
+    return {
+        "type": "image_on",
+        "reading_number": model.reading_number,
+        "study_id": study_id,
+        "t_ns": t_ns,
+        "area": list(model.area),
+        "images": [dataclasses.asdict(v.image) for v in model.viewports],
+        "panels": [dataclasses.asdict(p) for p in model.panels],
     }
 
 

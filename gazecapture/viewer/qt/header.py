@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PyQt6.QtCore import QRect, QRectF, Qt
+from PyQt6.QtCore import QRect, QRectF, Qt, QTimer
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QWidget
 
+from gazecapture.viewer.dictation import Dictation
 from gazecapture.viewer.model import ViewportState
 from gazecapture.viewer.qt import theme
 
@@ -18,6 +19,11 @@ STRIP_HEIGHT = 24
 HEADER_HEIGHT = CAPTION_HEIGHT + STRIP_HEIGHT
 """Logical px; a multiple of 4, so that the radiographs begin on a whole physical px at scales of 125 ... 175 %."""
 MARGIN = 14
+METER_MS = 100
+METER_LEFT, METER_WIDTH = 84, 96
+"""Logical px; beside the progress, which is never wider than ``9999/9999``."""
+METER_QUIETEST_DBFS = -60.0
+"""dB below full scale at the meter's left end; a quiet room is there."""
 NOT_FOR_DIAGNOSIS = "Research use only, not for diagnosis"
 KEYS_HINT = "F1  keys"
 
@@ -32,6 +38,8 @@ class ImageLabel:
 
     role: str
     view_position: str = ""
+    note: str = ""
+    """What must not be overlooked: that this is an addendum."""
 
 
 class HeaderBar(QWidget):
@@ -46,6 +54,14 @@ class HeaderBar(QWidget):
         self._indication = ""
         self._viewports: tuple[ViewportState, ...] = ()
         self._labels: tuple[ImageLabel, ...] = ()
+        self._dictation: Dictation | None = None
+        self._metering = QTimer(self)
+        self._metering.timeout.connect(lambda: self.update(self._meter_rect()))
+
+    def show_dictation(self, dictation: Dictation) -> None:
+        """Show from now on how loud it is, and whether what is said is kept."""
+        self._dictation = dictation
+        self._metering.start(METER_MS)
 
     def show_progress(self, number: int, n_studies: int) -> None:
         """Show which study of how many this is."""
@@ -91,11 +107,37 @@ class HeaderBar(QWidget):
         notice = f"{NOT_FOR_DIAGNOSIS}     {KEYS_HINT}"
         painter.drawText(line, _RIGHT, notice)
         right = line.right() - painter.fontMetrics().horizontalAdvance(notice) - 24
+        if self._dictation is not None:
+            self._paint_meter(painter, self._dictation)
+            left = self._meter_rect().right() + 18
         if self._indication:
             painter.setFont(theme.font(14))
             painter.setPen(theme.TEXT)
             room = QRect(left, 0, max(0, right - left), CAPTION_HEIGHT)
             painter.drawText(room, _LEFT, _elided(painter, self._indication, room.width()))
+
+    def _meter_rect(self) -> QRect:
+        return QRect(MARGIN + METER_LEFT, 0, METER_WIDTH, CAPTION_HEIGHT)
+
+    def _paint_meter(self, painter: QPainter, dictation: Dictation) -> None:
+        """Paint a dot that is lit while what is said is kept, and a bar from `QUIETEST` dB to full scale."""
+        place = self._meter_rect()
+        kept = dictation.is_recording
+        middle = place.center().y()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.NOTICE if kept else theme.EDGE)
+        painter.drawEllipse(place.left(), middle - 4, 8, 8)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        share = min(1.0, max(0.0, 1 - dictation.level_dbfs / METER_QUIETEST_DBFS))
+        painter.fillRect(place.left() + 16, middle - 2, METER_WIDTH - 16, 4, theme.EDGE)
+        painter.fillRect(
+            place.left() + 16,
+            middle - 2,
+            round((METER_WIDTH - 16) * share),
+            4,
+            theme.ACCENT if kept else theme.DIM,
+        )
 
     def _paint_strip(self, painter: QPainter, place: QRect, state: ViewportState, label: ImageLabel) -> None:
         place = place.adjusted(MARGIN, 0, -MARGIN, 0)
@@ -107,6 +149,7 @@ class HeaderBar(QWidget):
                 True,
             ),
             (label.view_position, theme.DIM, False),
+            (label.note, theme.NOTICE, True),
             (_orientation(state), theme.NOTICE, True),
             ("Inverted" if state.inverted_by_reader else "", theme.NOTICE, True),
         ]

@@ -5,12 +5,25 @@ from __future__ import annotations
 from typing import Final
 
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QKeySequence
 
 from gazecapture.viewer.measures import MeasureKind
 from gazecapture.viewer.model import ActionKind
 from gazecapture.viewer.qt.viewport import Pen
+from keyframes.errors import ConfigError
 
-__all__ = ["ARROWS", "BACK", "CHEAT_SHEET", "MEASURES", "NEXT", "PENS", "REPEATING", "SIMPLE", "ZOOM"]
+__all__ = [
+    "ARROWS",
+    "BACK",
+    "CHEAT_SHEET",
+    "MEASURES",
+    "NEXT",
+    "PENS",
+    "REPEATING",
+    "SIMPLE",
+    "ZOOM",
+    "talk_key",
+]
 
 SIMPLE: Final[dict[int, ActionKind]] = {
     Qt.Key.Key_F: "fit",
@@ -57,3 +70,11 @@ CHEAT_SHEET = (
     ("Ctrl Q", "close the session; it can be resumed"),
 )
 """What to press, what it does."""
+
+
+def talk_key(name: str) -> int:
+    """Return the key that is held to dictate. Raises ConfigError where Qt knows none of this name."""
+    sequence = QKeySequence(name)
+    if sequence.count() != 1 or sequence[0].key() == Qt.Key.Key_unknown:
+        raise ConfigError(f"field 'reading.talk_key': there is no key {name!r}", hint="T, F13, Ins, say.")
+    return sequence[0].key().value

@@ -87,6 +87,11 @@ class MessageCard(OverlayPanel):
         super().__init__(parent)
         self._title = self._text = self._hint = ""
 
+    @property
+    def title(self) -> str:
+        """What it says first."""
+        return self._title
+
     def say(self, title: str, text: str, hint: str) -> None:
         """Show a title, a line or two, and what to do."""
         self._title, self._text, self._hint = title, text, hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PyQt6.QtCore import QRect, Qt, pyqtSignal
+from PyQt6.QtCore import QRect, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeyEvent, QMoveEvent, QPalette, QResizeEvent, QScreen
 from PyQt6.QtWidgets import QWidget
 
@@ -16,6 +16,7 @@ from gazecapture.viewer.qt.header import HEADER_HEIGHT, HeaderBar, ImageLabel
 from gazecapture.viewer.qt.panels import CheatSheet, FindingPanel, MessageCard, OverlayPanel
 from gazecapture.viewer.qt.screens import rect_on_screen
 from gazecapture.viewer.qt.tag_frame import TagFrame
+from gazecapture.viewer.qt.transcript_panel import TranscriptPanel
 from gazecapture.viewer.qt.viewport import Canvas, DrawnBox
 from gazecapture.viewer.render import Picture
 from keyframes.errors import UsageError
@@ -25,6 +26,9 @@ __all__ = ["ReadingWindow"]
 
 ARROW_PAN_PX = 60.0
 """Screen px by which an arrow key moves the image."""
+TALK_RELEASE_MS = 120
+"""ms after which a key that was let go counts as let go: a held key comes as presses and releases, 25 to 40 ms apart,
+which Qt does not always tell from a finger."""
 PANEL_GAP = 16
 """Logical px between a panel and the edge or the box that it belongs to."""
 
@@ -52,6 +56,8 @@ class ReadingWindow(QWidget):
     """The next line is for this kind of measure."""
     line_drawn = pyqtSignal(Line)
     remove_mark_asked = pyqtSignal()
+    transcript_edited = pyqtSignal(int, str)
+    """Reading's number and its words as the reader left them."""
 
     def __init__(
         self,
@@ -80,6 +86,8 @@ class ReadingWindow(QWidget):
             self.canvas.frame_interval_ms = 1000.0 / screen.refreshRate()
         self.keys = CheatSheet(self)
         self.message = MessageCard(self)
+        self.transcript = TranscriptPanel(self)
+        self.transcript.finished.connect(self.transcript_edited)
         self.finding_menu = FindingPanel(self)
         self.finding_menu.chosen.connect(self._finding_chosen)
         self.finding_menu.cancelled.connect(self._finding_discarded)
@@ -88,6 +96,9 @@ class ReadingWindow(QWidget):
         self._measures: tuple[Measure, ...] = ()
         self.talk_key: int = Qt.Key.Key_T
         """Held to dictate; foot pedals send a key too."""
+        self._talk_over = QTimer(self)
+        self._talk_over.setSingleShot(True)
+        self._talk_over.timeout.connect(lambda: self.talking.emit(False))
 
     # What the session does
 
@@ -103,6 +114,14 @@ class ReadingWindow(QWidget):
         self._box, self._findings, self._measures = None, (), ()
         self.canvas.set_pen(None)
         self.header.show_study("", ())
+        self.header.show_viewports(())
+        self.canvas.show_nothing()
+
+    def blank(self) -> None:
+        """Take the images off the screen for a while; what is said of the study stays."""
+        self.finding_menu.hide()
+        self._box = None
+        self.canvas.set_pen(None)
         self.header.show_viewports(())
         self.canvas.show_nothing()
 
@@ -186,12 +205,13 @@ class ReadingWindow(QWidget):
         return rect_on_screen(widget, self.session_screen)
 
     def _overlays(self) -> tuple[OverlayPanel, ...]:
-        return self.message, self.keys, self.finding_menu
+        return self.message, self.transcript, self.keys, self.finding_menu
 
     def _arrange_panels(self) -> None:
         room = self.canvas.geometry()
         self.keys.place_in_middle(room)
         self.message.place_in_middle(room)
+        self.transcript.place_in_middle(room)
         if self._box is not None and self.model.viewports:
             self._place_finding_menu(self._box)
 
@@ -227,7 +247,7 @@ class ReadingWindow(QWidget):
         if event.key() == Qt.Key.Key_Space:
             self.canvas.panning = False
         elif event.key() == self.talk_key:
-            self.talking.emit(False)
+            self._talk_over.start(TALK_RELEASE_MS)
 
     def focusNextPrevChild(self, _next: bool) -> bool:  # noqa: N802 - Qt's name
         """Leave Tab to the keys of the window: there is nothing else to go to."""
@@ -244,6 +264,7 @@ class ReadingWindow(QWidget):
         if control and key == Qt.Key.Key_Q:
             self.quit_asked.emit()
         elif key == self.talk_key and not control:
+            self._talk_over.stop()
             self.talking.emit(True)
         elif key in {Qt.Key.Key_F1, Qt.Key.Key_Question}:
             self.keys.setVisible(not self.keys.isVisible())

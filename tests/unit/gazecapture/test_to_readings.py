@@ -15,6 +15,7 @@ from gazecapture.screen.measures import EyeSamples
 from gazecapture.screen.targets import centre_target, validation_targets
 from gazecapture.screen.validation import Timing, ValidationResult, ValidationRun
 from gazecapture.session.journal import JournalWriter
+from gazecapture.session.pauses import PAUSE_SEAM_NS
 from gazecapture.session.schema import (
     ANNOTATIONS,
     DISPLAY_JOURNAL,
@@ -28,6 +29,7 @@ from gazecapture.session.schema import (
     StudyImage,
     StudyInfo,
     TruthLesion,
+    read_session_info,
     write_session_info,
     write_stream_info,
 )
@@ -431,3 +433,75 @@ def test_a_pupil_baseline_is_the_median_while_the_cross_was_shown(tmp_path: Path
         assert "pupil_baseline" not in reading.meta.provenance, "this tracker gives no pupil"
     assert SittingValidations.load(session).baseline_ns(10 * S) == (8 * S, 9 * S)
     assert SittingValidations.load(session).baseline_ns(8 * S) is None
+
+
+def test_a_pause_is_no_time_and_practice_is_no_reading(tmp_path: Path) -> None:
+    rows = [
+        display_row(1, event, t * S, viewport)
+        for event, t in (("on", 10), ("pause", 11), ("resume", 12), ("off", 14))
+        for viewport in (0, 1)
+    ]
+    for row in rows:
+        if row["event"] == "pause":
+            row |= {"image_index": None, "affine": None, "viewport_rect": None}
+    rows += [display_row(2, event, t * S, 0) for event, t in (("on", 15), ("off", 16))]
+    studies = (study(1), replace(study(2, 1), practice=True))
+    (reading,) = good(cut(make_session(tmp_path / "s", studies=studies, display=rows)))
+    assert reading.meta.duration_ns == 3 * S + PAUSE_SEAM_NS
+    assert reading.meta.provenance["paused_ms"] == "800"
+    gaze = reading.to_pandas("gaze")
+    gaps = gaze["t_ns"].diff().dropna()
+    assert gaps.max() == PAUSE_SEAM_NS + S // RATE_HZ  # no detector bridges that
+    assert (gaps == S // RATE_HZ).sum() == len(gaps) - 1
+    assert len(gaze) == 350  # half a second before, three seconds of reading
+    assert reading.meta.n_samples_expected == len(gaze)
+    assert reading.table("display")["t_ns"].to_pylist() == sorted(
+        [0, S, S + PAUSE_SEAM_NS, 3 * S + PAUSE_SEAM_NS] * 2
+    )
+    after = gaze[gaze["t_ns"] > S + PAUSE_SEAM_NS]
+    assert after["image_index"].notna().all()
+    # Said at 13.5 s, a second and a half after the pause.
+    assert reading.to_pandas("words").set_index("word")["t_start_ns"]["between"] == 5 * S // 2 + PAUSE_SEAM_NS
+    marked = reading.to_pandas("findings").set_index("finding_id")["t_ns"]
+    assert marked["f1"] == S
+
+
+def test_samples_within_the_screens_lag_of_a_change_are_marked(tmp_path: Path) -> None:
+    session = make_session(tmp_path / "s", studies=(study(1),))
+
+    def marked_ms() -> float:
+        (reading,) = good(cut(session))
+        gaze = reading.to_pandas("gaze")
+        return float(gaze[(gaze["t_ns"] >= 0) & gaze["display_uncertain"]]["t_ns"].max() / 1e6)
+
+    assert marked_ms() == 30  # unmeasured: one frame at 60 Hz and 20 ms, samples come every 10
+    info = read_session_info(session)
+    write_session_info(session, replace(info, display_lag_ms=45.0, display_lag_sd_ms=4.0))
+    assert marked_ms() == 50
+    (reading,) = good(cut(session))
+    assert not reading.to_pandas("gaze").query("t_ns < 0")["display_uncertain"].any()
+
+
+def test_an_addendum_and_a_repeat_name_the_first_reading(tmp_path: Path) -> None:
+    studies = (study(1), replace(study(1), reading_number=2, addendum_of=1))
+    first, addendum = good(cut(make_session(tmp_path / "a", studies=studies)))
+    assert first.meta.repeat_of == ""
+    assert addendum.meta.repeat_of == first.meta.reading_id == addendum.meta.provenance["addendum_of"]
+    studies = (study(1), replace(study(2), repeat_of="S1"))
+    first, second = good(cut(make_session(tmp_path / "r", studies=studies)))
+    assert second.meta.repeat_of == first.meta.reading_id
+    assert "addendum_of" not in second.meta.provenance
+
+
+def test_a_measure_is_no_finding(tmp_path: Path) -> None:
+    session = make_session(tmp_path / "s", studies=(study(1),))
+    line = {
+        "t_ns": 12 * S,
+        "reading_number": 1,
+        "action": "measure",
+        "finding_id": "m1",
+        "box": [1, 2, 3, 4] * 2,
+    }
+    write_rows(session / "annotations", ANNOTATIONS, [line])
+    (reading,) = good(cut(session))
+    assert reading.table("findings")["finding_id"].to_pylist() == ["f1"]

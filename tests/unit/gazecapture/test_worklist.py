@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    UID,
+    ComputedRadiographyImageStorage,
+    ExplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+    generate_uid,
+)
 
 from gazecapture.worklist import fingerprint, load_worklist, order_for_reader
 from keyframes.errors import UsageError
@@ -137,3 +146,82 @@ def test_fingerprint_tells_a_changed_list_from_a_moved_one(tmp_path: Path) -> No
     assert fingerprint(listed) != fingerprint(listed[::-1])
     changed = load_worklist(worklist(second, text.replace("cough", "fever")))
     assert fingerprint(listed) != fingerprint(changed)
+
+
+def test_practice_comes_first_and_a_repeat_after_its_original(tmp_path: Path) -> None:
+    lines = ["study_id,current,practice,repeat_of"]
+    lines += (
+        [f"S{n},a.png,," for n in range(20)] + [f"R{n},a.png,,S{n}" for n in range(10)] + ["P,b.png,yes,"]
+    )
+    listed = load_worklist(worklist(tmp_path, "\n".join(lines)))
+    for seed in range(5):
+        order = [s.study_id for s in order_for_reader(listed, order="shuffled", seed=seed, reader_code="R1")]
+        assert sorted(order) == sorted(s.study_id for s in listed)
+        assert order[0] == "P"
+        assert all(order.index(f"S{n}") < order.index(f"R{n}") for n in range(10))
+    assert listed[-1].unopened(1).practice
+    assert listed[25].unopened(1).repeat_of == "S5"
+
+
+def test_new_columns_leave_the_fingerprint_of_lists_without_them_as_it_was(tmp_path: Path) -> None:
+    plain = load_worklist(worklist(tmp_path, "study_id,current\nS1,a.png\n"))
+    assert fingerprint(plain) == "be180dfecbded3572a8700e518c6b341eee28d3ca9f6daa89159f69c5829e4e7"
+    other = load_worklist(worklist(tmp_path, "study_id,current,practice\nS1,a.png,1\n"))
+    assert fingerprint(other) != fingerprint(plain)
+
+
+@pytest.mark.parametrize("other", ["S1", "S9"])
+def test_a_repeat_of_nothing_or_of_itself_is_refused(tmp_path: Path, other: str) -> None:
+    with pytest.raises(UsageError, match="row 2: repeat_of"):
+        load_worklist(worklist(tmp_path, f"study_id,current,repeat_of\nS1,a.png,{other}\n"))
+
+
+def written(path: Path, data: Dataset, sop_class: UID) -> Path:
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = sop_class
+    data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    path.parent.mkdir(exist_ok=True)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def record(kind: str, **attributes: object) -> Dataset:
+    data = Dataset()
+    data.DirectoryRecordType = kind
+    for name, value in attributes.items():
+        setattr(data, name, value)
+    return data
+
+
+def test_a_dicomdir_gives_a_study_per_frontal_film_with_its_lateral(tmp_path: Path) -> None:
+    records = [record("PATIENT", PatientID="CANARY")]
+    for number, views in enumerate([("LL", "PA"), ("AP",)]):
+        records += [record("STUDY", StudyID="CANARY"), record("SERIES", Modality="CR")]
+        for view in views:
+            name = f"{view}{number}"
+            header = record("IMAGE", ViewPosition=view)
+            written(tmp_path / "disc" / name, header, ComputedRadiographyImageStorage)
+            records.append(record("IMAGE", ReferencedFileID=name))
+    records += [record("SERIES", Modality="CT"), record("IMAGE", ReferencedFileID="SLICE")]
+    directory = Dataset()
+    directory.DirectoryRecordSequence = records
+    listed = written(tmp_path / "disc" / "DICOMDIR", directory, MediaStorageDirectoryStorage)
+    for place in (listed.parent, listed):
+        one, other = load_worklist(place)
+        assert [(i.role, i.path.name) for i in one.images] == [("current", "PA0"), ("lateral", "LL0")]
+        assert [(i.role, i.path.name) for i in other.images] == [("current", "AP1")]
+        assert "CANARY" not in one.study_id + other.study_id
+    one.images[1].path.unlink()
+    with pytest.raises(UsageError, match=r"record 4: its file does not exist"):
+        load_worklist(listed)
+    with warnings.catch_warnings(action="ignore"):  # pydicom does not like such a name either
+        outside = record("IMAGE", ReferencedFileID=["..", "LIST.CSV"])
+    directory.DirectoryRecordSequence = [records[1], outside]
+    written(listed, directory, MediaStorageDirectoryStorage)
+    (tmp_path / "LIST.CSV").touch()
+    with pytest.raises(UsageError, match="in the folder of the DICOMDIR"):
+        load_worklist(listed)
+    listed.write_bytes(b"nothing")
+    with pytest.raises(UsageError, match="is no DICOMDIR"):
+        load_worklist(listed)

@@ -1,0 +1,131 @@
+"""Keeps screen saver, sleep and notifications away while somebody reads, by what each system offers for that."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QMetaType
+from PyQt6.QtDBus import (
+    QDBusArgument,
+    QDBusConnection,
+    QDBusMessage,
+    QDBusPendingCallWatcher,
+    QDBusPendingReply,
+)
+
+__all__ = ["INHIBITIONS", "Awake", "Inhibition", "has_bus"]
+
+WHO, WHY = "gazecapture", "Radiographs are being read"
+_WINDOWS_AWAKE = 0x80000000 | 0x00000002 | 0x00000001
+"""ES_CONTINUOUS | ES_DISPLAY_REQUIRED | ES_SYSTEM_REQUIRED of SetThreadExecutionState (winbase.h)."""
+_WINDOWS_AS_BEFORE = 0x80000000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inhibition:
+    """A service of the session bus that can be asked to hold something back."""
+
+    what: str
+    service: str
+    path: str
+    interface: str
+    arguments: tuple[Any, ...]
+
+
+INHIBITIONS = (
+    Inhibition(
+        what="screen saver",
+        service="org.freedesktop.ScreenSaver",
+        path="/org/freedesktop/ScreenSaver",
+        interface="org.freedesktop.ScreenSaver",
+        arguments=(WHO, WHY),
+    ),
+    Inhibition(
+        what="sleep",
+        service="org.freedesktop.PowerManagement",
+        path="/org/freedesktop/PowerManagement/Inhibit",
+        interface="org.freedesktop.PowerManagement.Inhibit",
+        arguments=(WHO, WHY),
+    ),
+    Inhibition(
+        what="notifications",
+        service="org.freedesktop.Notifications",
+        path="/org/freedesktop/Notifications",
+        interface="org.freedesktop.Notifications",
+        arguments=(WHO, WHY, {}),
+    ),
+)
+
+
+def has_bus() -> bool:
+    """Say whether there is a session bus; asking Qt for one that is not there could start one."""
+    if os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+        return True
+    return sys.platform.startswith("linux") and Path(f"/run/user/{os.getuid()}/bus").exists()
+
+
+class Awake:
+    """Begins on `start`, ends on `stop`, or with the process, whatever ends that.
+
+    Nothing here waits for an answer: a desktop that does not answer delays no film.
+    """
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+        """What was granted until now."""
+        self._cookies: list[tuple[Inhibition, int]] = []
+        self._watchers: list[QDBusPendingCallWatcher] = []
+        self._caffeinate: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Ask for it."""
+        if sys.platform == "win32":
+            if ctypes.windll.kernel32.SetThreadExecutionState(_WINDOWS_AWAKE):
+                self.held += ["screen saver", "sleep"]
+        elif sys.platform == "darwin":
+            program = shutil.which("caffeinate")
+            if program:
+                self._caffeinate = subprocess.Popen([program, "-d", "-i", "-w", str(os.getpid())])
+                self.held += ["screen saver", "sleep"]
+        elif has_bus():
+            for inhibition in INHIBITIONS:
+                self._ask(inhibition)
+
+    def stop(self) -> None:
+        """Take it back."""
+        if sys.platform == "win32":
+            ctypes.windll.kernel32.SetThreadExecutionState(_WINDOWS_AS_BEFORE)
+        if self._caffeinate is not None:
+            self._caffeinate.terminate()
+            self._caffeinate.wait()
+            self._caffeinate = None
+        for inhibition, cookie in self._cookies:
+            unsigned = QDBusArgument()
+            unsigned.add(cookie, QMetaType.Type.UInt.value)
+            self._send(inhibition, "UnInhibit", [unsigned])
+        self._cookies, self.held = [], []
+
+    def _ask(self, inhibition: Inhibition) -> None:
+        watcher = QDBusPendingCallWatcher(self._send(inhibition, "Inhibit", list(inhibition.arguments)))
+        watcher.finished.connect(lambda answered: self._answered(inhibition, answered))
+        self._watchers.append(watcher)
+
+    def _send(self, inhibition: Inhibition, method: str, arguments: list[Any]) -> Any:
+        message = QDBusMessage.createMethodCall(
+            inhibition.service, inhibition.path, inhibition.interface, method
+        )
+        message.setArguments(arguments)
+        return QDBusConnection.sessionBus().asyncCall(message)
+
+    def _answered(self, inhibition: Inhibition, watcher: QDBusPendingCallWatcher) -> None:
+        answer = QDBusPendingReply(watcher)
+        if not answer.isError():
+            self._cookies.append((inhibition, int(answer.argumentAt(0))))
+            self.held.append(inhibition.what)
