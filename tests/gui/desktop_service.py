@@ -6,10 +6,12 @@ Prints ``ready``, then a line for each call.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from PyQt6.QtCore import QCoreApplication, QObject, pyqtClassInfo, pyqtSlot
 from PyQt6.QtDBus import QDBusConnection
 
+class_info: Any = pyqtClassInfo  # its types say that it gives nothing
 EVERYTHING = QDBusConnection.RegisterOption.ExportAllSlots
 WELL_KNOWN = {
     "org.freedesktop.ScreenSaver": "/org/freedesktop/ScreenSaver",
@@ -22,7 +24,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-@pyqtClassInfo("D-Bus Interface", "org.freedesktop.ScreenSaver")
+@class_info("D-Bus Interface", "org.freedesktop.ScreenSaver")
 class ScreenSaver(QObject):
     @pyqtSlot(str, str, result="uint")
     def Inhibit(self, who: str, why: str) -> int:  # noqa: N802 - the interface's name
@@ -34,7 +36,7 @@ class ScreenSaver(QObject):
         say(f"screen saver on again {cookie}")
 
 
-@pyqtClassInfo("D-Bus Interface", "org.freedesktop.Notifications")
+@class_info("D-Bus Interface", "org.freedesktop.Notifications")
 class Notifications(QObject):
     @pyqtSlot(str, str, "QVariantMap", result="uint")
     def Inhibit(self, who: str, _why: str, _hints: dict[str, str]) -> int:  # noqa: N802 - the interface's name

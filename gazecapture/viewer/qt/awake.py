@@ -23,6 +23,8 @@ from PyQt6.QtDBus import (
 __all__ = ["INHIBITIONS", "Awake", "Inhibition", "has_bus"]
 
 WHO, WHY = "gazecapture", "Radiographs are being read"
+UNSIGNED: Any = QMetaType.Type.UInt.value
+"""Qt would send a number of Python's as a signed one, which no desktop takes."""
 _WINDOWS_AWAKE = 0x80000000 | 0x00000002 | 0x00000001
 """ES_CONTINUOUS | ES_DISPLAY_REQUIRED | ES_SYSTEM_REQUIRED of SetThreadExecutionState (winbase.h)."""
 _WINDOWS_AS_BEFORE = 0x80000000
@@ -108,7 +110,7 @@ class Awake:
             self._caffeinate = None
         for inhibition, cookie in self._cookies:
             unsigned = QDBusArgument()
-            unsigned.add(cookie, QMetaType.Type.UInt.value)
+            unsigned.add(cookie, UNSIGNED)
             self._send(inhibition, "UnInhibit", [unsigned])
         self._cookies, self.held = [], []
 
