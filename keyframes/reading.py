@@ -326,6 +326,10 @@ def conform(name: str, table: pa.Table) -> pa.Table:
     required column is absent, holds nulls, or cannot be cast without loss.
     """
     schema = SCHEMAS[name]
+    if table.schema.equals(schema, check_metadata=True) and not any(
+        table.column(place).null_count for place, field in enumerate(schema) if not field.nullable
+    ):
+        return table
     columns, fields = [], []
     for expected in schema:
         if expected.name in table.column_names:
@@ -433,11 +437,8 @@ class Reading:
 
         Raises SchemaError where a table is unknown or does not conform.
         """
-        for name in tables:
-            if name not in SCHEMAS:
-                raise SchemaError(f"a reading has no table {name!r} (known: {', '.join(SCHEMAS)})")
-        full = {name: empty_table(name) for name in SOURCE_TABLES} | dict(tables)
-        return cls(meta=meta, tables=MappingProxyType({n: conform(n, t) for n, t in full.items()}))
+        full = {name: empty_table(name) for name in SOURCE_TABLES} | _conforming(tables)
+        return cls(meta=meta, tables=MappingProxyType(full))
 
     def table(self, name: str) -> pa.Table:
         """Return table ``name``. Raises SchemaError where the reading does not have it (yet)."""
@@ -452,9 +453,16 @@ class Reading:
 
     def with_tables(self, **tables: pa.Table) -> Self:
         """Return a copy in which ``tables`` stand beside or in place of the present ones."""
-        return replace(self, tables=type(self).build(self.meta, {**self.tables, **tables}).tables)
+        return replace(self, tables=MappingProxyType({**self.tables, **_conforming(tables)}))
 
     def to_pandas(self, name: str) -> pd.DataFrame:
         """Return table ``name`` as a pandas frame."""
         frame: pd.DataFrame = self.table(name).to_pandas()
         return frame
+
+
+def _conforming(tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    for name in tables:
+        if name not in SCHEMAS:
+            raise SchemaError(f"a reading has no table {name!r} (known: {', '.join(SCHEMAS)})")
+    return {name: conform(name, table) for name, table in tables.items()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +17,13 @@ __all__ = ["Box", "encode_png", "masked", "salted_sha256", "shrink"]
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in px, half-open."""
 
-PNG_LEVEL = 1
-"""Level 6 takes 2.3 times as long as level 1 for 6 % fewer bytes on radiographs of 512 px; encoding is the
-slowest part of an export."""
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY8 = bytes([8, 0, 0, 0, 0])
+"""Bit depth 8, colour type grey, deflate, the filters of the standard, not interlaced."""
+_UP = 2
+"""Filter type: the difference to the pixel above. One for all lines: trying all five on each takes longer than
+packing does and saves 4 % on radiographs of 636 x 764 px."""
+_ZLIB_LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 1, 15, 9
 
 
 def shrink(grey8: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
@@ -51,7 +56,21 @@ def salted_sha256(grey8: NDArray[np.uint8], salt: str) -> str:
 
 
 def encode_png(grey8: NDArray[np.uint8]) -> bytes:
-    """Return the picture as PNG bytes, the same for the same pixels."""
-    buffer = io.BytesIO()
-    Image.fromarray(grey8).save(buffer, format="PNG", compress_level=PNG_LEVEL)
-    return buffer.getvalue()
+    """Return the picture, (h, w), as PNG bytes, the same for the same pixels (PNG, third edition, sections 5 and 9).
+
+    Packed as runs and Huffman codes: in noise, which radiographs are full of, nothing longer repeats, so that looking
+    for it takes time and makes the file larger. Half the time of Pillow's encoder, and 20 % smaller.
+    """
+    height, width = grey8.shape
+    lines = np.empty((height, 1 + width), np.uint8)
+    lines[:, 0] = _UP
+    lines[0, 1:] = grey8[0]
+    np.subtract(grey8[1:], grey8[:-1], out=lines[1:, 1:])
+    packer = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_RLE)
+    data = packer.compress(lines) + packer.flush()
+    size = struct.pack(">II", width, height)
+    return b"".join((_SIGNATURE, _chunk(b"IHDR", size + _GREY8), _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))

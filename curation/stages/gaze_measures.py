@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from curation.stages.frame import GazeFrame, best_frame
 from gazecapture.profiles import NO_TRACKER
 from keyframes.geometry import map_gaze
-from keyframes.quality import rms_s2s_deg, sd_deg
 from keyframes.reading import Reading, ReadingMeta
 
 __all__ = ["GazeMeasures", "PartMeasures", "measure_gaze", "was_read_without_tracker"]
@@ -101,7 +99,7 @@ def measure_gaze(reading: Reading, parts: Sequence[tuple[int, int]] = ()) -> Gaz
     inside = (t_all >= 0) & (t_all < duration_ns)
     order = np.flatnonzero(inside)
     order = order[np.argsort(t_all[order], kind="stable")]
-    gaze, t_ns = table.take(pa.array(order)), t_all[order]
+    gaze, t_ns = _rows(table, order), t_all[order]
     frame = best_frame(reading, gaze)
     valid = (
         gaze.column("valid").to_numpy(zero_copy_only=False)
@@ -165,6 +163,13 @@ def _measure_part(
     )
 
 
+def _rows(table: pa.Table, order: IntArray) -> pa.Table:
+    """Return rows of a table; those that follow one another, as nearly always, are not copied."""
+    if order.size and (np.diff(order) == 1).all():
+        return table.slice(int(order[0]), order.size)
+    return table.take(pa.array(order))
+
+
 def _sample_interval_ns(t_ns: IntArray) -> int:
     """Return the median time between samples; 0 where there are fewer than two distinct times."""
     steps = np.diff(t_ns)
@@ -213,21 +218,30 @@ def _places(reading: Reading, gaze: pa.Table) -> tuple[NDArray[np.bool_], NDArra
 
 
 def _windows(t_ns: IntArray, frame: GazeFrame, valid: NDArray[np.bool_]) -> FloatArray:
-    """Return (n, 4): first and last time, RMS-S2S and SD in degrees of windows, wholly valid and without a saccade."""
+    """Return (n, 4): first and last time, RMS-S2S and SD in degrees of windows, wholly valid and without a saccade.
+
+    The figures are those of `keyframes.quality.rms_s2s_deg` and `sd_deg`, to the bit.
+    """
     x, y = frame.x_px / frame.px_per_deg_x, frame.y_px / frame.px_per_deg_y
     usable = valid & np.isfinite(x) & np.isfinite(y)
     window = t_ns // int(WINDOW_S * 1e9)
     edges = np.flatnonzero(np.diff(window, prepend=-1, append=-1))
-    rows: list[tuple[float, float, float, float]] = []
-    for start, end in pairwise(edges):
-        part = slice(int(start), int(end))
-        if end - start < MIN_WINDOW_SAMPLES or not usable[part].all():
-            continue
-        if max(np.ptp(x[part]), np.ptp(y[part])) > WINDOW_SPAN_DEG:
-            continue
-        first, last = float(t_ns[part][0]), float(t_ns[part][-1])
-        rows.append((first, last, rms_s2s_deg(x[part], y[part]), sd_deg(x[part], y[part])))
-    return np.array(rows, np.float64).reshape(-1, 4)
+    starts, lengths = edges[:-1], np.diff(edges)
+    kept = lengths >= MIN_WINDOW_SAMPLES
+    if kept.any():
+        kept &= np.add.reduceat(usable, starts, dtype=np.int64) == lengths
+    found = np.full((starts.size, 4), np.nan)
+    for length in np.unique(lengths[kept]).tolist():  # windows of one length are measured together
+        these = np.flatnonzero(kept & (lengths == length))
+        samples = starts[these, None] + np.arange(length)
+        part_x, part_y = x[samples], y[samples]
+        still = np.maximum(np.ptp(part_x, axis=1), np.ptp(part_y, axis=1)) <= WINDOW_SPAN_DEG
+        these, samples, part_x, part_y = (array[still] for array in (these, samples, part_x, part_y))
+        found[these, 0], found[these, 1] = t_ns[samples[:, 0]], t_ns[samples[:, -1]]
+        squared = np.diff(part_x, axis=1) ** 2 + np.diff(part_y, axis=1) ** 2
+        found[these, 2] = np.sqrt(squared.mean(axis=1))
+        found[these, 3] = np.hypot(part_x.std(axis=1), part_y.std(axis=1))
+    return found[np.isfinite(found[:, 0])]
 
 
 def _median_precision(windows: FloatArray) -> tuple[float, float]:

@@ -6,6 +6,8 @@ device is a thicket of steep edges; and its case is a compact bright patch again
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -59,7 +61,7 @@ def find_device(grey8: NDArray[np.uint8], lungs_box: Box) -> Region | None:
     middle = (lungs_box[0] + lungs_box[2]) / 2 / step
     # A port is a ring with tissue in its middle.
     bright = ndimage.binary_fill_holes(_brighter_than_mirrored(small, middle, reach) > BRIGHTER_GREY)
-    patches, _ = ndimage.label(ndimage.binary_opening(bright, structure=_disk(reach)) & inside)
+    patches, _ = ndimage.label(_opened(bright, reach) & inside)
     near = ndimage.binary_dilation(thicket, iterations=reach)
     best: tuple[int, Box] | None = None
     for number, (rows, columns) in enumerate(ndimage.find_objects(patches), start=1):
@@ -98,10 +100,28 @@ def _brighter_than_mirrored(small: FloatImage, middle: float, reach: int) -> Flo
     return difference
 
 
-def _disk(radius: int) -> BoolImage:
-    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    disk: BoolImage = x * x + y * y <= radius * radius
-    return disk
+def _opened(mask: BoolImage, radius: int) -> BoolImage:
+    """Return what a disk that fits into the mask can reach; beyond the picture there is nothing."""
+    eroded = _eroded(mask, radius, beyond=False)
+    return ~_eroded(~eroded, radius, beyond=True) if eroded.any() else eroded
+
+
+def _eroded(mask: BoolImage, radius: int, *, beyond: bool) -> BoolImage:
+    """Return where a disk fits into the mask, row by row of the disk: a tenth of the time of looking at all of it.
+
+    beyond : what the mask is outside the picture.
+    """
+    height, width = mask.shape
+    padded = np.pad(mask, radius, constant_values=beyond)
+    n_before = np.zeros((padded.shape[0], padded.shape[1] + 1), np.int32)
+    np.cumsum(padded, axis=1, dtype=np.int32, out=n_before[:, 1:])
+    fits = np.ones(mask.shape, np.bool_)
+    for down in range(-radius, radius + 1):
+        across = math.isqrt(radius * radius - down * down)
+        rows = n_before[radius + down : radius + down + height]
+        first, end = radius - across, radius + across + 1
+        fits &= rows[:, end : end + width] - rows[:, first : first + width] == 2 * across + 1
+    return fits
 
 
 def _is_a_case(patch: BoolImage, picture_area: int) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from curation.stages.frame import best_frame
 from curation.stages.gaze_measures import measure_gaze
 from keyframes.geometry import Display
+from keyframes.quality import rms_s2s_deg, sd_deg
 
 
 def test_a_clean_recording(readings: ModuleType) -> None:
@@ -30,6 +31,21 @@ def test_precision_is_that_of_the_noise(readings: ModuleType) -> None:
     variance = sum((0.6 / scale) ** 2 for scale in per_deg)
     assert gaze.rms_s2s_deg == pytest.approx(np.sqrt(2 * variance), rel=0.1)
     assert gaze.sd_deg == pytest.approx(np.sqrt(variance), rel=0.1)
+
+
+def test_precision_is_the_median_over_windows_measured_one_by_one(readings: ModuleType) -> None:
+    """Windows of one length are measured together; the figures are those of each by itself, to the bit."""
+    reading = readings.make_reading(duration_s=3.0, rate_hz=333.0, lost=[(0.5, 0.6)])
+    frame, table = best_frame(reading), reading.table("gaze")
+    x, y = frame.x_px / frame.px_per_deg_x, frame.y_px / frame.px_per_deg_y
+    valid = table["valid"].to_numpy(zero_copy_only=False)
+    window = table["t_ns"].to_numpy() // 100_000_000
+    parts = [np.flatnonzero(window == number) for number in range(30)]
+    still = [p for p in parts if valid[p].all() and max(np.ptp(x[p]), np.ptp(y[p])) <= 1.0]
+    assert len({len(part) for part in still}) > 1
+    gaze = measure_gaze(reading)
+    assert gaze.rms_s2s_deg == np.median([rms_s2s_deg(x[part], y[part]) for part in still])
+    assert gaze.sd_deg == np.median([sd_deg(x[part], y[part]) for part in still])
 
 
 @given(

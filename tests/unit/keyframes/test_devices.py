@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from gazecapture.radiograph.decode import load_radiograph
 from keyframes.errors import ImageError
 from keyframes.regions.atlas import fit
-from keyframes.regions.devices import find_device
+from keyframes.regions.devices import _opened, find_device
 
 LUNGS = (100.0, 100.0, 900.0, 900.0)
 
@@ -91,3 +94,16 @@ def test_no_device_is_named_on_real_films_without_one(shared: Path) -> None:
             continue
         found += [path.name] if "device" in fit(grey8).regions else []
     assert found == []
+
+
+@given(
+    height=st.integers(1, 30), width=st.integers(1, 30), radius=st.integers(1, 6), share=st.floats(0.5, 1.0),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_what_a_disk_reaches_is_an_opening(
+    height: int, width: int, radius: int, share: float, seed: int
+) -> None:
+    mask = ndimage.uniform_filter(np.random.default_rng(seed).random((height, width)), 3) < share
+    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    expected = ndimage.binary_opening(mask, structure=x * x + y * y <= radius * radius)
+    assert np.array_equal(_opened(mask, radius), expected)
