@@ -28,7 +28,15 @@ from keyframes.looks import image_sizes, looks_on_images
 from keyframes.reading import Reading
 from keyframes.validation import UNVALIDATED_ERROR_DEG, validation_error_deg
 
-__all__ = ["FITTED_STAGES", "READERS_FOLDER", "ReaderLead", "fit_leads", "fitted_lead_s", "with_lead"]
+__all__ = [
+    "FITTED_STAGES",
+    "READERS_FOLDER",
+    "ReaderLead",
+    "fit_leads",
+    "fitted_lead_s",
+    "leads_are_fitted",
+    "with_lead",
+]
 
 READERS_FOLDER = "readers"
 FITTED_STAGES = ("dictation", "events")
@@ -123,6 +131,11 @@ def fit_leads(
             write_json_atomically(_path(store, done.item.code), content)
             found.append(done.result)
     return sorted(found, key=lambda lead: lead.reader_code)
+
+
+def leads_are_fitted(store: Store, config: CurationConfig, keys: Mapping[str, Mapping[str, str]]) -> bool:
+    """Say whether `fit_leads` would find all of these on file."""
+    return all(_on_file(store, reader) is not None for reader in _readers(store, config, keys))
 
 
 def _readers(store: Store, config: CurationConfig, keys: Mapping[str, Mapping[str, str]]) -> list[_Reader]:

@@ -19,7 +19,7 @@ from curation.stages.protocol import Stage, Verdict
 from gazecapture import __version__
 from gazecapture.store import Store
 
-__all__ = ["ReadingPlan", "StagePlan", "plan_reading", "stage_record"]
+__all__ = ["Planner", "ReadingPlan", "StagePlan", "plan_reading", "stage_record"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,43 +51,74 @@ class ReadingPlan:
         return tuple(plan for plan in self.stages if plan.reason)
 
 
+class Planner:
+    """Compares what the store records with what the settings ask for.
+
+    stages  : in order; a stage comes after those that it depends on.
+    restart : all is to be done again, and the readings' files are hashed again before that.
+
+    What does not hang on the reading is worked out once, and each file of a reading is looked at once.
+    """
+
+    def __init__(
+        self, store: Store, config: CurationConfig, *, stages: Sequence[Stage], restart: bool = False
+    ) -> None:
+        self._store, self._config, self._stages, self._restart = store, config, stages, restart
+        self._lead_s: dict[str, float | None] = {}
+        self._settings: dict[float | None, dict[str, dict[str, Any]]] = {}
+
+    def plan(self, reading_id: str) -> ReadingPlan:
+        """Plan one reading. Raises UsageError or SchemaError where the reading itself cannot be read."""
+        meta, source_hash = self._store.head(reading_id)
+        if self._restart:
+            self._store.check_source(reading_id)
+        decisions = read_decisions(self._store.folder(reading_id))
+        lead_s = self._lead_of(meta.reader_code)
+        settings = self._settings_of(lead_s)
+        keys: dict[str, str] = {}
+        plans: list[StagePlan] = []
+        verdict: Verdict = "ok"
+        verdict_reason = ""
+        for stage in self._stages:
+            wanted = _record(
+                stage, settings[stage.name], source_hash=source_hash, keys=keys, decisions=decisions
+            )
+            keys[stage.name] = wanted["key"]
+            found = self._store.stage_record(reading_id, stage.name)
+            reason = "restart" if self._restart else _why(wanted, found)
+            plans.append(StagePlan(stage=stage.name, key=wanted["key"], reason=reason))
+            if found is not None and not reason and found["verdict"] != "ok":
+                verdict, verdict_reason = found["verdict"], found["reason"]
+                break
+        return ReadingPlan(
+            reading_id=reading_id,
+            source_hash=source_hash,
+            stages=tuple(plans),
+            verdict=verdict,
+            verdict_reason=verdict_reason,
+            lead_s=lead_s,
+        )
+
+    def _lead_of(self, reader_code: str) -> float | None:
+        if not self._config.keyframes.takes_fitted_leads:
+            return None
+        if reader_code not in self._lead_s:
+            self._lead_s[reader_code] = fitted_lead_s(self._store, reader_code)
+        return self._lead_s[reader_code]
+
+    def _settings_of(self, lead_s: float | None) -> dict[str, dict[str, Any]]:
+        """Return every stage's part of the settings."""
+        if lead_s not in self._settings:
+            config = with_lead(self._config, lead_s)
+            self._settings[lead_s] = {stage.name: dict(stage.config_part(config)) for stage in self._stages}
+        return self._settings[lead_s]
+
+
 def plan_reading(
     store: Store, reading_id: str, config: CurationConfig, *, stages: Sequence[Stage], restart: bool = False
 ) -> ReadingPlan:
-    """Compare what the store records with what the settings ask for.
-
-    stages : in order; a stage comes after those that it depends on.
-    Raises UsageError or SchemaError where the reading itself cannot be read.
-    """
-    source_hash = store.source_hash(reading_id)
-    decisions = read_decisions(store.folder(reading_id))
-    lead_s = (
-        fitted_lead_s(store, store.meta(reading_id).reader_code)
-        if config.keyframes.takes_fitted_leads
-        else None
-    )
-    config = with_lead(config, lead_s)
-    keys: dict[str, str] = {}
-    plans: list[StagePlan] = []
-    verdict: Verdict = "ok"
-    verdict_reason = ""
-    for stage in stages:
-        wanted = stage_record(stage, config, source_hash=source_hash, keys=keys, decisions=decisions)
-        keys[stage.name] = wanted["key"]
-        found = store.stage_record(reading_id, stage.name)
-        reason = "restart" if restart else _why(wanted, found)
-        plans.append(StagePlan(stage=stage.name, key=wanted["key"], reason=reason))
-        if found is not None and not reason and found["verdict"] != "ok":
-            verdict, verdict_reason = found["verdict"], found["reason"]
-            break
-    return ReadingPlan(
-        reading_id=reading_id,
-        source_hash=source_hash,
-        stages=tuple(plans),
-        verdict=verdict,
-        verdict_reason=verdict_reason,
-        lead_s=lead_s,
-    )
+    """Plan a single reading, as `Planner` does."""
+    return Planner(store, config, stages=stages, restart=restart).plan(reading_id)
 
 
 def stage_record(
@@ -102,10 +133,22 @@ def stage_record(
 
     keys : key of every stage before it.
     """
+    settings = dict(stage.config_part(config))
+    return _record(stage, settings, source_hash=source_hash, keys=keys, decisions=decisions)
+
+
+def _record(
+    stage: Stage,
+    settings: dict[str, Any],
+    *,
+    source_hash: str,
+    keys: Mapping[str, str],
+    decisions: Decisions,
+) -> dict[str, Any]:
     inputs = {
         "source_hash": source_hash,
         "depends_on": {name: keys[name] for name in stage.depends_on},
-        "settings": dict(stage.config_part(config)),
+        "settings": settings,
         "decisions": decisions.hash_for(stage.name),
         "code_version": stage.code_version,
         "tool_version": __version__,

@@ -13,9 +13,9 @@ from typing import Any
 from curation.config import CurationConfig, config_hash, settings_hash
 from curation.engines.processes import engine_for
 from curation.engines.protocol import EngineFor
-from curation.lead import FITTED_STAGES, READERS_FOLDER, fit_leads
+from curation.lead import FITTED_STAGES, READERS_FOLDER, fit_leads, leads_are_fitted
 from curation.manifest import Failure, ManifestLine, append_lines
-from curation.plan import ReadingPlan, plan_reading
+from curation.plan import Planner, ReadingPlan
 from curation.sharding import Shard
 from curation.stages import STAGES
 from curation.stages.keyframes import KEYFRAMES_STAGE
@@ -105,9 +105,10 @@ def _plans(
     stages: Sequence[Stage],
     restart: bool,
 ) -> Iterator[ReadingPlan | Failure]:
+    planner = Planner(store, config, stages=stages, restart=restart)
     for reading_id in reading_ids:
         try:
-            yield plan_reading(store, reading_id, config, stages=stages, restart=restart)
+            yield planner.plan(reading_id)
         except GazeToolError as error:
             yield Failure.of(error, reading_id=reading_id, stage="load")
 
@@ -141,7 +142,11 @@ def curate(
         _batch, store, config, engines=engines, fail_fast=fail_fast, progress=progress, part=manifest_part
     )
     before = _before_leads(stages)
-    if before == tuple(stages) or not (refit_leads and config.keyframes.takes_fitted_leads):
+    fits_leads = before != tuple(stages) and refit_leads and config.keyframes.takes_fitted_leads
+    plans = [] if restart else list(plan_store(store, config, stages=stages))
+    if plans and _is_finished(store, config, plans, fits_leads=fits_leads):
+        summary = _books(plans)
+    elif not fits_leads:
         summary = batch(store.reading_ids(), stages=stages, jobs=jobs, restart=restart)
     else:
         summary = batch(store.reading_ids(), stages=before, jobs=jobs, restart=restart)
@@ -222,13 +227,33 @@ def _before_leads(stages: Sequence[Stage] = STAGES) -> tuple[Stage, ...]:
 
 def keys_to_fit_on(store: Store, config: CurationConfig) -> dict[str, dict[str, str]]:
     """Return the stage keys of each reading whose events are done and that no gate rejects."""
-    last = max(place for place, stage in enumerate(STAGES) if stage.name in FITTED_STAGES)
-    plans = plan_store(store, config, stages=STAGES[: last + 1])
+    return _fitted_keys(plan_store(store, config, stages=STAGES[: _n_fitted()]))
+
+
+def _n_fitted() -> int:
+    """Return how many stages are done before a lead is fitted."""
+    return 1 + max(place for place, stage in enumerate(STAGES) if stage.name in FITTED_STAGES)
+
+
+def _fitted_keys(plans: Iterable[ReadingPlan | Failure]) -> dict[str, dict[str, str]]:
+    """Return the keys of the stages before a fit, of readings that came through them."""
+    n = _n_fitted()
     return {
-        plan.reading_id: {step.stage: step.key for step in plan.stages}
+        plan.reading_id: {step.stage: step.key for step in plan.stages[:n]}
         for plan in plans
-        if not isinstance(plan, Failure) and not plan.todo and plan.verdict == "ok"
+        if not isinstance(plan, Failure)
+        and not any(step.reason for step in plan.stages[:n])
+        and (plan.verdict == "ok" or len(plan.stages) > n)
     }
+
+
+def _is_finished(
+    store: Store, config: CurationConfig, plans: Sequence[ReadingPlan | Failure], *, fits_leads: bool
+) -> bool:
+    """Say whether nothing at all is to be done: no stage, no reader's lead."""
+    if any(isinstance(plan, Failure) or plan.todo for plan in plans):
+        return False
+    return not fits_leads or leads_are_fitted(store, config, _fitted_keys(plans))
 
 
 def _batch(
@@ -246,19 +271,8 @@ def _batch(
 ) -> BatchSummary:
     """Plan these readings and do what is missing."""
     plans = list(_plans(store, config, reading_ids, stages=stages, restart=restart))
-    summary = BatchSummary(n_readings=len(plans))
-    work: list[ReadingPlan] = []
-    for plan in plans:
-        if isinstance(plan, Failure):
-            _take(summary, ReadingOutcome(reading_id=plan.reading_id, failure=plan))
-        elif plan.todo:
-            work.append(plan)
-        else:
-            summary.unchanged.append(plan.reading_id)
-            _take(
-                summary,
-                ReadingOutcome(reading_id=plan.reading_id, verdict=plan.verdict, reason=plan.verdict_reason),
-            )
+    summary = _books(plans)
+    work = [plan for plan in plans if not isinstance(plan, Failure) and plan.todo]
     if not (fail_fast and summary.failed):
         _work_off(
             store,
@@ -275,6 +289,21 @@ def _batch(
     summary.failed.sort(key=lambda failure: failure.reading_id)
     summary.rejected = dict(sorted(summary.rejected.items()))
     summary.held_back = dict(sorted(summary.held_back.items()))
+    return summary
+
+
+def _books(plans: Sequence[ReadingPlan | Failure]) -> BatchSummary:
+    """Return the books before any work is done."""
+    summary = BatchSummary(n_readings=len(plans))
+    for plan in plans:
+        if isinstance(plan, Failure):
+            _take(summary, ReadingOutcome(reading_id=plan.reading_id, failure=plan))
+        elif not plan.todo:
+            summary.unchanged.append(plan.reading_id)
+            outcome = ReadingOutcome(
+                reading_id=plan.reading_id, verdict=plan.verdict, reason=plan.verdict_reason
+            )
+            _take(summary, outcome)
     return summary
 
 

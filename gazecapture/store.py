@@ -184,8 +184,13 @@ class Store:
 
     def meta(self, reading_id: str) -> ReadingMeta:
         """Return the reading's scalars. Raises as `load` does."""
+        return self.head(reading_id)[0]
+
+    def head(self, reading_id: str) -> tuple[ReadingMeta, str]:
+        """Return the reading's scalars and its source hash, from one look at its head. Raises as `load` does."""
+        content = self._content(reading_id)
         try:
-            return _META.validate_python(self._content(reading_id)["meta"])
+            return _META.validate_python(content["meta"]), str(content["source_hash"])
         except (ValidationError, KeyError) as error:
             raise SchemaError(
                 "reading.json is damaged", path=self.folder(reading_id), record=reading_id
@@ -199,6 +204,27 @@ class Store:
     def source_hash(self, reading_id: str) -> str:
         """Return the hash over the reading's source tables and pictures, as taken when it was added."""
         return str(self._content(reading_id)["source_hash"])
+
+    def check_source(self, reading_id: str) -> None:
+        """Hash the reading's source tables and pictures anew.
+
+        Raises SchemaError (GT-SOURCE-CHANGED) where they are not those that were added.
+        """
+        folder = self.folder(reading_id)
+        pictures = {path.stem: path.name for path in folder.glob("images/*")}
+        names = {int(stem): name for stem, name in pictures.items() if stem.isdecimal()}
+        try:
+            found = _source_hash(folder, names)
+        except OSError:
+            found = ""
+        if found != self.source_hash(reading_id):
+            raise SchemaError(
+                "the reading's tables or pictures are not those that were ingested",
+                hint="Ingest the reading again.",
+                path=folder,
+                record=reading_id,
+                code="GT-SOURCE-CHANGED",
+            )
 
     def write_stage(
         self, reading_id: str, stage: str, tables: Mapping[str, pa.Table], record: Mapping[str, Any]
@@ -214,7 +240,8 @@ class Store:
     def stage_record(self, reading_id: str, stage: str) -> dict[str, Any] | None:
         """Return what `write_stage` recorded, or None where the stage has not finished."""
         try:
-            content = json.loads((self._stage_folder(reading_id, stage) / "stage.json").read_bytes())
+            path = self.folder(reading_id).joinpath("stages", stage, "stage.json")
+            content = json.loads(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, RecursionError):
@@ -277,7 +304,9 @@ def _write_table(path: Path, table: pa.Table) -> None:
 def _source_hash(folder: Path, image_names: Mapping[int, str]) -> str:
     digest = hashlib.sha256()
     for name in SOURCE_TABLES:
-        digest.update(sha256_of(folder / f"{name}.parquet").encode())
+        path = folder / f"{name}.parquet"
+        if name not in _SINCE_LATER or path.exists():
+            digest.update(sha256_of(path).encode())
     for _, name in sorted(image_names.items()):
         digest.update(sha256_of(folder / "images" / name).encode())
     return digest.hexdigest()

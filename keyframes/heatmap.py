@@ -7,7 +7,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from keyframes.errors import GeometryError
 
@@ -40,6 +39,8 @@ class DwellMap:
         Hot is what has at least ``share`` of the map's peak; corners connect. Boxes are half-open, in image px, cut at
         the image. A map without dwell has none.
         """
+        from scipy import ndimage  # only here: every command would wait for it
+
         hot = self.heat >= share * self.heat.max(initial=0.0) if self.heat.any() else self.heat > 0
         rows, columns = np.flatnonzero(hot.any(axis=1)), np.flatnonzero(hot.any(axis=0))
         if not rows.size:

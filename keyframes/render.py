@@ -14,8 +14,6 @@ from PIL import Image, ImageChops
 
 from keyframes.heatmap import SIGMA_DEG, DwellMap, Glow, log_normalised
 from keyframes.looks import Looks, looks_on_images
-from keyframes.published import render_published
-from keyframes.spots import SCALE
 
 __all__ = ["FramePainter", "LookMaps", "render_keyframe"]
 
@@ -128,6 +126,9 @@ class FramePainter:
         return [max(0.0, ns / 1e9) for ns in within.tolist()]
 
     def _published(self, image: int, row: Mapping[str, Any]) -> NDArray[np.uint8]:
+        from keyframes.published import render_published  # only here: every command would wait for it
+        from keyframes.spots import SCALE
+
         picture, (width_px, height_px) = self._pictures[image], self._sizes[image]
         if picture.shape == (height_px, width_px):
             return _shrunk(render_published(picture, row), self._longest_px)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-import numba
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -145,28 +144,7 @@ class _Reach:
         """Return the share of points that an ellipse holds."""
         if self.unknown or not x.size:
             return float("nan")
-        held = _any_holds(x, y, self.x, self.y, self.per_px_x, self.per_px_y)
+        from keyframes.ellipses import any_holds  # only here: every command would wait for it
+
+        held = any_holds(x, y, self.x, self.y, self.per_px_x, self.per_px_y)
         return float(np.count_nonzero(held) / x.size)
-
-
-@numba.njit(cache=True)
-def _any_holds(
-    x: FloatArray,
-    y: FloatArray,
-    centre_x: FloatArray,
-    centre_y: FloatArray,
-    per_px_x: FloatArray,
-    per_px_y: FloatArray,
-) -> BoolArray:
-    """Say which points lie in one of the ellipses at least; neighbours mostly lie in the same one."""
-    held = np.zeros(x.size, np.bool_)
-    last = 0
-    for i in range(x.size):
-        for step in range(centre_x.size):
-            j = (last + step) % centre_x.size
-            far_x, far_y = (x[i] - centre_x[j]) * per_px_x[j], (y[i] - centre_y[j]) * per_px_y[j]
-            if far_x * far_x + far_y * far_y <= 1.0:
-                held[i] = True
-                last = j
-                break
-    return held

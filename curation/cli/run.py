@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,7 @@ from curation.cli.options import (
 from curation.config import CurationConfig, load_config, remember_config
 from curation.engines.processes import default_jobs, engine_for
 from curation.engines.protocol import EngineFor
-from curation.export.dataset import MANIFEST, ExportSummary, export_dataset
+from curation.export.switch import MANIFEST
 from curation.exports import logged_export
 from curation.manifest import Failure
 from curation.plan import ReadingPlan
@@ -35,6 +35,9 @@ from gazecapture.console import echo_result
 from gazecapture.store import Store
 from keyframes.access import AccessTier
 from keyframes.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from curation.export.dataset import ExportSummary
 
 __all__ = ["run"]
 
@@ -187,6 +190,8 @@ def _engines(
 def _export(
     store: Store, out: Path, summary: BatchSummary, config: CurationConfig, *, as_json: bool
 ) -> ExportSummary:
+    from curation.export.dataset import export_dataset  # only here: every command would wait for it
+
     with (
         progress_shown("export", as_json=as_json) as progress,
         logged_export(store.root, out, config, command="run", n_readings=len(summary.kept)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from gazecapture.session.audio import RATE_HZ, AudioClip
@@ -84,6 +83,8 @@ def _measure(
     frames: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return each frame's level in dB of full scale, its periodicity at a voice's pitch, its share in one tone."""
+    import scipy.fft  # only here: every command would wait for it
+
     frames = frames - frames.mean(axis=1, keepdims=True)
     window = np.hanning(frames.shape[1]).astype(np.float32)
     transformed = scipy.fft.rfft(frames * window, n=_FFT_SIZE)

@@ -67,7 +67,7 @@ def encode_png(grey8: NDArray[np.uint8]) -> bytes:
     lines[0, 1:] = grey8[0]
     np.subtract(grey8[1:], grey8[:-1], out=lines[1:, 1:])
     packer = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_RLE)
-    data = packer.compress(lines) + packer.flush()
+    data = packer.compress(lines.data) + packer.flush()
     size = struct.pack(">II", width, height)
     return b"".join((_SIGNATURE, _chunk(b"IHDR", size + _GREY8), _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
 

@@ -64,10 +64,10 @@ def make_plan(
     admission = _admitted(store, reading_ids, damaged)
     for reading_id in sorted(admission.permissions):
         try:
-            meta = store.meta(reading_id)
+            meta, source_hash = store.head(reading_id)
             candidates.append(_candidate(store, meta))
             stages = sorted((store.folder(reading_id) / "stages").glob("*/stage.json"))
-            inputs = [reading_id, store.source_hash(reading_id), *map(sha256_of, stages)]
+            inputs = [reading_id, source_hash, *map(sha256_of, stages)]
         except DataError as error:
             damaged[reading_id] = error
             continue
@@ -139,7 +139,8 @@ def _labels(store: Store, reading_id: str, table: str) -> frozenset[str]:
     """Return the findings that are present in one of the reading's source tables."""
     path = store.folder(reading_id) / f"{table}.parquet"
     try:
-        rows = pq.read_table(path, columns=["label", "present"], use_threads=False, partitioning=None)
+        with pq.ParquetFile(path) as file:
+            rows = file.read(columns=["label", "present"], use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise SchemaError(
             f"table {table!r} of the reading cannot be read",

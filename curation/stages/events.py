@@ -11,7 +11,6 @@ from curation.config import CurationConfig
 from curation.stages.frame import best_frame
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.errors import GeometryError
-from keyframes.events import detect, on_images
 from keyframes.reading import Reading
 
 __all__ = ["EVENTS_STAGE", "EventsStage"]
@@ -31,6 +30,8 @@ class EventsStage:
 
     def run(self, reading: Reading, context: StageContext) -> StageOutput:
         """Make the ``events`` table. Raises GeometryError where gaze has no scale in degrees."""
+        from keyframes.events import detect, on_images  # only here: every command would wait for it
+
         gaze = reading.table("gaze")
         frame = best_frame(reading)
         if gaze.num_rows and not frame.knows_degrees:

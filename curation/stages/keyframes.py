@@ -11,7 +11,6 @@ from curation.config import CurationConfig
 from curation.stages.protocol import StageContext, StageOutput
 from keyframes.frames import PARAMETERS, toolkit_keyframes
 from keyframes.looks import MAX_EDGE_TOLERANCE_DEG, discarded_share, image_sizes, looks_on_images
-from keyframes.published import PublishedSwitches, published_keyframes
 from keyframes.reading import Reading
 from keyframes.validation import UNVALIDATED_ERROR_DEG, validation_error_deg
 
@@ -40,6 +39,11 @@ class KeyframesStage:
         """
         settings = context.config.keyframes
         if settings.profile == "published":
+            from keyframes.published import (
+                PublishedSwitches,
+                published_keyframes,
+            )  # only here: every command would wait for it
+
             switches = settings.published.model_dump()
             made = published_keyframes(
                 reading.table("gaze"),

@@ -15,7 +15,6 @@ from curation.privacy import Identifiers, Redactor
 from curation.stages.gaze_measures import was_read_without_tracker
 from curation.stages.protocol import StageContext, StageOutput
 from gazecapture.files import sha256_of
-from gazecapture.radiograph.burned_in import find_burned_in_text
 from gazecapture.radiograph.decode import Radiograph, load_radiograph
 from keyframes.reading import Reading
 
@@ -95,6 +94,10 @@ def _no_eyes(reading: Reading, config: CurationConfig) -> list[str]:
 
 def _text_on(radiograph: Radiograph) -> list[tuple[int, int, int, int]] | None:
     """Return the boxes of text in a picture's pixels; none where only its header says so; None for a clean one."""
+    from gazecapture.radiograph.burned_in import (
+        find_burned_in_text,
+    )  # only here: every command would wait for it
+
     boxes = [line.box for line in find_burned_in_text(radiograph.grey8())]
     return boxes if boxes or radiograph.burned_in else None
 

@@ -7,22 +7,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curation.config import CurationConfig
 from curation.region_settings import RegionsConfig, SegmenterConfig
 from curation.stages.protocol import StageContext, StageOutput
-from gazecapture.radiograph.annotations.catalogue import open_annotations
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.radiograph.film import Film
-from gazecapture.radiograph.regions import RegionProvider, from_atlas, regions_of_film
-from gazecapture.radiograph.segmenter import OnnxSegmenter
 from keyframes.errors import ImageError
 from keyframes.reading import Reading
 from keyframes.regions.assignment import assign_regions, region_table
 from keyframes.regions.region_map import RegionMap
 from keyframes.regions.schemes import Scheme
 from keyframes.validation import validation_error_deg
+
+if TYPE_CHECKING:
+    from gazecapture.radiograph.regions import RegionProvider
+    from gazecapture.radiograph.segmenter import OnnxSegmenter
 
 __all__ = ["REGIONS_STAGE", "RegionsStage"]
 
@@ -49,6 +50,10 @@ class RegionsStage:
         lists it. Raises ImageError where an attached picture is gone or cannot be decoded, ConfigError, SchemaError or
         GeometryError where an annotation, a model or a decision is off or belongs to another picture.
         """
+        from gazecapture.radiograph.regions import (
+            regions_of_film,
+        )  # only here: every command would wait for it
+
         settings = context.config.regions
         scheme = settings.load_scheme()
         providers = _providers(settings, scheme)
@@ -94,6 +99,11 @@ class RegionsStage:
 
 def _providers(settings: RegionsConfig, scheme: Scheme) -> tuple[RegionProvider, ...]:
     """Return the configured providers, the surest first; a person's boxes come before all of them."""
+    from gazecapture.radiograph.annotations.catalogue import (
+        open_annotations,
+    )  # only here: every command would wait for it
+    from gazecapture.radiograph.regions import from_atlas
+
     chain: list[RegionProvider] = []
     if settings.annotations:
         chain.append(open_annotations([entry.source() for entry in settings.annotations]))
@@ -107,6 +117,8 @@ def _providers(settings: RegionsConfig, scheme: Scheme) -> tuple[RegionProvider,
 @lru_cache(maxsize=1)
 def _segmenter(config: SegmenterConfig, model_hash: str) -> OnnxSegmenter:
     """Return the segmenter, loaded once per process."""
+    from gazecapture.radiograph.segmenter import OnnxSegmenter
+
     return OnnxSegmenter(config.settings(), model_hash=model_hash)
 
 

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from gazecapture.radiograph import dicom_file, raster_file
+from gazecapture.radiograph import raster_file
 from gazecapture.radiograph.image import Radiograph
 from keyframes.errors import ImageError
 
@@ -98,6 +98,8 @@ def _muted() -> Iterator[None]:
 
 def _decode(content: bytes) -> Radiograph:
     if content[DICOM_MARK_AT : DICOM_MARK_AT + 4] == DICOM_MARK or _is_bare_dicom(content):
+        from gazecapture.radiograph import dicom_file  # only here: every command would wait for it
+
         return dicom_file.decode(content)
     if raster_file.is_raster(content):
         return raster_file.decode(content)

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gazecapture.trackers.eyelink_lines import scan_lines
 from gazecapture.trackers.issues import IssueLog, refuse
 from gazecapture.trackers.recording import (
     EVENTS,
@@ -118,6 +117,10 @@ class _Reader:
 
     def take(self, content: bytes) -> None:
         """Read a piece of whole lines."""
+        from gazecapture.trackers.eyelink_lines import (
+            scan_lines,
+        )  # only here: every command would wait for it
+
         lines = scan_lines(content)
         for start, end, line, before in zip(
             lines.other_start.tolist(),

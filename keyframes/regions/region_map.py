@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from keyframes.errors import SchemaError
 from keyframes.regions.bitmap import Bitmap, rasterise
-from keyframes.regions.polygon import points_in_polygon
 
 __all__ = ["Region", "RegionMap"]
 
@@ -72,6 +71,8 @@ class Region:
         """Say which points lie inside (even-odd rule); any shape, NaN lies outside."""
         if self.bitmap is not None:
             return self.bitmap.contains(x_image_px, y_image_px)
+        from keyframes.regions.polygon import points_in_polygon  # only here: every command would wait for it
+
         x, y = np.asarray(x_image_px, np.float64), np.asarray(y_image_px, np.float64)
         if x.shape != y.shape:
             x, y = np.broadcast_arrays(x, y)

@@ -29,7 +29,7 @@ def store(readings: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     from gazecapture.radiograph.burned_in import BurnedInText
 
     found = (BurnedInText(box=BOX, n_glyphs=5),)
-    monkeypatch.setattr("curation.stages.privacy.find_burned_in_text", lambda _: found)
+    monkeypatch.setattr("gazecapture.radiograph.burned_in.find_burned_in_text", lambda _: found)
     filled: Store = readings.fill_store(tmp_path / "store", 1, duration_s=3.0, rate_hz=100.0)
     assert list(curate(filled, CurationConfig()).held_back) == filled.reading_ids()
     return filled

@@ -13,6 +13,7 @@ from curation.config import CurationConfig
 from curation.plan import ReadingPlan, plan_reading, stage_record
 from curation.stages import STAGES
 from gazecapture.store import Store
+from keyframes.errors import SchemaError
 
 DEFAULT = CurationConfig()
 
@@ -52,6 +53,22 @@ def test_what_is_finished_is_not_done_again(store: Store) -> None:
 
 def test_restart_does_all(store: Store) -> None:
     assert {step.reason for step in _plan(store, restart=True).todo} == {"restart"}
+    assert len(_plan(store, restart=True).todo) == len(STAGES)
+
+
+def test_restart_hashes_the_files_anew(store: Store) -> None:
+    (reading_id,) = store.reading_ids()
+    table = store.folder(reading_id) / "words.parquet"
+    content = table.read_bytes()
+    table.write_bytes(content + b"x")
+    assert _plan(store).todo == ()
+    with pytest.raises(SchemaError, match="not those that were ingested") as refused:
+        _plan(store, restart=True)
+    assert refused.value.code == "GT-SOURCE-CHANGED"
+    table.unlink()
+    with pytest.raises(SchemaError, match="not those that were ingested"):
+        _plan(store, restart=True)
+    table.write_bytes(content)
     assert len(_plan(store, restart=True).todo) == len(STAGES)
 
 

@@ -5,13 +5,15 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gazecapture.store import KeyedHash, Store
 from keyframes.errors import DataError, SchemaError, UsageError
 from keyframes.geometry import Display
-from keyframes.reading import Reading, ReadingMeta, Tracker
+from keyframes.reading import GAZE, Reading, ReadingMeta, Tracker, conform
 
 
 def reading(reading_id: str = "abc1") -> Reading:
@@ -92,6 +94,45 @@ def test_source_hash_follows_content(store: Store, tmp_path: Path) -> None:
     picture.write_bytes(b"pixels")
     store.add(reading(), {0: picture})
     assert store.source_hash("abc1") != before
+
+
+def test_a_changed_picture_is_found_on_asking(store: Store, tmp_path: Path) -> None:
+    picture = tmp_path / "film.png"
+    picture.write_bytes(b"pixels")
+    store.add(reading(), {0: picture, 1: picture})
+    store.check_source("abc1")
+    (store.folder("abc1") / "images" / "1.png").write_bytes(b"others")
+    with pytest.raises(SchemaError, match="not those that were ingested"):
+        store.check_source("abc1")
+
+
+def test_many_samples_come_back_to_the_bit(store: Store) -> None:
+    n = 2000
+    values = np.cumsum(np.random.default_rng(1).normal(size=n))
+    values[5:9] = np.nan
+    columns = {name: pa.array(values) for name in GAZE.names if GAZE.field(name).type == pa.float64()}
+    rest = {
+        name: pa.array([None if GAZE.field(name).nullable else "mono"] * n, GAZE.field(name).type)
+        for name in GAZE.names
+        if GAZE.field(name).type == pa.string()
+    }
+    table = conform(
+        "gaze", pa.table(columns | rest | {"t_ns": np.arange(n) * 1_000_000 - 7, "valid": [True] * n})
+    )
+    store.add(reading().with_tables(gaze=table), {})
+    stored = store.load("abc1").table("gaze")
+    for name in table.column_names:
+        ours, theirs = table[name].combine_chunks(), stored[name].combine_chunks()
+        if pa.types.is_floating(ours.type):
+            assert ours.null_count == theirs.null_count
+            assert (
+                ours.to_numpy(zero_copy_only=False).tobytes()
+                == theirs.to_numpy(zero_copy_only=False).tobytes()
+            )
+        else:
+            assert ours.equals(theirs)
+    encodings = pq.read_metadata(store.folder("abc1") / "gaze.parquet").row_group(0).column(1).encodings
+    assert "BYTE_STREAM_SPLIT" in encodings
 
 
 def test_the_key_is_made_once_and_guarded(store: Store) -> None:
