@@ -241,7 +241,8 @@ def _windows(t_ns: IntArray, frame: GazeFrame, valid: NDArray[np.bool_]) -> Floa
         squared = np.diff(part_x, axis=1) ** 2 + np.diff(part_y, axis=1) ** 2
         found[these, 2] = np.sqrt(squared.mean(axis=1))
         found[these, 3] = np.hypot(part_x.std(axis=1), part_y.std(axis=1))
-    return found[np.isfinite(found[:, 0])]
+    measured: FloatArray = found[np.isfinite(found[:, 0])]
+    return measured
 
 
 def _median_precision(windows: FloatArray) -> tuple[float, float]:

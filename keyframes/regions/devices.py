@@ -60,14 +60,17 @@ def find_device(grey8: NDArray[np.uint8], lungs_box: Box) -> Region | None:
         return None
     middle = (lungs_box[0] + lungs_box[2]) / 2 / step
     # A port is a ring with tissue in its middle.
-    bright = ndimage.binary_fill_holes(_brighter_than_mirrored(small, middle, reach) > BRIGHTER_GREY)
-    patches, _ = ndimage.label(_opened(bright, reach) & inside)
-    near = ndimage.binary_dilation(thicket, iterations=reach)
+    bright = _filled(_brighter_than_mirrored(small, middle, reach) > BRIGHTER_GREY)
+    patches, _ = ndimage.label(_opened(bright, reach, inside) & inside)
+    near = None
     best: tuple[int, Box] | None = None
     for number, (rows, columns) in enumerate(ndimage.find_objects(patches), start=1):
         patch = patches[rows, columns] == number
+        if not _is_a_case(patch, small.size):
+            continue
+        near = ndimage.binary_dilation(thicket, iterations=reach) if near is None else near
         edges = int((near[rows, columns] & patch).sum())
-        if _is_a_case(patch, small.size) and edges > (best[0] if best else 0):
+        if edges > (best[0] if best else 0):
             # Opening and smoothing took half a reach off each side.
             grown = reach / 2
             best = edges, (columns.start - grown, rows.start - grown, columns.stop + grown, rows.stop + grown)
@@ -100,10 +103,34 @@ def _brighter_than_mirrored(small: FloatImage, middle: float, reach: int) -> Flo
     return difference
 
 
-def _opened(mask: BoolImage, radius: int) -> BoolImage:
-    """Return what a disk that fits into the mask can reach; beyond the picture there is nothing."""
-    eroded = _eroded(mask, radius, beyond=False)
-    return ~_eroded(~eroded, radius, beyond=True) if eroded.any() else eroded
+def _filled(mask: BoolImage) -> BoolImage:
+    """Return the mask with its holes filled: what is dark and does not hang together with the picture's edge."""
+    dark, n_dark = ndimage.label(~mask)
+    is_hole = np.ones(n_dark + 1, np.bool_)
+    is_hole[0] = False
+    for edge in (dark[0], dark[-1], dark[:, 0], dark[:, -1]):
+        is_hole[edge] = False
+    filled: BoolImage = mask | is_hole[dark]
+    return filled
+
+
+def _opened(mask: BoolImage, radius: int, where: BoolImage) -> BoolImage:
+    """Return what a disk that fits into the mask can reach; beyond the picture there is nothing.
+
+    where : a rectangle; only there the result counts.
+    """
+    rows, columns = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
+    if not rows.size:
+        return np.zeros_like(mask)
+    reach = 2 * radius
+    part = np.s_[
+        max(rows[0] - reach, 0) : rows[-1] + reach + 1, max(columns[0] - reach, 0) : columns[-1] + reach + 1
+    ]
+    opened = np.zeros_like(mask)
+    eroded = _eroded(mask[part], radius, beyond=False)
+    if eroded.any():
+        opened[part] = ~_eroded(~eroded, radius, beyond=True)
+    return opened
 
 
 def _eroded(mask: BoolImage, radius: int, *, beyond: bool) -> BoolImage:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from keyframes.regions.path_kernel import follow
+
 __all__ = ["best_path", "sampled", "step_up"]
 
 FloatArray = NDArray[np.float64]
@@ -41,20 +43,13 @@ def best_path(
     gain : (n, m) at every row and place. places : (m,). expected : (n,), the usual course: a step from row to row
     that differs from its step costs ``bend_cost`` times the difference squared.
     """
-    bend = -bend_cost * (places - places[:, None]) ** 2
-    columns = np.arange(len(places))
-    total = gain[0]
-    came_from = np.zeros(gain.shape, np.intp)
-    for row, step in enumerate(np.diff(expected), start=1):
-        # -cost * (to - from - step)^2, its parts that hang on one place alone taken out of the table.
-        options = (total - 2 * bend_cost * step * places)[:, None] + bend
-        came_from[row] = options.argmax(axis=0)
-        total = (
-            options[came_from[row], columns] + 2 * bend_cost * step * places - bend_cost * step**2 + gain[row]
-        )
-    path = np.empty(len(gain), np.intp)
-    path[-1] = total.argmax()
-    for row in range(len(gain) - 1, 0, -1):
-        path[row - 1] = came_from[row, path[row]]
+    step = np.diff(expected)
+    # -cost * (to - from - step)^2, its parts that hang on one place alone taken out of the table.
+    path, gained = follow(
+        np.ascontiguousarray(gain),
+        2 * bend_cost * step[:, None] * places,
+        -bend_cost * (places - places[:, None]) ** 2,
+        bend_cost * step**2,
+    )
     chosen: FloatArray = places[path]
-    return chosen, float(total.max())
+    return chosen, float(gained)

@@ -12,7 +12,7 @@ from scipy import ndimage
 from gazecapture.radiograph.decode import load_radiograph
 from keyframes.errors import ImageError
 from keyframes.regions.atlas import fit
-from keyframes.regions.devices import _opened, find_device
+from keyframes.regions.devices import _filled, _opened, find_device
 
 LUNGS = (100.0, 100.0, 900.0, 900.0)
 
@@ -106,4 +106,8 @@ def test_what_a_disk_reaches_is_an_opening(
     mask = ndimage.uniform_filter(np.random.default_rng(seed).random((height, width)), 3) < share
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
     expected = ndimage.binary_opening(mask, structure=x * x + y * y <= radius * radius)
-    assert np.array_equal(_opened(mask, radius), expected)
+    assert np.array_equal(_opened(mask, radius, np.ones_like(mask)), expected)
+    part = np.zeros_like(mask)
+    part[height // 3 : height // 2 + 1, width // 4 : 2 * width // 3 + 1] = True
+    assert np.array_equal(_opened(mask, radius, part)[part], expected[part])
+    assert np.array_equal(_filled(mask), ndimage.binary_fill_holes(mask))
