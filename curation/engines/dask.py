@@ -218,7 +218,8 @@ def _slurm_cluster(settings: SlurmConfig) -> contextlib.AbstractContextManager[A
     cluster = SLURMCluster(
         queue=settings.queue,
         account=settings.account,
-        cores=settings.cores,
+        cores=settings.processes,  # which gives each worker one thread
+        job_cpu=settings.cores,
         processes=settings.processes,
         memory=settings.memory,
         walltime=settings.walltime,
