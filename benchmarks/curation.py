@@ -94,7 +94,7 @@ def measure(corpus: Path, n_blocks: int, folder: Path, jobs: int) -> dict[str, A
         ingest_cpu_s += used["cpu_s"]
     curate = ("run", "--store", store, "--out", out, "-j", jobs)
     first, again = command(*curate), command(*curate)
-    idle = command("status", "--help")  # what any command takes to start
+    idle = command("export", "--help")  # what a command that may write a dataset takes to start
     n = n_blocks * READINGS
     if (found := len(list(store.glob("*/reading.json")))) != n:
         raise SystemExit(f"the store has {found} readings, expected {n}")

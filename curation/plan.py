@@ -37,6 +37,7 @@ class ReadingPlan:
     """All stages of one reading, as far as its present verdict lets them come."""
 
     reading_id: str
+    study_key: str
     source_hash: str
     stages: tuple[StagePlan, ...]
     verdict: Verdict
@@ -92,6 +93,7 @@ class Planner:
                 break
         return ReadingPlan(
             reading_id=reading_id,
+            study_key=meta.study_key,
             source_hash=source_hash,
             stages=tuple(plans),
             verdict=verdict,

@@ -273,6 +273,8 @@ def _batch(
     plans = list(_plans(store, config, reading_ids, stages=stages, restart=restart))
     summary = _books(plans)
     work = [plan for plan in plans if not isinstance(plan, Failure) and plan.todo]
+    # Readings of one study follow one another: who has fitted the atlas to its film need not do so again.
+    work.sort(key=lambda plan: (plan.study_key, plan.reading_id))
     if not (fail_fast and summary.failed):
         _work_off(
             store,

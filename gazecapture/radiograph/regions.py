@@ -7,6 +7,7 @@ confidence.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -33,6 +34,11 @@ CHEST_PARTS = ("CHEST", "THORA", "LUNG", "RIB", "HEART", "CLAVICLE", "STERNUM")
 """In Body Part Examined (0018,0015): the picture may show a chest."""
 
 
+KEPT_FITS = 128
+"""Maps of the atlas, some 150 kB each, that a process keeps: several readers read one film, each of them once."""
+_fits: dict[tuple[object, ...], RegionMap] = {}
+
+
 class RegionProvider(Protocol):
     """Gives the region map of a picture, or None where it has nothing to say of it."""
 
@@ -55,7 +61,7 @@ def from_atlas(film: Film) -> RegionMap | None:
         return _template(film)
     if view in LATERAL_VIEWS:
         return atlas.plain(film.grey8)
-    found = atlas.fit(film.grey8)
+    found = _fitted(film.grey8)
     if film.chest_box is not None:
         return found if _agreement(found, film.chest_box) >= MIN_CHEST_AGREEMENT else _template(film)
     is_chest = not film.body_part or any(part in film.body_part for part in CHEST_PARTS)
@@ -83,6 +89,17 @@ def _agreement(found: RegionMap, box: tuple[float, float, float, float]) -> floa
     common = max(0.0, min(x1, box[2]) - max(x0, box[0])) * max(0.0, min(y1, box[3]) - max(y0, box[1]))
     both = (x1 - x0) * (y1 - y0) + (box[2] - box[0]) * (box[3] - box[1])
     return common / (both - common)
+
+
+def _fitted(grey8: NDArray[np.uint8]) -> RegionMap:
+    """Return the atlas's map of a picture; of one that this process has seen lately, the one that it found then."""
+    key = (atlas.fit, grey8.shape, hashlib.sha256(np.ascontiguousarray(grey8).data).digest())
+    found = _fits.get(key)
+    if found is None:
+        found = _fits[key] = atlas.fit(grey8)
+        while len(_fits) > KEPT_FITS:
+            _fits.pop(next(iter(_fits)), None)
+    return found
 
 
 PROVIDERS: tuple[RegionProvider, ...] = (from_atlas,)

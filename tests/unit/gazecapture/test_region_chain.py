@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from gazecapture.radiograph.film import Film
 from gazecapture.radiograph.phantom import make_phantom
@@ -75,3 +76,20 @@ def test_a_guess_is_taken_only_where_there_is_nothing_else() -> None:
 def test_a_picture_of_unknown_origin_always_has_a_map() -> None:
     assert region_map(GREY, view_position="CC").confidence < atlas.FOUND_CONFIDENCE
     assert region_map(GREY).confidence >= atlas.FOUND_CONFIDENCE
+
+
+def test_the_atlas_looks_at_a_picture_once_however_many_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+
+    def look(grey8: NDArray[np.uint8]) -> RegionMap:
+        seen.append(grey8.tobytes())
+        return atlas.plain(grey8)
+
+    monkeypatch.setattr(atlas, "fit", look)
+    monkeypatch.setattr("gazecapture.radiograph.regions.KEPT_FITS", 2)
+    films = [np.full((40, 30), grey, np.uint8) for grey in (1, 2, 3)]
+    for order, n_looks in (([0, 0, 1, 0, 1], 2), ([2, 2, 1], 3), ([0], 4)):
+        for place in order:
+            found = from_atlas(Film(width_px=30, height_px=40, sha256="", grey8=films[place]))
+            assert found == atlas.plain(films[place])
+        assert len(seen) == n_looks
