@@ -6,23 +6,18 @@ forget`) takes lines out.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from curation.ingest.terms import TERMS
-from gazecapture.files import append_json_line
-from gazecapture.session.consent import SCOPES, SIMULATED_READER, ConsentRecord
+from gazecapture.session.consent import SCOPES
+from gazecapture.session.consent_log import CONSENT_LOG, ConsentLog
 from gazecapture.store import Store
 from keyframes.access import AccessTier, strictest
 from keyframes.reading import ReadingMeta
 
 __all__ = ["CONSENT_LOG", "NO_CONSENT", "Consents", "Permission"]
 
-CONSENT_LOG = "consent.jsonl"
 NO_CONSENT: Final = "GT-NO-CONSENT"
 
 
@@ -51,38 +46,15 @@ class Permission:
         return "audio" in self.scopes
 
 
-@dataclass(frozen=True, slots=True)
-class Consents:
-    """The records of a store's readers."""
+class Consents(ConsentLog):
+    """The records of a store's readers, and what they allow of a reading."""
 
-    path: Path
-    records: tuple[ConsentRecord, ...]
-    """Every record, in the order in which they came."""
+    __slots__ = ()
 
     @classmethod
     def of(cls, store: Store) -> Consents:
-        """Read a store's records. A torn or damaged line gives nobody any permission."""
-        path = store.root / CONSENT_LOG
-        records = []
-        for line in path.read_bytes().splitlines() if path.is_file() else ():
-            with contextlib.suppress(ValidationError):
-                records.append(ConsentRecord.model_validate_json(line))
-        return cls(path, tuple(records))
-
-    def put(self, record: ConsentRecord) -> Consents:
-        """Append a record that is not there yet, durably; return the records with it."""
-        if record in self.records:
-            return self
-        append_json_line(self.path, record.model_dump(mode="json"))
-        return Consents(self.path, (*self.records, record))
-
-    def newest(self, reader_code: str, *, simulated: bool = False) -> ConsentRecord | None:
-        """Return a reader's record that counts: the newest by its own time, of two of one moment the later line.
-
-        simulated : the reader is a program. What a program may says nothing of a person with the same code.
-        """
-        own = [r for r in self.records if r.reader_code == reader_code and (simulated or not r.simulated)]
-        return max(enumerate(own), key=lambda item: (item[1].time, item[0]))[1] if own else None
+        """Read a store's records; see `ConsentLog.read`."""
+        return cls.read(store.root)
 
     def permission(self, meta: ReadingMeta) -> Permission | None:
         """Return what a reading's reader, or its dataset's terms, allow; None where nobody allowed anything.
@@ -90,7 +62,7 @@ class Consents:
         A reading of a published dataset (`curation.ingest.terms`) has the scopes of its terms, within its own tier. Any
         other needs its reader's record; its tier is the stricter one of the record's and the reading's own.
         """
-        record = self._of_reader(meta)
+        record = self.of_reader(meta)
         if meta.source_format in TERMS and record is None:
             scopes, tier = frozenset(meta.consent_scopes), strictest([meta.access_tier])
         elif record is not None:
@@ -98,14 +70,3 @@ class Consents:
         else:
             return None
         return Permission(scopes=scopes, tier=tier) if scopes & set(SCOPES) - {"teaching"} else None
-
-    def may_teach(self, *metas: ReadingMeta) -> bool:
-        """Say whether readings may be shown to trainees side by side: all of their readers have agreed to that.
-
-        Only a reader's own newest record counts; the terms of a published dataset say nothing of teaching.
-        """
-        records = [self._of_reader(meta) for meta in metas]
-        return bool(records) and all(record is not None and "teaching" in record.scopes for record in records)
-
-    def _of_reader(self, meta: ReadingMeta) -> ConsentRecord | None:
-        return self.newest(meta.reader_code, simulated=SIMULATED_READER.items() <= meta.provenance.items())

@@ -49,6 +49,11 @@ _COMMANDS = {
         attribute="export_xdf_command",
         help="Write a session as an XDF file.",
     ),
+    "operator": _Entry(
+        module="gazecapture.cli.operator",
+        attribute="operator_command",
+        help="Watch a session that is being recorded, from another screen.",
+    ),
     "read": _Entry(
         module="gazecapture.cli.read",
         attribute="read_command",
@@ -87,6 +92,11 @@ _COMMANDS = {
     ),
     "streams": _Entry(
         module="gazecapture.cli.streams", attribute="streams_command", help="List the streams on the network."
+    ),
+    "teach": _Entry(
+        module="gazecapture.cli.teach",
+        attribute="teach_command",
+        help="See one's own reading beside an expert's of the same study.",
     ),
     "validate": _Entry(
         module="gazecapture.cli.validate",

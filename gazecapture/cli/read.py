@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import click
+from click.core import ParameterSource
 
 from gazecapture.cli.station import require_viewer, station_options
 from gazecapture.cli.volume_warning import warn_where_not_encrypted
@@ -87,6 +88,20 @@ __all__ = ["read_command"]
     default=None,
     help="After each film, let the reader correct the words that were understood.",
 )
+@click.option(
+    "--consent/--no-consent",
+    "asks_consent",
+    default=None,
+    help="Ask the reader to agree before anything is recorded, where that is not on record. On with a tracker, unless "
+    "a simulated reader reads; without consent nothing of a session is exported.",
+)
+@click.option(
+    "--operator",
+    "operator_screen",
+    type=click.IntRange(min=0),
+    metavar="SCREEN",
+    help="Open the operator's window on this screen, as a process of its own; see `gazecapture operator`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def read_command(
     worklist: Path,
@@ -103,6 +118,8 @@ def read_command(
     talk: TalkMode,
     indication: str | None,
     edits_transcript: bool | None,
+    asks_consent: bool | None,
+    operator_screen: int | None,
     as_json: bool,
 ) -> ExitCode:
     """Read a worklist (CSV file, DICOMDIR, or folder of radiographs) while gaze is recorded into a session folder.
@@ -153,6 +170,10 @@ def read_command(
             indication_before=rules.indication_before if indication is None else indication == "before",
             edits_transcript=rules.edits_transcript if edits_transcript is None else edits_transcript,
         ),
+        asks_consent=with_tracker and station.driver is None if asks_consent is None else asks_consent,
+        knows_reader=click.get_current_context().get_parameter_source("reader_code")
+        is not ParameterSource.DEFAULT,
+        operator_screen=operator_screen,
         validates=with_tracker and station.driver is None and not without_scene
         if validates is None
         else validates,

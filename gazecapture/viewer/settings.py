@@ -1,4 +1,4 @@
-"""Settings of a reading room, from a TOML file: validation, calibration, how films follow each other. No Qt."""
+"""Settings of a reading room, from a TOML file: validation, calibration, consent, order of films. No Qt."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from gazecapture.screen.policy import ValidationPolicy
 from gazecapture.screen.validation import Timing
+from gazecapture.viewer.consent_form import CONSENT_TEXT, CONSENT_VERSION
 from gazecapture.viewer.flow import BREAK_EVERY_FILMS, ReadingRules
 from keyframes.errors import ConfigError
 
 __all__ = [
     "CalibrationSettings",
+    "ConsentSettings",
     "DisplaySettings",
     "ReadingSettings",
     "RoomSettings",
@@ -105,6 +107,19 @@ class DisplaySettings:
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
+class ConsentSettings:
+    """Table ``[consent]``: what a reader is asked before the first reading."""
+
+    version: str = Field(default=CONSENT_VERSION, min_length=1, max_length=64)
+    text: str = Field(default=CONSENT_TEXT, min_length=1, max_length=4000)
+    """A lab's own has a version of its own: readers are asked again when it changes."""
+
+    def __post_init__(self) -> None:
+        if (self.version == CONSENT_VERSION) != (self.text == CONSENT_TEXT):
+            raise ValueError("version and text go together: give both")
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class RoomSettings:
     """The file as a whole; every table may be left out."""
 
@@ -112,6 +127,7 @@ class RoomSettings:
     calibration: CalibrationSettings = CalibrationSettings()
     reading: ReadingSettings = ReadingSettings()
     display: DisplaySettings = DisplaySettings()
+    consent: ConsentSettings = ConsentSettings()
 
 
 def load_room_settings(path: Path) -> RoomSettings:

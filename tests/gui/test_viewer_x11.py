@@ -144,8 +144,8 @@ def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, stream: s
     viewer = subprocess.Popen(
         [
             sys.executable, "-m", "gazecapture", "read", str(listed), "--out", str(session), "--stream", stream,
-            "--no-validation", "--display-mm", "340x212", "--distance-mm", "600", "--indication", "before",
-            "--dictation", f"file:{tmp_path / 'said.wav'}", "--talk", "hold",
+            "--no-validation", "--no-consent", "--display-mm", "340x212", "--distance-mm", "600",
+            "--indication", "before", "--dictation", f"file:{tmp_path / 'said.wav'}", "--talk", "hold",
         ],
         env={**environment, "DISPLAY": display},
         stdout=subprocess.PIPE,

@@ -19,7 +19,9 @@ from gazecapture.viewer.flow import ReadingRules
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.live_gaze import LiveGaze
 from gazecapture.viewer.model import ViewerModel
+from gazecapture.viewer.operator.process import start_operator
 from gazecapture.viewer.qt.awake import Awake
+from gazecapture.viewer.qt.consent import ensure_consent
 from gazecapture.viewer.qt.controller import SessionController
 from gazecapture.viewer.qt.cursor import CursorWatch
 from gazecapture.viewer.qt.driver import DriverClient
@@ -57,6 +59,12 @@ class ReadOptions:
     seed: int | None = None
     validates: bool = True
     """Measure the tracker before, between and after the readings."""
+    asks_consent: bool = False
+    """Ask the reader before anything is recorded, where no consent to this version of the text is on record."""
+    knows_reader: bool = False
+    """The reader's code was given, so that the reader's records in the sessions beside this one count."""
+    operator_screen: int | None = None
+    """Where the operator's window opens, in a process of its own; None: nowhere."""
     marks: MarkSender | None = None
     """Tells the tracker's own recording when an image comes on and goes off."""
     dictation: DictationChoice | None = None
@@ -108,6 +116,17 @@ def read_worklist(
         say(f"{n_before} of {session.n_studies} studies are read already")
     if not session.unread():
         return ReadSummary(session=options.out, n_studies=session.n_studies, n_read=n_before, n_read_now=0)
+    may_hear = True
+    if options.asks_consent:
+        consent = ensure_consent(
+            options.out,
+            options.reader_code,
+            screen,
+            asked=station.room.consent,
+            beside=options.knows_reader,
+            size_px=station.size_px,
+        )
+        may_hear = "audio" in consent.scopes
     cursor = (
         CursorOutlet(setup.display, session_id=session.info.session_id) if station.gaze == "mouse" else None
     )
@@ -139,6 +158,8 @@ def read_worklist(
     awake = Awake()
     try:
         recorder.start(say)
+        if options.operator_screen is not None:
+            start_operator(options.out, options.operator_screen)
         session.complete_display(recorder.display_of_streams())
         if settings.display.lag_ms is not None:
             session.note_display_lag(settings.display.lag_ms, settings.display.lag_sd_ms)
@@ -156,7 +177,9 @@ def read_worklist(
             session.note_tags(window.tag_frame.tags)
         if options.validates:
             gaze = live_gaze_of(options.out, session.info, station)
-        if options.dictation is not None:
+        if options.dictation is not None and not may_hear:
+            say("the reader did not agree that speech is recorded: dictation is off")
+        elif options.dictation is not None:
             dictation = dictation_of(options.out, options.dictation, on_error=controller.fail_later)
     except BaseException:
         if window is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,16 @@ from PyQt6.QtWidgets import QWidget
 from gazecapture.radiograph.presets import ImageView, Preset
 from gazecapture.viewer.model import Rect, ViewportState
 from gazecapture.viewer.qt import theme
+from gazecapture.viewer.qt.film_painter import FilmPainter, box_on, label, xywh
 from gazecapture.viewer.qt.review import palette
-from gazecapture.viewer.render import Picture, ViewportRenderer, pixel_rect
+from gazecapture.viewer.render import Picture
 from gazecapture.viewer.review.book import Box
 from gazecapture.viewer.review.model import ReviewModel
 from gazecapture.viewer.review.shown import Placement, state_of_row, whole_image
 from keyframes.errors import GeometryError
 from keyframes.heatmap import SIGMA_DEG, dwell_map, log_normalised
 
-__all__ = ["FilmView", "grey_image", "heat_image"]
+__all__ = ["FilmView", "heat_image"]
 
 RADIUS_PER_ROOT_S = 22.0
 """Logical px of a fixation of 1 s; areas go by duration."""
@@ -50,7 +50,7 @@ class FilmView(QWidget):
         self.setMouseTracking(True)
         self.model: ReviewModel | None = None
         self._pictures: Mapping[int, Picture] = {}
-        self._renderers: dict[tuple[int, int], ViewportRenderer] = {}
+        self._painter = FilmPainter({})
         self._heat: dict[int, QImage] = {}
         self._shown: list[ViewportState] = []
         self._drag: tuple[str, QPointF, Box] | None = None
@@ -58,7 +58,7 @@ class FilmView(QWidget):
     def show_reading(self, model: ReviewModel | None, pictures: Mapping[int, Picture]) -> None:
         """Show another reading, or none."""
         self.model, self._pictures = model, pictures
-        self._renderers, self._heat, self._drag = {}, {}, None
+        self._painter, self._heat, self._drag = FilmPainter(pictures), {}, None
         self.update()
 
     # Painting
@@ -72,9 +72,9 @@ class FilmView(QWidget):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             self._shown = self._states(self.model)
             for state in self._shown:
-                self._paint_film(painter, state)
+                self._painter.paint(painter, state, self.devicePixelRatioF())
             for state in self._shown:
-                painter.setClipRect(QRectF(*_xywh(state.rect)))
+                painter.setClipRect(QRectF(*xywh(state.rect)))
                 self._paint_layers(painter, self.model, state)
             painter.setClipping(False)
             self._paint_screen_gaze(painter, self.model)
@@ -83,21 +83,16 @@ class FilmView(QWidget):
     def _states(self, model: ReviewModel) -> list[ViewportState]:
         room: Rect = (0.0, 0.0, float(self.width()), float(self.height()))
         display = model.moment.display
-        if model.as_it_was and model.mode == "look":
-            place = self._placement(model, room)
-            try:
-                states = [state_of_row(row, self._view(row["image_index"]), place) for row in display]
-            except GeometryError:
-                states = []
-            if states:
-                return states
+        place = self._placement(model, room)
+        try:
+            states = [state_of_row(row, self._view(row["image_index"]), place) for row in display]
+        except GeometryError:
+            states = []  # a source whose films were not shown as this viewer shows them
+        if model.as_it_was and model.mode == "look" and states:
+            return states
         if model.image_index not in model.sizes:
             return []
-        like = None
-        for row in display:
-            if row["image_index"] == model.image_index and row["window_center"] is not None:
-                view = self._view(model.image_index)
-                like = state_of_row(row, view, Placement(scale=1.0, x=0.0, y=0.0)) if row["affine"] else None
+        like = next((state for state in states if state.image.image_index == model.image_index), None)
         return [whole_image(self._view(model.image_index), room, like=like)]
 
     def _placement(self, model: ReviewModel, room: Rect) -> Placement:
@@ -113,27 +108,6 @@ class FilmView(QWidget):
             return self._pictures[image_index].view
         width, height = self.model.sizes[image_index] if self.model is not None else (1, 1)
         return ImageView(image_index=image_index, width_px=width, height_px=height, presets=(DEFAULT_PRESET,))
-
-    def _paint_film(self, painter: QPainter, state: ViewportState) -> None:
-        index = state.image.image_index
-        if index not in self._pictures:
-            painter.setPen(QPen(theme.EDGE, 1.0))
-            painter.drawRect(_box_on(state, (0.0, 0.0, state.image.width_px, state.image.height_px)))
-            return
-        ratio = self.devicePixelRatioF()
-        renderer = self._renderers.setdefault(
-            (index, state.viewport_id), ViewportRenderer(self._pictures[index])
-        )
-        physical = _scaled(state, ratio)
-        x0, y0, x1, y1 = pixel_rect(physical.rect)
-        canvas = np.zeros((max(1, y1 - y0), max(1, x1 - x0)), np.uint8)
-        renderer.draw(physical, canvas, x0, y0)
-        image = grey_image(canvas)
-        image.setDevicePixelRatio(ratio)
-        painter.drawImage(QPointF(x0 / ratio, y0 / ratio), image)
-        if len(self._shown) > 1:
-            painter.setPen(QPen(theme.EDGE, 1.0))
-            painter.drawRect(QRectF(*_xywh(state.rect)))
 
     def _paint_layers(self, painter: QPainter, model: ReviewModel, state: ViewportState) -> None:
         index = state.image.image_index
@@ -151,7 +125,7 @@ class FilmView(QWidget):
                 if row["image_index"] == index and row["box"] is not None:
                     painter.setPen(QPen(palette.KEYFRAME, 1.4))
                     painter.setBrush(Qt.BrushStyle.NoBrush)
-                    painter.drawRect(_box_on(state, tuple(row["box"])))
+                    painter.drawRect(box_on(state, tuple(row["box"])))
         if "scanpath" in model.layers or "fixations" in model.layers:
             self._paint_fixations(painter, model, state)
         if "gaze" in model.layers:
@@ -184,16 +158,16 @@ class FilmView(QWidget):
             style = Qt.PenStyle.DotLine if region.is_absent else Qt.PenStyle.SolidLine
             painter.setOpacity(1.0 if is_selected or model.mode == "look" else 0.45)
             painter.setPen(QPen(colour, 2.0 if is_selected else 1.0, style))
-            rect = _box_on(state, region.box)
+            rect = box_on(state, region.box)
             painter.drawRect(rect)
             if is_selected or (model.mode == "look" and rect.width() > LABELS_FROM_PX):
-                label = region.name + (" (not on the image)" if region.is_absent else "")
-                _label(painter, rect.topLeft() + QPointF(4.0, 13.0), label, colour)
+                text = region.name + (" (not on the image)" if region.is_absent else "")
+                label(painter, rect.topLeft() + QPointF(4.0, 13.0), text, colour)
         painter.setOpacity(1.0)
 
     def _paint_masks(self, painter: QPainter, model: ReviewModel, state: ViewportState) -> None:
         for place, box in enumerate(model.boxes):
-            rect = _box_on(state, box)
+            rect = box_on(state, box)
             is_selected = place == model.selected_box % len(model.boxes)
             fill = palette.MASK.darker(300)
             fill.setAlpha(120)
@@ -228,7 +202,7 @@ class FilmView(QWidget):
             painter.setPen(QPen(palette.SELECTED if is_now else palette.GAZE, 1.2))
             painter.drawEllipse(point, radius, radius)
             if "scanpath" in model.layers and place >= len(points) - NUMBERED:
-                _label(painter, point + QPointF(-4.0, 4.0), str(place + 1), theme.TEXT)
+                label(painter, point + QPointF(-4.0, 4.0), str(place + 1), theme.TEXT)
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_trail(self, painter: QPainter, model: ReviewModel, state: ViewportState) -> None:
@@ -260,7 +234,7 @@ class FilmView(QWidget):
         lost = [g for g in model.timeline.gaps if g.t_start_ns <= moment.t_ns < g.t_end_ns]
         if lost and model.mode == "look":
             painter.setFont(theme.font(13))
-            _label(painter, QPointF(16.0, self.height() - 16.0), "no gaze here", theme.NOTICE)
+            label(painter, QPointF(16.0, self.height() - 16.0), "no gaze here", theme.NOTICE)
 
     # The mouse
 
@@ -304,7 +278,7 @@ class FilmView(QWidget):
 
     def _part_at(self, box: Box, point: QPointF) -> str:
         """Return which part of a box a point takes hold of: edges as n, s, e, w, ``all`` inside, or nothing."""
-        rect = _box_on(self._shown[0], box)
+        rect = box_on(self._shown[0], box)
         if not rect.adjusted(-HANDLE_PX, -HANDLE_PX, HANDLE_PX, HANDLE_PX).contains(point):
             return ""
         near = {
@@ -316,7 +290,7 @@ class FilmView(QWidget):
 
     def _region_at(self, model: ReviewModel, point: QPointF) -> str:
         """Return the smallest region under a point."""
-        under = [r.name for r in model.regions if _box_on(self._shown[0], r.box).contains(point)]
+        under = [r.name for r in model.regions if box_on(self._shown[0], r.box).contains(point)]
         return under[-1] if under else ""
 
     def _to_image(self, point: QPointF) -> tuple[float, float]:
@@ -342,13 +316,6 @@ def heat_image(model: ReviewModel, image_index: int) -> QImage:
     return _tinted(np.clip((share - 0.45) / 0.55, 0.0, 1.0))
 
 
-def grey_image(canvas: NDArray[np.uint8]) -> QImage:
-    """Return an (h, w) grey picture as Qt's."""
-    height, width = canvas.shape
-    content = np.ascontiguousarray(canvas)
-    return QImage(content.tobytes(), width, height, width, QImage.Format.Format_Grayscale8).copy()
-
-
 def _tinted(share: NDArray[Any]) -> QImage:
     """Return shares 0 to 1 as amber that grows denser."""
     height, width = share.shape
@@ -363,11 +330,6 @@ def _tinted(share: NDArray[Any]) -> QImage:
     ).copy()
 
 
-def _scaled(state: ViewportState, ratio: float) -> ViewportState:
-    rect: Rect = tuple(side * ratio for side in state.rect)  # type: ignore[assignment]
-    return replace(state, rect=rect, scale=state.scale * ratio)
-
-
 def _dragged(box: Box, part: str, dx: float, dy: float) -> Box:
     x0, y0, x1, y1 = box
     if part == "all":
@@ -378,19 +340,3 @@ def _dragged(box: Box, part: str, dx: float, dy: float) -> Box:
         x1 + dx * ("e" in part),
         y1 + dy * ("s" in part),
     )
-
-
-def _box_on(state: ViewportState, box: Box) -> QRectF:
-    xs, ys = state.image_to_screen().apply(box[0::2], box[1::2])
-    return QRectF(QPointF(xs[0], ys[0]), QPointF(xs[1], ys[1])).normalized()
-
-
-def _xywh(rect: Rect) -> tuple[float, float, float, float]:
-    return rect[0], rect[1], rect[2] - rect[0], rect[3] - rect[1]
-
-
-def _label(painter: QPainter, place: QPointF, text: str, colour: Any) -> None:
-    """Write text that stays legible on bright bone."""
-    for offset, pen in ((QPointF(1.0, 1.0), theme.SURROUND), (QPointF(), colour)):
-        painter.setPen(QPen(pen, 1.0))
-        painter.drawText(place + offset, text)

@@ -34,9 +34,10 @@ NARROWEST_NS = 1_000_000_000
 class TimelineStrip(QWidget):
     """Paints a `ReviewModel`'s timeline; the mouse scrubs it and moves the bounds of sentences."""
 
-    sought = pyqtSignal(int)
+    sought = pyqtSignal(object)
+    """Moment, ns; Qt's own integers end at two seconds of them."""
     sentence_clicked = pyqtSignal(str)
-    bound_moved = pyqtSignal(str, str, int)
+    bound_moved = pyqtSignal(str, str, object)
     """Sentence, ``start`` or ``end``, and where it was let go."""
 
     def __init__(self, parent: QWidget) -> None:

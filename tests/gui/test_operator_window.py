@@ -1,0 +1,69 @@
+"""The operator's window on a session that goes on: it shows it, never holds it up, and closes with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from gazecapture.viewer.qt.operator.window import OperatorWindow
+from tests.going_session import Going
+
+SECOND_NS = 1_000_000_000
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def going(tmp_path: Path) -> Iterator[Going]:
+    made = Going(tmp_path)
+    yield made
+    made.close()
+
+
+def test_the_window_shows_what_goes_on_and_closes_with_the_recorder(
+    going: Going, qtbot: QtBot, screenshots: Path
+) -> None:
+    going.go_on(3 * SECOND_NS)
+    going.say(3 * SECOND_NS, n_overflows=1)
+    window = OperatorWindow(going.session, closes_at_end=True, now=lambda: 3 * SECOND_NS)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(
+        lambda: window.view is not None and bool(window.view.dwell) and window.view.reading_number == 1,
+        timeout=PATIENCE_MS,
+    )
+    assert window.isVisible(), "a session that goes on keeps it open"
+    picture = window.grab()
+    picture.save(str(screenshots / "operator.png"))
+    grey = picture.toImage()
+    middle = window.film.geometry().center()
+    assert grey.pixelColor(middle).lightness() > 20, "the film is on it"
+    assert window.view is not None
+    assert window.view.trail_x_screen_px.size
+    assert window.view is not None
+    assert any("keep up" in worry.text for worry in window.view.worries)
+    with qtbot.waitSignal(window.closed, timeout=PATIENCE_MS):
+        going.say(4 * SECOND_NS, state="stopped")
+
+
+def test_it_is_closed_by_a_key_and_a_second_close_does_nothing(going: Going, qtbot: QtBot) -> None:
+    window = OperatorWindow(going.session)
+    qtbot.addWidget(window)
+    window.show()
+    with qtbot.waitSignal(window.closed, timeout=PATIENCE_MS):
+        qtbot.keyClick(window, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
+    assert window.close()
+
+
+def test_the_command_watches_a_session_that_is_over(going: Going) -> None:
+    going.say(SECOND_NS, state="stopped")
+    done = subprocess.run(
+        [sys.executable, "-m", "gazecapture", "operator", str(going.session), "--size", "900x600", "--until-end"],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
