@@ -147,7 +147,8 @@ def test_a_tail_gives_every_row_once_and_in_order(
     cuts: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("journal")
-    tail, got, n = JournalTail(folder), [], 0
+    tail, n = JournalTail(folder), 0
+    got: list[int] = []
     assert tail.new_rows() is None
     # A segment of no age: every second message begins a new one.
     with JournalWriter(folder, SCHEMA, segment_s=0.0) as writer:
