@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ import pyarrow as pa
 
 from curation.config import ExportConfig, ViewsConfig, settings_hash
 from curation.export.dataset_views import VIEWS_FOLDER, listed_files, requested_views, write_views
-from curation.export.hdf5_shard import Hdf5ShardWriter, read_hdf5
-from curation.export.parquet_shard import ParquetShardWriter, read_parquet
+from curation.export.hdf5_shard import read_hdf5
+from curation.export.parquet_shard import read_parquet
 from curation.export.phash import perceptual_hash
 from curation.export.pictures import encode_png, salted_sha256, shrink
 from curation.export.scan import scan_output
-from curation.export.shards import ShardWriter
+from curation.export.shard_files import open_shard
 from curation.export.switch import MANIFEST, complete_switch, manifest_of, staging_folder, switch
 from curation.privacy import Identifiers
 from gazecapture.files import claim_output_folder, make_private_folder, sha256_of, write_json_atomically
@@ -181,26 +180,13 @@ def _rewrite(
 ) -> None:
     """Write one shard again, in the formats that it has."""
     parquet, hdf5 = dataset / "readings" / f"{stem}.parquet", dataset / "hdf5" / f"{stem}.h5"
-    writers: list[ShardWriter] = []
-    with ExitStack() as stack:
-        if parquet.is_file():
-            path = make_private_folder(staging / "readings") / parquet.name
-            writers.append(
-                ParquetShardWriter(
-                    path, row_group_bytes=export.row_group_mib << 20, row_group_rows=export.row_group_rows
-                )
-            )
-        if hdf5.is_file():
-            writers.append(Hdf5ShardWriter(make_private_folder(staging / "hdf5") / hdf5.name))
-        for writer in writers:
-            stack.callback(writer.close)
-        batches: Iterator[pa.RecordBatch] | list[pa.Table] = (
-            read_parquet(parquet) if parquet.is_file() else [read_hdf5(hdf5)]
-        )
+    formats = [name for name, path in (("parquet", parquet), ("hdf5", hdf5)) if path.is_file()]
+    batches: Iterator[pa.RecordBatch] | list[pa.Table] = (
+        read_parquet(parquet) if parquet.is_file() else [read_hdf5(hdf5)]
+    )
+    with open_shard(staging, stem, export, formats) as rows:
         for row in (row for batch in batches for row in batch.to_pylist()):
-            whole = _with_pictures(row, export.picture_max_side_px, pictures, summary, left)
-            for writer in writers:
-                writer.add(whole)
+            rows.add(_with_pictures(row, export.picture_max_side_px, pictures, summary, left))
 
 
 def _with_pictures(

@@ -147,6 +147,7 @@ def _remove_traces(store: Store, intent: ForgetIntent) -> None:
     for path in (store.root / READERS_FOLDER).glob("*.json"):
         if _reader_of(path) in (*intent.reader_codes, None):
             path.unlink()
+    store.drop_links(frozenset(intent.reading_ids))
     for name in _LINES_OF_READINGS:
         _drop_lines(store.root / name, intent)
     (store.root / REPORT).unlink(missing_ok=True)

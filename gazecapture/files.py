@@ -27,6 +27,7 @@ __all__ = [
     "replace_patiently",
     "sha256_of",
     "sweep_scratch",
+    "sync_folder",
     "sync_tree",
     "write_bytes_atomically",
     "write_json_atomically",
@@ -142,7 +143,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
             with scratch.open("rb+") as handle:
                 os.fsync(handle.fileno())
             replace_patiently(scratch, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         raise as_tool_error(error, target, "writing it") from error
     finally:
@@ -167,7 +168,7 @@ def create_file(target: Path, content: bytes) -> bool:
             handle.flush()
             os.fsync(handle.fileno())
         _rename_onto_nothing(scratch, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except FileExistsError:
         return False
     except OSError as error:
@@ -293,13 +294,13 @@ def sync_tree(folder: Path) -> None:
     """Make every file below ``folder`` durable, and their names. Raises OSError."""
     for path in [*folder.rglob("*"), folder]:
         if path.is_dir():
-            _sync_folder(path)
+            sync_folder(path)
         else:
             with path.open("rb+") as handle:
                 os.fsync(handle.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename durable; Windows has no handle for a folder and needs none."""
     if os.name != "posix":
         return

@@ -19,7 +19,7 @@ import hmac
 import json
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -195,6 +195,18 @@ class Store:
             raise SchemaError(
                 "reading.json is damaged", path=self.folder(reading_id), record=reading_id
             ) from error
+
+    def drop_links(self, reading_ids: Collection[str]) -> None:
+        """Take out of every other reading that it repeats one of these."""
+        for reading_id in self.reading_ids():
+            try:
+                content = self._content(reading_id)
+                linked = content["meta"]["repeat_of"] in reading_ids
+            except (DataError, KeyError, TypeError):  # a damaged reading is named by no other command either
+                continue
+            if linked:
+                meta = {**content["meta"], "repeat_of": ""}
+                write_json_atomically(self.folder(reading_id) / "reading.json", {**content, "meta": meta})
 
     def image_path(self, reading_id: str, image_index: int) -> Path | None:
         """Return the stored picture, or None where none is attached."""

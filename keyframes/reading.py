@@ -43,6 +43,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "SENTENCES",
     "SEXES",
+    "SITE_CODE",
     "SOURCE_TABLES",
     "TRAJECTORY",
     "TRANSITIONS",
@@ -63,6 +64,8 @@ SEXES = ("F", "M", "O")
 """Of DICOM's Patient's Sex (0010,0040)."""
 AGE_BANDS = (*(f"{first}-{first + 9}" for first in range(0, 90, 10)), "90+")
 """Years; ages above 89 are one band, as the HIPAA safe harbour (45 CFR 164.514(b)(2)(i)(C)) asks."""
+SITE_CODE = r"[A-Z][0-9]{1,2}"
+"""Of a place where somebody reads, such as S1: too short to name it or to be an id."""
 
 EVENT_KINDS = ("none", "fixation", "saccade", "pso", "pursuit", "blink", "loss")
 """Event kinds by label code: 0 none or loss in sample labels, 1 ... 5; loss is an event of the table only."""
@@ -397,6 +400,7 @@ class ReadingMeta:
     repeat_of: str = ""
     """Reading id of the same reader's first reading of the study, where this is a later one."""
     reader_site: str = ""
+    """Code of the place where it was read; of this toolkit's own sessions a `SITE_CODE`."""
     duration_ns: int
     """Image on to image off."""
     study_arm: str = ""

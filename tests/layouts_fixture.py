@@ -13,6 +13,7 @@ import pyarrow as pa
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.rows import RowOptions, build_row
 from curation.export.samples import write_events, write_samples
+from curation.export.shards import RowBatches
 from keyframes.geometry import Display
 from keyframes.reading import SCHEMAS, SOURCE_TABLES, Reading, ReadingMeta, Tracker
 
@@ -57,8 +58,8 @@ def write_shard(dataset: Path, reading: Reading) -> Path:
     writer = ParquetShardWriter(
         dataset / "readings" / "test-00000-of-00001.parquet", row_group_bytes=1 << 20, row_group_rows=8
     )
-    writer.add(build_row(reading, {}, options))
-    writer.close()
+    with RowBatches(writer) as rows:
+        rows.add(build_row(reading, {}, options))
     write_samples(dataset / "samples" / f"{reading.meta.reading_id}.parquet", reading)
     write_events(dataset / "events" / f"{reading.meta.reading_id}.parquet", reading)
     return dataset

@@ -13,6 +13,7 @@ from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import encode_png
 from curation.export.samples import EVENT_ROWS, SAMPLES, SamplesWriter
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
+from curation.export.shards import RowBatches
 
 MATRIX_PX = (400, 480)
 PICTURE_PX = (100, 120)
@@ -189,10 +190,10 @@ def write_shards(dataset: Path, rows: list[dict[str, Any]]) -> Path:
             row_group_bytes=1 << 20,
             row_group_rows=2,
         )
-        for row in rows:
-            if row["split"] == split:
-                writer.add(row)
-        writer.close()
+        with RowBatches(writer) as batches:
+            for row in rows:
+                if row["split"] == split:
+                    batches.add(row)
     for row in rows:
         if row["fixations"]:
             write_gaze(dataset, row)

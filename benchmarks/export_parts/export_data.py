@@ -15,6 +15,7 @@ import numpy as np
 from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
+from curation.export.shards import RowBatches
 
 PICTURE_BYTES = 79_000
 """Of one encoded picture of 512 px."""
@@ -136,10 +137,9 @@ def write_parquet(folder: Path, given: list[dict[str, Any]]) -> Path:
     """Write a dataset's one Parquet shard, with the limits that the settings have by default."""
     path = folder / "readings" / f"{STEM}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = ParquetShardWriter(path, row_group_bytes=32 << 20, row_group_rows=128)
-    for row in given:
-        writer.add(row)
-    writer.close()
+    with RowBatches(ParquetShardWriter(path, row_group_bytes=32 << 20, row_group_rows=128)) as batches:
+        for row in given:
+            batches.add(row)
     return path
 
 
@@ -147,8 +147,7 @@ def write_hdf5(folder: Path, given: list[dict[str, Any]]) -> Path:
     """Write a dataset's one HDF5 shard."""
     path = folder / "hdf5" / f"{STEM}.h5"
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = Hdf5ShardWriter(path)
-    for row in given:
-        writer.add(row)
-    writer.close()
+    with RowBatches(Hdf5ShardWriter(path)) as batches:
+        for row in given:
+            batches.add(row)
     return path

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import encode_png
 from curation.export.schema import SHARD
+from curation.export.shards import RowBatches
 from examples.gazex.data import ReadingStream, ResumableLoader
 from gazecapture.radiograph.phantom import make_phantom
 
@@ -47,7 +48,7 @@ def measure(folder: Path) -> Iterator[Row]:
     encoded = [_png(seed) for seed in range(N_DIFFERENT)]
     path = folder / "readings" / f"{STEM}.parquet"
     path.parent.mkdir()
-    writer = ParquetShardWriter(path, row_group_bytes=32 << 20, row_group_rows=64)
+    writer = RowBatches(ParquetShardWriter(path, row_group_bytes=32 << 20, row_group_rows=64))
     for number in range(N_ROWS):
         picture = {"bytes": encoded[number % N_DIFFERENT], "path": "a.png"}
         writer.add(

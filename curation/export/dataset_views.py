@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +18,15 @@ from curation.export.read import ShardReader
 from curation.export.views import View, view_named
 from curation.view_settings import ViewOptions, ViewsConfig
 from gazecapture import __version__
-from gazecapture.files import make_private_folder, replace_patiently, sha256_of, write_json_atomically
+from gazecapture.files import (
+    as_tool_error,
+    make_private_folder,
+    replace_patiently,
+    sha256_of,
+    sync_folder,
+    sync_tree,
+    write_json_atomically,
+)
 from keyframes.errors import UsageError
 
 __all__ = ["VIEWS_FOLDER", "ViewRequest", "add_views", "listed_files", "requested_views", "write_views"]
@@ -114,16 +123,21 @@ def add_views(
         if replaced & there.keys():
             write_json_atomically(out / manifest_name, kept)
         make_private_folder(out / VIEWS_FOLDER)
+        # A power cut must not find half-written files under the names that the manifest is about to list.
+        sync_tree(staging)
         for name in sorted(replaced):
             shutil.rmtree(out / VIEWS_FOLDER / name, ignore_errors=True)
             if name in entries:
                 replace_patiently(staging / VIEWS_FOLDER / name, out / VIEWS_FOLDER / name)
+        sync_folder(out / VIEWS_FOLDER)
         whole = {
             **kept,
             "files": sorted([*kept["files"], *files], key=lambda file: str(file["path"])),
             VIEWS_FOLDER: {**kept[VIEWS_FOLDER], **entries},
         }
         write_json_atomically(out / manifest_name, whole)
+    except OSError as error:
+        raise as_tool_error(error, out, "putting a view in place") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return whole
@@ -138,13 +152,16 @@ def _remove_unlisted(out: Path, there: Mapping[str, Any]) -> None:
 
 def listed_files(folder: Path) -> list[dict[str, Any]]:
     """Return path, size and SHA-256 of every file, as a manifest lists them."""
+    # As bare strings: a dataset has three files and more of each reading.
+    found = [f"{place}{os.sep}{name}" for place, _, names in os.walk(folder) for name in names]
+    below = len(f"{folder}{os.sep}")
     return [
         {
-            "path": path.relative_to(folder).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": sha256_of(path),
+            "path": Path(path[below:]).as_posix(),
+            "bytes": Path(path).stat().st_size,
+            "sha256": sha256_of(Path(path)),
         }
-        for path in sorted(p for p in folder.rglob("*") if p.is_file())
+        for path in sorted(found)
     ]
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from curation.export.hdf5_file import ForgivingFile
 from curation.export.hdf5_guard import MAX_READ_BYTES, open_hdf5
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
-from curation.export.shards import check_version, picture_bytes, table_of
+from curation.export.shards import check_version
 from keyframes.errors import SchemaError
 
 __all__ = ["Hdf5ShardWriter", "read_hdf5", "read_hdf5_batches"]
@@ -40,10 +40,7 @@ METADATA_BLOCK_BYTES: Final = 1 << 16
 """What describes the datasets is laid out in blocks of this size, so that it is written in few pieces."""
 GZIP_LEVEL: Final = 1
 """Higher levels take several times as long for a few percent of what is small beside the pictures."""
-BATCH_BYTES: Final = 1 << 25
-BATCH_ROWS: Final = 128
-"""Rows are turned into columns at either limit, as Parquet closes its row groups."""
-PENDING_BYTES: Final = 1 << 26
+PENDING_BYTES: Final = 1 << 25
 """Columns without pictures wait in memory up to here: every visit to a dataset costs some 0.3 ms, however short."""
 
 _TEXT: Final = h5py.h5t.py_create(h5py.string_dtype(), logical=True)
@@ -53,24 +50,20 @@ class Hdf5ShardWriter:
     """Writes one HDF5 shard in the layout that this module's docstring describes."""
 
     def __init__(self, path: Path) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._row_bytes = 0
         self._n_rows = 0
         self._sink = ForgivingFile(path)
         self._file = h5py.File(self._sink, "w", meta_block_size=METADATA_BLOCK_BYTES)
         self._columns = _Columns(self._file)
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Take one row."""
-        self._rows.append(row)
-        self._row_bytes += picture_bytes(row)
-        if self._row_bytes >= BATCH_BYTES or len(self._rows) >= BATCH_ROWS:
-            self._flush()
+    def write(self, rows: pa.Table) -> None:
+        """Take rows; their pictures are written at once."""
+        self._sink.raise_failure()
+        self._append(rows)
+        self._sink.raise_failure()
 
     def close(self) -> None:
-        """Write what is pending and close the file."""
+        """Write what waits and close the file."""
         try:
-            self._flush()
             if not self._n_rows:
                 self._append(SHARD.empty_table())
             self._columns.write(last=True)
@@ -80,13 +73,6 @@ class Hdf5ShardWriter:
             self._file.close()
             self._sink.close()
         self._sink.raise_failure()
-
-    def _flush(self) -> None:
-        self._sink.raise_failure()
-        if self._rows:
-            self._append(table_of(self._rows, SHARD))
-            self._rows, self._row_bytes = [], 0
-            self._sink.raise_failure()
 
     def _append(self, table: pa.Table) -> None:
         for field in table.schema:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.export.features import huggingface_metadata
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
-from curation.export.shards import check_version, picture_bytes, table_of
+from curation.export.shards import check_version
 from gazecapture.files import as_tool_error
 
 __all__ = ["ParquetShardWriter", "parquet_version", "read_parquet"]
@@ -21,28 +22,37 @@ class ParquetShardWriter:
     """Writes one Parquet shard, a row group at a time."""
 
     def __init__(self, path: Path, *, row_group_bytes: int, row_group_rows: int) -> None:
+        """Begin the file; a row group closes with the row that reaches either limit (bytes of pictures, rows)."""
         self._path = path
-        self._limits = (row_group_bytes, row_group_rows)
-        self._rows: list[dict[str, Any]] = []
-        self._pending_bytes = 0
+        self._row_group_bytes, self._row_group_rows = row_group_bytes, row_group_rows
+        self._pending: list[pa.Table] = []
+        self._n_pending = self._pending_bytes = 0
         schema = SHARD.with_metadata(
             {b"schema_version": SHARD_SCHEMA_VERSION.encode(), **huggingface_metadata(SHARD)}
         )
         self._schema = schema
-        self._writer = pq.ParquetWriter(
-            path,
-            schema,
-            compression=_codecs(schema),
-            use_dictionary=_dictionary_columns(schema),
-            write_statistics=False,
-        )
+        try:
+            self._writer = pq.ParquetWriter(
+                path,
+                schema,
+                compression=_codecs(schema),
+                use_dictionary=_dictionary_columns(schema),
+                write_statistics=False,
+            )
+        except OSError as error:
+            raise as_tool_error(error, path, "writing a shard") from error
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Take one row; a row group closes at either limit."""
-        self._rows.append(row)
-        self._pending_bytes += picture_bytes(row)
-        if self._pending_bytes >= self._limits[0] or len(self._rows) >= self._limits[1]:
-            self._flush()
+    def write(self, rows: pa.Table) -> None:
+        """Take rows; those of a row group that is not full yet wait."""
+        first = 0
+        for place, n_bytes in enumerate(_picture_bytes(rows)):
+            self._pending_bytes += n_bytes
+            n_rows = self._n_pending + place + 1 - first
+            if self._pending_bytes >= self._row_group_bytes or n_rows >= self._row_group_rows:
+                self._take(rows.slice(first, place + 1 - first))
+                self._flush()
+                first = place + 1
+        self._take(rows.slice(first))
 
     def close(self) -> None:
         """Write what is pending, and the footer."""
@@ -52,14 +62,32 @@ class ParquetShardWriter:
         except OSError as error:
             raise as_tool_error(error, self._path, "writing a shard") from error
 
+    def _take(self, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self._pending.append(rows)
+            self._n_pending += rows.num_rows
+
     def _flush(self) -> None:
-        if not self._rows:
+        if not self._pending:
             return
+        group = pa.concat_tables(self._pending).replace_schema_metadata(self._schema.metadata)
+        self._pending, self._n_pending, self._pending_bytes = [], 0, 0
         try:
-            self._writer.write_table(table_of(self._rows, self._schema), row_group_size=len(self._rows))
+            self._writer.write_table(group, row_group_size=group.num_rows)
         except OSError as error:
             raise as_tool_error(error, self._path, "writing a shard") from error
-        self._rows, self._pending_bytes = [], 0
+
+
+def _picture_bytes(rows: pa.Table) -> list[int]:
+    """Return, of each row, how many bytes of encoded pictures it holds: nearly all that it takes."""
+    total = np.zeros(rows.num_rows, np.int64)
+    for name, place in (("images", ["bytes"]), ("keyframes", ["picture", "bytes"])):
+        lists = rows.column(name).combine_chunks()
+        pictures = pc.binary_length(pc.struct_field(lists.flatten(), place)).fill_null(0)
+        bytes_before = np.concatenate([[0], np.cumsum(pictures.to_numpy(zero_copy_only=False))])
+        ends = np.cumsum(lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
+        total += np.diff(bytes_before[np.concatenate([[0], ends])]).astype(np.int64)
+    return [int(n_bytes) for n_bytes in total]
 
 
 def read_parquet(path: Path) -> Iterator[pa.RecordBatch]:

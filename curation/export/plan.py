@@ -40,6 +40,8 @@ class ExportPlan:
     """Reading id -> why its reader does not let it out."""
     tier: AccessTier
     """Of the dataset."""
+    repeat_of: Mapping[str, str]
+    """Reading id -> the same reader's first reading of the study, where the dataset holds both."""
     picture_salt: str
     """Of the hashes of pictures that stay behind, written into the dataset; empty where they do not."""
     key: str
@@ -60,12 +62,15 @@ def make_plan(
     """
     export = config.export
     candidates = []
+    said: dict[str, str] = {}
     digest = hashlib.sha256()
     admission = _admitted(store, reading_ids, damaged)
     for reading_id in sorted(admission.permissions):
         try:
             meta, source_hash = store.head(reading_id)
             candidates.append(_candidate(store, meta))
+            if meta.repeat_of:
+                said[reading_id] = meta.repeat_of
             stages = sorted((store.folder(reading_id) / "stages").glob("*/stage.json"))
             inputs = [reading_id, source_hash, *map(sha256_of, stages)]
         except DataError as error:
@@ -86,10 +91,13 @@ def make_plan(
     )
     permissions = {reading_id: admission.permissions[reading_id] for reading_id in sorted(split_of)}
     tier = dataset_tier(permissions, export.tier)
+    # No dataset names a reading that it does not hold: one that was forgotten is named nowhere.
+    repeat_of = {again: first for again, first in said.items() if again in permissions and first in permissions}
     key = settings_hash(
         {
             "readings": digest.hexdigest(),
             "permissions": [[i, sorted(p.scopes), p.tier] for i, p in permissions.items()],
+            "repeat_of": repeat_of,
             "config": config.model_dump(mode="json", exclude={"views"}),
             "versions": [EXPORT_CODE_VERSION, SHARD_SCHEMA_VERSION, __version__],
         }
@@ -100,6 +108,7 @@ def make_plan(
         permissions=permissions,
         held_back=admission.held_back,
         tier=tier,
+        repeat_of=repeat_of,
         picture_salt=_salt(store, key) if config.privacy.images == "exclude" else "",
         key=key,
     )

@@ -107,8 +107,11 @@ def verify_absence(store: Store, dataset: Path) -> int:
         if tombstones.has("reading", reading_id):
             _found("a trace of a reading", path)
     for reading_id in store.reading_ids():
-        if tombstones.has("reader", store.meta(reading_id).reader_code):
+        meta = store.meta(reading_id)
+        if tombstones.has("reader", meta.reader_code):
             _found("a reading of a forgotten reader", store.folder(reading_id))
+        if tombstones.has("reading", meta.repeat_of):
+            _found("the name of a reading", store.folder(reading_id))
     for path in (store.root / READERS_FOLDER).glob("*.json"):
         if tombstones.has("reader", str(json.loads(path.read_bytes()).get("reader_code"))):
             _found("a fitted lead", path)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,14 +16,12 @@ from curation.decisions import read_decisions
 from curation.export.admission import may_show_public_ids, public_ids_of
 from curation.export.card import CardFacts, ReadingFacts, dataset_card
 from curation.export.croissant import CROISSANT_FILE, croissant
-from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.originals import write_original
-from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import Box, encode_png, masked, shrink
 from curation.export.plan import ExportPlan, shards_of
 from curation.export.rows import RowOptions, build_row
 from curation.export.samples import export_gaze
-from curation.export.shards import ShardWriter
+from curation.export.shard_files import open_shard
 from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard
 from curation.privacy.narrowing import narrowed
@@ -78,18 +75,19 @@ def write_all(
     schemes: set[str] = set()
     for split, number, total, ids in shards_of(plan, config.export.readings_per_shard):
         stem = f"{split}-{number:05d}-of-{total:05d}"
-        with _writers(staging, stem, config) as writers:
+        with open_shard(staging, stem, config.export, config.export.formats) as rows:
             for reading_id in ids:
                 try:
                     reading = _what_may_leave(store, reading_id, plan, config)
                     radiographs = _radiographs(store, reading)
                     identifiers = Identifiers.of(radiographs.values())
-                    guard = _guard(store, reading, Redactor(identifiers=identifiers, lexicon=lexicon), config)
+                    guard = _guard(
+                        store, reading, Redactor(identifiers=identifiers, lexicon=lexicon), plan, config
+                    )
                     masks = _masks(store, reading)
                     options = _row_options(reading, plan, config, guard)
                     row = build_row(reading, _greys(radiographs, masks), options)
-                    for writer in writers:
-                        writer.add(row)
+                    rows.add(row)
                     export_gaze(staging, reading, config.privacy.gaze_tier, plan.permissions[reading_id])
                     if config.privacy.images == "include" and config.privacy.originals:
                         _write_originals(store, reading, staging, masks, patient=row["patient_key"])
@@ -131,30 +129,11 @@ def left_behind(store: Store, plan: ExportPlan, config: CurationConfig) -> LeftB
     for reading_id in plan.reading_ids:
         reading = _what_may_leave(store, reading_id, plan, config)
         identifiers = Identifiers.of(_radiographs(store, reading).values())
-        guard = _guard(store, reading, Redactor(identifiers=identifiers, lexicon=lexicon), config)
+        guard = _guard(store, reading, Redactor(identifiers=identifiers, lexicon=lexicon), plan, config)
         options = _row_options(reading, plan, config, guard)
         build_row(reading, {}, options)
         removed.add(store, reading, identifiers, guard, options)
     return removed
-
-
-@contextmanager
-def _writers(staging: Path, stem: str, config: CurationConfig) -> Iterator[list[ShardWriter]]:
-    export = config.export
-    writers: list[ShardWriter] = []
-    with ExitStack() as stack:
-        if "parquet" in export.formats:
-            path = make_private_folder(staging / "readings") / f"{stem}.parquet"
-            writers.append(
-                ParquetShardWriter(
-                    path, row_group_bytes=export.row_group_mib << 20, row_group_rows=export.row_group_rows
-                )
-            )
-        if "hdf5" in export.formats:
-            writers.append(Hdf5ShardWriter(make_private_folder(staging / "hdf5") / f"{stem}.h5"))
-        for writer in writers:
-            stack.callback(writer.close)
-        yield writers
 
 
 def _what_may_leave(store: Store, reading_id: str, plan: ExportPlan, config: CurationConfig) -> Reading:
@@ -162,13 +141,18 @@ def _what_may_leave(store: Store, reading_id: str, plan: ExportPlan, config: Cur
     return narrowed(decided, plan.permissions[reading_id], config.privacy.gaze_tier)
 
 
-def _guard(store: Store, reading: Reading, redactor: Redactor, config: CurationConfig) -> RowGuard:
+def _guard(
+    store: Store, reading: Reading, redactor: Redactor, plan: ExportPlan, config: CurationConfig
+) -> RowGuard:
     meta = reading.meta
     computed = {meta.reading_id, meta.patient_key, meta.study_key, meta.session_id, config_hash(config)}
+    computed.add(plan.repeat_of.get(meta.reading_id, ""))
     return RowGuard(
         redactor=redactor,
         keyed_hash=store.keyed_hash,
-        own_ids=computed | {meta.repeat_of} | set(reading.table("sentences")["sentence_id"].to_pylist()),
+        own_ids=computed
+        | {plan.repeat_of.get(meta.reading_id, "")}
+        | set(reading.table("sentences")["sentence_id"].to_pylist()),
     )
 
 
@@ -178,6 +162,7 @@ def _row_options(reading: Reading, plan: ExportPlan, config: CurationConfig, gua
         split=plan.split_of[reading.meta.reading_id],
         access_tier=permission.tier,
         gaze_tier=config.privacy.gaze_tier,
+        repeat_of=plan.repeat_of.get(reading.meta.reading_id, ""),
         consent_scopes=tuple(scope for scope in SCOPES if scope in permission.scopes),
         public_ids=may_show_public_ids(reading.meta.source_format, plan.tier),
         config_hash=config_hash(config),

@@ -273,6 +273,8 @@ class SessionInfo:
     """The reader is simulated."""
     gaze: Literal["stream", "mouse", "none"] = "stream"
     """What stands for the eyes: a tracker's stream, the mouse cursor, or nothing at all."""
+    reader_site: str = ""
+    """Code of the place where it was read; a reading keeps only what `keyframes.reading.SITE_CODE` allows."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,7 @@ from gazecapture.store import KeyedHash
 from keyframes.access import strictest
 from keyframes.errors import DataError, GazeToolError, ImageError
 from keyframes.geometry import map_gaze
-from keyframes.reading import AGE_BANDS, SCHEMAS, SEXES, Reading, ReadingMeta, Tracker
+from keyframes.reading import AGE_BANDS, SCHEMAS, SEXES, SITE_CODE, Reading, ReadingMeta, Tracker
 
 __all__ = [
     "SessionReading",
@@ -316,6 +317,7 @@ def _meta(
         minutes_into_session=(span.on_ns - min(s.on_ns for s in spans)) / NS_PER_MINUTE,
         duration_ns=int(span.pauses.reading_time(span.off_ns)),
         repeat_of=_first_reading(info, study, pseudonym),
+        reader_site=info.reader_site if re.fullmatch(SITE_CODE, info.reader_site) else "",
         study_arm=study.arm,
         indication=study.indication,
         sex=_known(study.sex.upper(), SEXES),

@@ -63,6 +63,7 @@ class SessionSetup:
     synthetic: bool = False
     """The reader is simulated."""
     gaze: Literal["stream", "mouse", "none"] = "stream"
+    reader_site: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +296,7 @@ def _new_info(setup: SessionSetup, studies: tuple[StudyInfo, ...]) -> SessionInf
         seed=setup.seed,
         synthetic=setup.synthetic,
         gaze=setup.gaze,
+        reader_site=setup.reader_site,
         studies=studies,
     )
 

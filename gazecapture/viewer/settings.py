@@ -16,6 +16,7 @@ from gazecapture.screen.validation import Timing
 from gazecapture.viewer.consent_form import CONSENT_TEXT, CONSENT_VERSION
 from gazecapture.viewer.flow import BREAK_EVERY_FILMS, ReadingRules
 from keyframes.errors import ConfigError
+from keyframes.reading import SITE_CODE
 
 __all__ = [
     "CalibrationSettings",
@@ -121,8 +122,10 @@ class ConsentSettings:
 
 @checked_dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class RoomSettings:
-    """The file as a whole; every table may be left out."""
+    """The file as a whole; all of it may be left out."""
 
+    site: str = Field(default="", pattern=rf"^(?:{SITE_CODE})?$")
+    """Code of the place, such as S1; never its name: it travels with the data."""
     validation: ValidationSettings = ValidationSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     reading: ReadingSettings = ReadingSettings()

@@ -15,7 +15,7 @@ from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.read import ShardReader
 from curation.export.schema import PICTURE, SHARD
-from curation.export.shards import ShardWriter
+from curation.export.shards import RowBatches, ShardWriter
 
 STEM = "train-00000-of-00001"
 TEXTS = ("", "clear", "größer als 3 µm", "肺は清明", "a\0b\0", "line\nline", "🫁")
@@ -71,9 +71,9 @@ def plain_row(**changes: Any) -> dict[str, Any]:
 
 
 def write(writer: ShardWriter, rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        writer.add(row)
-    writer.close()
+    with RowBatches(writer) as batches:
+        for row in rows:
+            batches.add(row)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

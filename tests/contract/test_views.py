@@ -93,6 +93,32 @@ def export(store: Store, out: Path, *views: str, reading_ids: Sequence[str] = ()
     return out
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="tells what is synced by its descriptor, as Linux can"
+)
+def test_views_are_on_the_disk_before_the_manifest_lists_them(
+    store: Store, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut takes what was not synced; so every file, its folder and the views' own come before the manifest."""
+    synced: list[tuple[int, str]] = []
+    really = os.fsync
+
+    def noting(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((os.fstat(descriptor).st_ino, path.name))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    export(store, dataset, "trl")
+    manifest_at = max(place for place, (_, name) in enumerate(synced) if name.startswith(f".{MANIFEST}"))
+    before = {inode for inode, _ in synced[:manifest_at]}
+    there = set((dataset / "views" / "trl").rglob("*")) | {
+        dataset / "views",
+        dataset / "views" / "trl",
+    }
+    assert {path for path in there if path.stat().st_ino not in before} == set()
+
+
 def test_every_view_has_options_and_a_place_in_the_settings() -> None:
     assert sorted(view.name for view in VIEWS) == sorted(ViewsConfig.known_views())
     for view in VIEWS:

@@ -13,6 +13,7 @@ import pytest
 from curation.export.contents import rows_in
 from curation.export.hdf5_shard import Hdf5ShardWriter, read_hdf5
 from curation.export.read import ShardReader
+from curation.export.shards import RowBatches
 from keyframes.errors import SchemaError
 from tests.unit.curation.test_shard_reader import row
 
@@ -105,10 +106,9 @@ SPOILED: dict[str, Spoil] = {
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("hostile") / "train-00000-of-00001.h5"
-    writer = Hdf5ShardWriter(path)
-    for number in range(3):
-        writer.add(row(number))
-    writer.close()
+    with RowBatches(Hdf5ShardWriter(path)) as rows:
+        for number in range(3):
+            rows.add(row(number))
     return path.read_bytes()
 
 

@@ -39,6 +39,7 @@ def setup_of(screen: QScreen, station: Station, *, reader_code: str, seed: int |
         seed=seed,
         synthetic=station.driver is not None,
         gaze=station.gaze,
+        reader_site=station.room.site,
     )
 
 

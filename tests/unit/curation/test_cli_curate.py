@@ -19,6 +19,7 @@ from curation.cli import cli
 from curation.config import CurationConfig, remember_config
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.schema import SHARD
+from curation.export.shards import RowBatches
 from gazecapture.console import run_command
 from gazecapture.files import sha256_of
 from gazecapture.store import Store
@@ -480,7 +481,7 @@ def shared_dataset(folder: Path, **columns: Any) -> Path:
     name = f"reading-{folder.name}"
     (folder / "readings").mkdir(parents=True)
     path = folder / "readings" / "train-00000-of-00001.parquet"
-    writer = ParquetShardWriter(path, row_group_bytes=1 << 20, row_group_rows=1)
+    writer = RowBatches(ParquetShardWriter(path, row_group_bytes=1 << 20, row_group_rows=1))
     keys = {"patient_key": f"p {name}", "study_key": f"s {name}"}
     empty = dict.fromkeys(SHARD.names) | {"images": [], "keyframes": []}
     writer.add(empty | {"reading_id": name, "split": "train", **keys, **columns})

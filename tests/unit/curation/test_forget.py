@@ -17,6 +17,7 @@ import pytest
 from curation.access_log import read_access_log
 from curation.cli import cli
 from curation.export.contents import rows_in
+from curation.export.read import ShardReader
 from curation.export.verify import verify_absence
 from curation.retention import delete_old_audio
 from curation.tombstones import TOMBSTONES, Tombstones
@@ -66,7 +67,10 @@ def _session(readings: ModuleType, folder: Path, code: str, n_readings: int, see
 def made(readings: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two readers, three readings, curated and exported; never changed: tests copy it to the same place."""
     root = tmp_path_factory.mktemp("made")
-    _session(readings, root / "sessions", "R07", 2, seed=1)
+    repeated = _session(readings, root / "sessions", "R07", 2, seed=1)
+    info = read_session_info(repeated)
+    first, again = info.studies
+    write_session_info(repeated, replace(info, studies=(first, replace(again, repeat_of=first.study_id))))
     _session(readings, root / "sessions", "R08", 1, seed=2)
     store = ["--store", str(root / "store")]
     assert run_command(cli, ["ingest", str(root / "sessions"), "--format", "session", *store]) == ExitCode.OK
@@ -173,6 +177,29 @@ def test_one_reading_is_cut_out_of_its_session(place: Place) -> None:
     assert len(read_journal(session / "words").table) == 3
     place("ingest", place.sessions, "--format", "session")
     assert gone not in place.store.reading_ids()
+
+
+def test_no_other_reading_is_said_to_repeat_the_one_that_went(place: Place) -> None:
+    first, second = sorted(place.by_reader()["R07"], key=lambda i: place.store.meta(i).reading_number)
+    assert place.store.meta(second).repeat_of == first
+    assert _repeats(place.dataset)[second] == first
+    place("forget", "--reading", first)
+    assert place.store.meta(second).repeat_of == ""
+    assert _repeats(place.dataset)[second] is None
+    assert first.encode() not in _bytes_of(place.store.root, place.dataset)
+    assert place("verify", place.dataset)["n_forgotten"] == 1
+
+
+def test_a_reading_that_is_not_in_the_dataset_is_not_named_there(place: Place, tmp_path: Path) -> None:
+    first, second = sorted(place.by_reader()["R07"], key=lambda i: place.store.meta(i).reading_number)
+    (tmp_path / "excluded").write_text(first, encoding="utf-8")
+    place("export", "--out", tmp_path / "other", "--exclude-list", tmp_path / "excluded")
+    assert _repeats(tmp_path / "other")[second] is None
+
+
+def _repeats(dataset: Path) -> dict[str, str | None]:
+    rows = ShardReader(dataset).rows(["reading_id", "repeat_of"])
+    return {row["reading_id"]: row["repeat_of"] for row in rows}
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

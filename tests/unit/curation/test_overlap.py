@@ -14,6 +14,7 @@ from curation.export.overlap import _alike, dataset_overlaps, split_overlaps
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.phash import SAME_PICTURE_BITS, bits_apart, perceptual_hash
 from curation.export.schema import SHARD
+from curation.export.shards import RowBatches
 from gazecapture.radiograph.phantom import make_phantom
 
 
@@ -21,7 +22,7 @@ def dataset(folder: Path, *rows: dict[str, Any]) -> Path:
     (folder / "readings").mkdir(parents=True)
     for split in {row["split"] for row in rows}:
         path = folder / "readings" / f"{split}-00000-of-00001.parquet"
-        writer = ParquetShardWriter(path, row_group_bytes=1 << 20, row_group_rows=9)
+        writer = RowBatches(ParquetShardWriter(path, row_group_bytes=1 << 20, row_group_rows=9))
         for row in rows:
             if row["split"] == split:
                 writer.add(dict.fromkeys(SHARD.names) | {"images": [], "keyframes": []} | row)

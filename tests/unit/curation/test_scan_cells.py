@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.scan import scan_output
+from curation.export.shards import RowBatches
 from curation.privacy import Identifiers
 from tests.shard_rows import full_row
 
@@ -54,9 +55,9 @@ def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
         if kind == "parquet"
         else Hdf5ShardWriter(path)
     )
-    for row in rows:
-        writer.add(row)
-    writer.close()
+    with RowBatches(writer) as batches:
+        for row in rows:
+            batches.add(row)
     return path
 
 

@@ -15,6 +15,7 @@ from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import encode_png
 from curation.export.read import ShardReader
 from curation.export.schema import SHARD
+from curation.export.shards import RowBatches
 from keyframes.errors import SchemaError, UsageError
 from tests.unit.curation.test_shards import GREY
 
@@ -45,9 +46,9 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         else:
             (tmp_path / "hdf5").mkdir(exist_ok=True)
             writer = Hdf5ShardWriter(tmp_path / "hdf5" / f"{split}-00000-of-00001.h5")
-        for number in numbers:
-            writer.add(row(number, split))
-        writer.close()
+        with RowBatches(writer) as rows:
+            for number in numbers:
+                rows.add(row(number, split))
     return tmp_path
 
 

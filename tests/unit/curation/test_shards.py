@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.export import hdf5_shard
+from curation.export import hdf5_shard, shards
 from curation.export.hdf5_shard import Hdf5ShardWriter, read_hdf5
 from curation.export.parquet_shard import ParquetShardWriter, read_parquet
 from curation.export.pictures import encode_png, shrink
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
+from curation.export.shards import RowBatches
 from keyframes.errors import SchemaError
 
 GREY = np.arange(63, dtype=np.uint8).reshape(9, 7)
@@ -28,10 +29,9 @@ PNG = encode_png(GREY)
 def write(folder: Path, rows: list[dict[str, Any]], stem: str = "train-00000-of-00001") -> tuple[Path, Path]:
     parquet, hdf5 = folder / f"{stem}.parquet", folder / f"{stem}.h5"
     writers = ParquetShardWriter(parquet, row_group_bytes=1 << 20, row_group_rows=2), Hdf5ShardWriter(hdf5)
-    for writer in writers:
+    with RowBatches(*writers) as batches:
         for row in rows:
-            writer.add(row)
-        writer.close()
+            batches.add(row)
     return parquet, hdf5
 
 
@@ -73,7 +73,7 @@ def test_an_hdf5_shard_that_grew_in_parts_holds_what_one_written_at_once_does(
         for i in range(9)
     ]
     _, whole = write(tmp_path, rows, "whole")
-    monkeypatch.setattr(hdf5_shard, "BATCH_ROWS", 2)
+    monkeypatch.setattr(shards, "BATCH_BYTES", 2 * shards.ROW_BYTES)
     monkeypatch.setattr(hdf5_shard, "PENDING_BYTES", 1)
     _, grown = write(tmp_path, rows, "grown")
     assert read_hdf5(grown).equals(read_hdf5(whole))
@@ -97,10 +97,9 @@ def test_picture_bytes_are_stored_as_they_are_and_nothing_has_statistics(tmp_pat
 
 def test_row_groups_close_at_either_limit(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    writer = ParquetShardWriter(path, row_group_bytes=3 * len(PNG), row_group_rows=100)
-    for _ in range(7):
-        writer.add(minimal_row())
-    writer.close()
+    with RowBatches(ParquetShardWriter(path, row_group_bytes=3 * len(PNG), row_group_rows=100)) as rows:
+        for _ in range(7):
+            rows.add(minimal_row())
     file = pq.ParquetFile(path)
     assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [3, 3, 1]
 

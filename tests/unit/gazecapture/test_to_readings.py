@@ -297,6 +297,13 @@ def test_what_the_worklist_says_of_a_patient_is_kept_where_it_names_nobody(
         assert (reading.meta.sex, reading.meta.age_band) == kept
 
 
+@pytest.mark.parametrize(("site", "kept"), [("S1", "S1"), ("", ""), ("St Mary's", ""), ("S1234567", "")])
+def test_a_site_is_kept_where_it_is_a_code(tmp_path: Path, site: str, kept: str) -> None:
+    session = make_session(tmp_path / "s")
+    write_session_info(session, replace(read_session_info(session), reader_site=site))
+    assert {reading.meta.reader_site for reading in good(cut(session))} == {kept}
+
+
 def test_an_unfinished_study_is_an_error_and_the_other_is_not_touched(tmp_path: Path) -> None:
     rows = [display_row(1, "on", ON_NS[1], 0)]
     rows += [display_row(2, "on", ON_NS[2], 0), display_row(2, "off", OFF_NS[2], 0)]

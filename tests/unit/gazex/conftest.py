@@ -10,6 +10,7 @@ import pytest
 
 from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.pictures import encode_png
+from curation.export.shards import RowBatches
 from tests.shard_rows import PICTURE_PX, bare_row, full_row, write_shards
 
 SPLITS = ("train", "train", "train", "validate", "test")
@@ -20,7 +21,7 @@ def write_both(folder: Path, rows: list[dict[str, Any]]) -> Path:
     write_shards(folder, rows)
     (folder / "hdf5").mkdir()
     for split in sorted({row["split"] for row in rows}):
-        writer = Hdf5ShardWriter(folder / "hdf5" / f"{split}-00000-of-00001.h5")
+        writer = RowBatches(Hdf5ShardWriter(folder / "hdf5" / f"{split}-00000-of-00001.h5"))
         for row in rows:
             if row["split"] == split:
                 writer.add(row)

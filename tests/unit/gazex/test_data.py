@@ -22,6 +22,7 @@ import pytest
 from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.schema import SHARD
+from curation.export.shards import RowBatches
 from examples.gazex.data import KeyFrameDataset, KeyFrameOrder, ReadingStream, ResumableLoader
 from examples.gazex.data.loader import Resumable
 from examples.gazex.data.shards import FOLDERS, Form, NewerShardError, ShardError
@@ -55,9 +56,9 @@ def write(folder: Path, stem: str, rows: list[dict[str, Any]], form: Form, row_g
             path.with_suffix(".parquet"), row_group_bytes=1 << 20, row_group_rows=row_group_rows
         )
     )
-    for one in rows:
-        writer.add(one)
-    writer.close()
+    with RowBatches(writer) as batches:
+        for one in rows:
+            batches.add(one)
 
 
 @pytest.fixture(scope="module")
