@@ -1,7 +1,7 @@
 """How fast shards are written and read, beside a raw copy of the file and beside other formats in the same run.
 
     python benchmarks/export.py [--parts write read random samples loader scale] [--webdataset-python PATH]
-                                [--readings 300] [--scale 250 1000 4000] [--json FILE]
+                                [--readings 300] [--scale 500 2000 8000] [--json FILE]
 
 "Copy" reads a file in blocks of 1 MiB and writes it to another one. It and every write wait for the disk (fsync), as
 in the figures that the targets come from. Reads are warm: the file was just written and read once. Each number is the
@@ -43,7 +43,7 @@ def main() -> None:
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--readings", type=int, default=300, help="in the shards that are written and read")
-    parser.add_argument("--scale", type=int, nargs="+", default=[250, 1000, 4000], metavar="READINGS")
+    parser.add_argument("--scale", type=int, nargs="+", default=[500, 2000, 8000], metavar="READINGS")
     parser.add_argument("--webdataset-python", type=Path, metavar="PATH")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows")
     asked = parser.parse_args()

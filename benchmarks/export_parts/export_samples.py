@@ -1,4 +1,9 @@
-"""Rows of gaze per second into samples/: in the layout of the target's measurement, and with all columns of ours."""
+"""Rows of gaze per second into samples/: the eight columns that the target was measured with, and all 26 of ours.
+
+The eight are time, six coordinates and validity (33 bytes raw); the 26 of a tracker that measures everything are 80
+bytes, 14 columns of noisy floats among them. The codec takes the noise of both at the same bytes per second, so the
+wider rows come more slowly, and the target in rows is about the eight.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from export_data import Row, copy, least_s, synced
+from export_data import Row, copy, least_s, mb_per_s, synced
 from numpy.typing import NDArray
 
 from curation.export.samples import SAMPLES, SamplesWriter
@@ -25,7 +30,7 @@ PLAIN = pa.schema(
 
 def measure(folder: Path) -> Iterator[Row]:
     """Give rows per second, fsync included, and the size beside the same numbers raw."""
-    layouts = {"8 columns, the target's layout": _plain(), f"all {len(SAMPLES)} columns of samples/": _full()}
+    layouts = {f"{len(PLAIN)} columns": _plain(), f"all {len(SAMPLES)} columns": _full()}
     raw = folder / "raw"
     raw.write_bytes(bytes(_raw_bytes(PLAIN) * N_ROWS))
     work: dict[str, Callable[[], object]] = {
@@ -35,11 +40,13 @@ def measure(folder: Path) -> Iterator[Row]:
     for place, (name, table) in enumerate(layouts.items()):
         rate = N_ROWS / taken_s[name]
         share = (folder / f"{place}.parquet").stat().st_size / (_raw_bytes(table.schema) * N_ROWS)
+        judged = table.schema.equals(PLAIN)
         yield Row(
             measure=f"samples write, {name}",
-            target=f">= {TARGET_ROWS_PER_S / 1e6:.0f} M rows/s",
-            measured=f"{rate / 1e6:.1f} M rows/s, {taken_s['copy'] / taken_s[name]:.2f} x copy of the 8 columns",
-            met=rate >= TARGET_ROWS_PER_S,
+            target=f">= {TARGET_ROWS_PER_S / 1e6:.0f} M rows/s" if judged else "",
+            measured=f"{rate / 1e6:.1f} M rows/s, {mb_per_s(_raw_bytes(table.schema) * N_ROWS, taken_s[name])} raw "
+            f"({mb_per_s(raw.stat().st_size, taken_s['copy'])} copied)",
+            met=rate >= TARGET_ROWS_PER_S if judged else None,
         )
         yield Row(
             measure=f"  size, {name}",

@@ -1,7 +1,9 @@
 """Export of ever more readings: memory must stay, time must grow in step.
 
-Each reading has 4 s of simulated gaze, a film of 160 px whose header names another patient, and all stages done. Only
-the first is made that way; the others link its tables and have ids, picture and header of their own.
+Each reading has 4 s of simulated gaze at 60 Hz (64 fixations, 8 key frames), a film of 160 px whose header names
+another patient, and all stages done. Only the first is made that way; the others link its tables and have ids, picture
+and header of their own. Both formats, tables and originals are written and scanned; the samples stay behind, as the
+default gaze tier has it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 from export_data import Row
 
 from curation.config import CurationConfig
-from curation.export.dataset import export_dataset
+from curation.export.dataset import MANIFEST, export_dataset
 from gazecapture.demo.studies import write_demo_studies
 from gazecapture.radiograph.synthetic import SYNTHETIC_NAME
 from gazecapture.simulation.offline import simulate_session
@@ -27,7 +29,7 @@ from gazecapture.store import Store
 
 TARGET_MIB, TARGET_READINGS = 1024, 100_000
 LINEAR_SLACK = 1.25
-"""Time per reading of the largest export over that of the smallest: beyond it time does not grow in step."""
+"""Processor time per reading of the largest export over that of the smallest: beyond it time does not grow in step."""
 SIZE_PX = (160, 192)
 DURATION_S, RATE_HZ = 4.0, 60.0
 LINKS_PER_FILE = 50_000
@@ -35,7 +37,7 @@ LINKS_PER_FILE = 50_000
 
 
 def measure(folder: Path, sizes: Sequence[int]) -> Iterator[Row]:
-    """Give seconds and memory of one export process for each size, and what they make of the target."""
+    """Give time and memory of one export process for each size; only 100,000 readings are held to the target."""
     template = _template(folder)
     store = template.parent
     found = []
@@ -47,30 +49,32 @@ def measure(folder: Path, sizes: Sequence[int]) -> Iterator[Row]:
             [sys.executable, __file__, str(store), str(folder / "dataset")],
             stdout=subprocess.PIPE, check=True, text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
-        shutil.rmtree(folder / "dataset")
         one = json.loads(done.stdout.splitlines()[-1])
+        one["kb"] = sum(f["bytes"] for f in json.loads((folder / "dataset" / MANIFEST).read_bytes())["files"])
+        one["kb"] /= 1e3 * one["n"]
+        shutil.rmtree(folder / "dataset")
         found.append(one)
         yield Row(
-            measure=f"export of {one['n']:,} readings",
-            measured=f"{one['s']:.0f} s, {1e3 * one['s'] / one['n']:.1f} ms for each, {one['mib']:.0f} MiB "
-            f"(before the first reading {one['before_mib']:.0f})",
+            measure=f"export of {one['n']:,} readings of {one['kb']:.0f} kB",
+            target=f"<= {TARGET_MIB} MiB" if one["n"] >= TARGET_READINGS else "",
+            measured=f"{one['mib']:.0f} MiB (before the first reading {one['before_mib']:.0f}); for each "
+            f"{1e3 * one['cpu_s'] / one['n']:.0f} ms of a processor, {1e3 * one['s'] / one['n']:.0f} ms in all",
+            met=one["mib"] <= TARGET_MIB if one["n"] >= TARGET_READINGS else None,
         )
     first, last = found[0], found[-1]
-    growth = (last["s"] / last["n"]) / (first["s"] / first["n"])
+    n_more = last["n"] - first["n"]
+    if not n_more:
+        return
+    growth = (last["cpu_s"] / last["n"]) / (first["cpu_s"] / first["n"])
     yield Row(
         measure=f"time in step with readings, {first['n']:,} to {last['n']:,}",
         target=f"<= {LINEAR_SLACK} x for each",
-        measured=f"{growth:.2f} x",
+        measured=f"{growth:.2f} x the processor time for each",
         met=growth <= LINEAR_SLACK,
     )
-    whole = last["n"] >= TARGET_READINGS
-    per_reading = (last["mib"] - first["mib"]) / max(last["n"] - first["n"], 1)
-    expected = last["mib"] + max(per_reading, 0.0) * max(TARGET_READINGS - last["n"], 0)
     yield Row(
-        measure=f"memory of {TARGET_READINGS:,} readings" + ("" if whole else ", drawn on from these"),
-        target=f"<= {TARGET_MIB} MiB",
-        measured=f"{expected:.0f} MiB ({1024 * per_reading:.2f} KiB for each reading more)",
-        met=expected <= TARGET_MIB,
+        measure=f"memory, {first['n']:,} to {last['n']:,} readings",
+        measured=f"{1024 * (last['mib'] - first['mib']) / n_more:.1f} KiB for each reading more",
     )
 
 
@@ -130,12 +134,12 @@ def main() -> None:
     """Export a store in this process and print what it took."""
     store = Store.open(Path(sys.argv[1]))
     before = _most_mib()
-    began = time.perf_counter()
+    began, cpu_before = time.perf_counter(), time.process_time()
     summary = export_dataset(
         store, Path(sys.argv[2]), reading_ids=store.reading_ids(), config=CurationConfig()
     )
-    seconds = time.perf_counter() - began
-    print(json.dumps({"n": summary.n_readings, "s": seconds, "mib": _most_mib(), "before_mib": before}))
+    taken = {"s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu_before}
+    print(json.dumps({"n": summary.n_readings, **taken, "mib": _most_mib(), "before_mib": before}))
 
 
 if __name__ == "__main__":
