@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from curation.export.hdf5_file import ForgivingFile
 from curation.export.hdf5_guard import MAX_READ_BYTES, open_hdf5
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
-from curation.export.shards import check_version
+from curation.export.shards import check_version, whole_column
 from keyframes.errors import SchemaError
 
 __all__ = ["Hdf5ShardWriter", "read_hdf5", "read_hdf5_batches"]
@@ -75,8 +75,8 @@ class Hdf5ShardWriter:
         self._sink.raise_failure()
 
     def _append(self, table: pa.Table) -> None:
-        for field in table.schema:
-            self._columns.append(field.name, table[field.name].combine_chunks())
+        for name in table.column_names:
+            self._columns.append(name, whole_column(table, name))
         self._n_rows += table.num_rows
 
 

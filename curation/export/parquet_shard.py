@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from curation.export.features import huggingface_metadata
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
-from curation.export.shards import check_version
+from curation.export.shards import check_version, whole_column
 from gazecapture.files import as_tool_error
 
 __all__ = ["ParquetShardWriter", "parquet_version", "read_parquet"]
@@ -82,7 +82,7 @@ def _picture_bytes(rows: pa.Table) -> list[int]:
     """Return, of each row, how many bytes of encoded pictures it holds: nearly all that it takes."""
     total = np.zeros(rows.num_rows, np.int64)
     for name, place in (("images", ["bytes"]), ("keyframes", ["picture", "bytes"])):
-        lists = rows.column(name).combine_chunks()
+        lists = whole_column(rows, name)
         pictures = pc.binary_length(pc.struct_field(lists.flatten(), place)).fill_null(0)
         bytes_before = np.concatenate([[0], np.cumsum(pictures.to_numpy(zero_copy_only=False))])
         ends = np.cumsum(lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))

@@ -12,7 +12,7 @@ import pyarrow as pa
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from keyframes.errors import SchemaError
 
-__all__ = ["RowBatches", "ShardWriter", "check_version"]
+__all__ = ["RowBatches", "ShardWriter", "check_version", "whole_column"]
 
 BATCH_BYTES: Final = 1 << 25
 """Of rows that wait to become columns: as much as a row group has by default. Each batch has a fixed cost of some
@@ -77,6 +77,12 @@ class RowBatches:
             table = _table_of(rows)
             for writer in self._writers:
                 writer.write(table)
+
+
+def whole_column(rows: pa.Table, name: str) -> pa.Array:
+    """Return a column in one piece, without a copy where it is one."""
+    column = rows.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def check_version(found: str, path: Path) -> None:
