@@ -197,15 +197,22 @@ class Store:
             ) from error
 
     def drop_links(self, reading_ids: Collection[str]) -> None:
-        """Take out of every other reading that it repeats one of these."""
+        """Take out of every other reading that it repeats one of these, or was added to one."""
         for reading_id in self.reading_ids():
             try:
                 content = self._content(reading_id)
-                linked = content["meta"]["repeat_of"] in reading_ids
-            except (DataError, KeyError, TypeError):  # a damaged reading is named by no other command either
+                meta = content["meta"]
+                said = {name: value for name, value in meta["provenance"].items() if value not in reading_ids}
+                first = "" if meta["repeat_of"] in reading_ids else meta["repeat_of"]
+            except (
+                DataError,
+                KeyError,
+                TypeError,
+                AttributeError,
+            ):  # a damaged reading: no command reads its names
                 continue
-            if linked:
-                meta = {**content["meta"], "repeat_of": ""}
+            if (said, first) != (meta["provenance"], meta["repeat_of"]):
+                meta = {**meta, "provenance": said, "repeat_of": first}
                 write_json_atomically(self.folder(reading_id) / "reading.json", {**content, "meta": meta})
 
     def image_path(self, reading_id: str, image_index: int) -> Path | None:

@@ -92,7 +92,9 @@ def make_plan(
     permissions = {reading_id: admission.permissions[reading_id] for reading_id in sorted(split_of)}
     tier = dataset_tier(permissions, export.tier)
     # No dataset names a reading that it does not hold: one that was forgotten is named nowhere.
-    repeat_of = {again: first for again, first in said.items() if again in permissions and first in permissions}
+    repeat_of = {
+        again: first for again, first in said.items() if again in permissions and first in permissions
+    }
     key = settings_hash(
         {
             "readings": digest.hexdigest(),

@@ -139,8 +139,9 @@ def _rewrite(folder: Path, keep: _Keep) -> None:
 
 
 def _remove_study(session: Path, reading_number: int, studies: Iterable[StudyInfo]) -> None:
-    """Remove a study's films and empty its entry. The number stays: those of the others count on."""
+    """Remove a study's films and empty its entry; no other one names it. The number stays: those of the others count on."""
     studies = tuple(studies)
+    ids = {s.study_id for s in studies if s.reading_number == reading_number}
     others = {image.sha256 for s in studies if s.reading_number != reading_number for image in s.images}
     for study in studies:
         if study.reading_number == reading_number:
@@ -150,7 +151,11 @@ def _remove_study(session: Path, reading_number: int, studies: Iterable[StudyInf
     emptied = tuple(
         StudyInfo(reading_number=s.reading_number, study_id="", images=(), synthetic=s.synthetic)
         if s.reading_number == reading_number
-        else s
+        else replace(
+            s,
+            repeat_of="" if s.repeat_of in ids else s.repeat_of,
+            addendum_of=None if s.addendum_of == reading_number else s.addendum_of,
+        )
         for s in studies
     )
     write_session_info(session, replace(read_session_info(session), studies=emptied))

@@ -221,6 +221,22 @@ def test_the_others_of_a_session_stay_what_they_were(
     assert _bytes_of(session) == once, "a second time changes nothing"
 
 
+def test_the_others_of_a_session_do_not_name_it(readings: ModuleType, tmp_path: Path) -> None:
+    session = readings.write_session(tmp_path, 2)
+    info = read_session_info(session)
+    first, again = info.studies
+    linked = replace(again, repeat_of=first.study_id, addendum_of=first.reading_number)
+    write_session_info(session, replace(info, studies=(first, linked)))
+    before = {item.reading_number: item.reading for item in to_readings(session, key=KEY)}
+    remove_reading(session, first.reading_number)
+    (left,) = (item.reading for item in to_readings(session, key=KEY))
+    assert before[1] is not None
+    assert before[2] is not None
+    assert left is not None
+    assert before[2].meta.repeat_of == before[2].meta.provenance["addendum_of"] == before[1].meta.reading_id
+    assert before[1].meta.reading_id not in repr(left.meta)
+
+
 def test_films_of_that_study_alone_go(readings: ModuleType, tmp_path: Path) -> None:
     session = readings.write_session(tmp_path, 2)  # both studies show the same film
     remove_reading(session, 1)
