@@ -139,7 +139,7 @@ def _rewrite(folder: Path, keep: _Keep) -> None:
 
 
 def _remove_study(session: Path, reading_number: int, studies: Iterable[StudyInfo]) -> None:
-    """Remove a study's films and empty its entry; no other one names it. The number stays: those of the others count on."""
+    """Remove a study's films, empty its entry and let no other name it. The numbers stay: the others count on them."""
     studies = tuple(studies)
     ids = {s.study_id for s in studies if s.reading_number == reading_number}
     others = {image.sha256 for s in studies if s.reading_number != reading_number for image in s.images}
