@@ -1,25 +1,73 @@
-"""A trained model asked: answers to examples, probabilities of words."""
+"""A trained model asked: answers to examples, probabilities of answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import LogitsProcessorList
 
-from examples.gazex.answer.grammar import AnswerGrammar
-from examples.gazex.data.encode import Encoded, ExampleDataset, collate
+from examples.gazex.answer.grammar import AnswerGrammar, Constraint, constraint_of
+from examples.gazex.data.encode import IGNORED, Encoded, ExampleDataset, collate
+from examples.gazex.model.processor import Processor
 from examples.gazex.model.ready import ReadyModel
-from examples.gazex.tasks.example import Example
 from examples.gazex.train.loss import MODEL_INPUTS
 
-__all__ = ["answers", "word_probability"]
+__all__ = [
+    "Said",
+    "YesNo",
+    "answer_probability",
+    "answers",
+    "asked",
+    "generate",
+    "word_probability",
+    "yes_or_no",
+]
 
 MAX_TOKENS = 512
 """Of one answer; the longest report and inspection of a reading stay below."""
+SURE = 0.5
+"""Probability from which yes is the answer."""
 
 
-@torch.inference_mode()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An answer, and whether the model ended it: False where it was cut off at `MAX_TOKENS`."""
+
+    text: str
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YesNo:
+    """How a yes-or-no question was answered.
+
+    probability : of yes against no: softmax over the logits of the first token of either word, 0 to 1.
+    mass        : what both first tokens have together of the whole vocabulary, 0 to 1; where it is small the model
+                  would rather have said something else, and ``probability`` means little.
+    """
+
+    probability: float
+    mass: float
+
+    @property
+    def answer(self) -> str:
+        """The more probable word."""
+        return "yes" if self.probability >= SURE else "no"
+
+
+def asked(processor: Processor, picture: NDArray[np.uint8], question: str) -> Encoded:
+    """Return a question about one picture (already of the model's size) that stands in no shard."""
+    image = processor.image(picture)
+    return Encoded(
+        prompt=processor.prompt_ids(None, [image], question), answer=[], images=[image], video=None, focus=()
+    )
+
+
 def answers(
     ready: ReadyModel,
     dataset: ExampleDataset,
@@ -29,29 +77,29 @@ def answers(
     constrained: bool = True,
 ) -> Iterator[tuple[int, str]]:
     """Give (place, answer) for examples by their place, greedy, in batches of like length."""
-    ready.model.eval()
     lengths = dataset.lengths()
     ordered = sorted(places, key=lambda k: lengths[k])
     for first in range(0, len(ordered), batch_size):
         chosen = ordered[first : first + batch_size]
-        texts = generate(
+        examples = [dataset.examples[k] for k in chosen]
+        said = generate(
             ready,
             [dataset[k, None] for k in chosen],
-            [dataset.examples[k] for k in chosen],
-            constrained=constrained,
+            [constraint_of(e.task, e.n_ordered) for e in examples] if constrained else None,
         )
-        yield from zip(chosen, texts, strict=True)
+        yield from zip(chosen, (one.text for one in said), strict=True)
 
 
 @torch.inference_mode()
 def generate(
-    ready: ReadyModel, items: Sequence[Encoded], examples: Sequence[Example], *, constrained: bool = True
-) -> list[str]:
-    """Return the greedy answers of one batch."""
+    ready: ReadyModel, items: Sequence[Encoded], constraints: Sequence[Constraint] | None
+) -> list[Said]:
+    """Return the greedy answers of one batch, each under its constraint; None sets the model free."""
+    ready.model.eval()
     inputs = _inputs(ready, items)
     length = inputs["input_ids"].shape[1]
-    constraints = [(e.constraint, e.n_ordered) for e in examples]
-    grammar = [AnswerGrammar(ready.processor.tokenizer, constraints, length)] if constrained else []
+    tokenizer = ready.processor.tokenizer
+    grammar = [] if constraints is None else [AnswerGrammar(tokenizer, constraints, length)]
     made = ready.model.generate(
         **inputs,
         max_new_tokens=MAX_TOKENS,
@@ -60,20 +108,47 @@ def generate(
         pad_token_id=ready.processor.pad_id,
         eos_token_id=ready.processor.end_id,
     )
-    return [ready.processor.decode(row) for row in made[:, length:].tolist()]
+    rows: list[list[int]] = made[:, length:].tolist()
+    return [Said(text=ready.processor.decode(row), ended=ready.processor.end_id in row) for row in rows]
 
 
 @torch.inference_mode()
+def yes_or_no(ready: ReadyModel, items: Sequence[Encoded], yes: str = "yes", no: str = "no") -> list[YesNo]:
+    """Return how probable ``yes`` is against ``no`` as the answer to every question of one batch."""
+    ready.model.eval()
+    first = [ready.processor.piece_ids([word])[0][0] for word in (yes, no)]
+    if first[0] == first[1]:
+        raise ValueError(f"{yes!r} and {no!r} begin with the same token")
+    logits = ready.model(**_inputs(ready, items), use_cache=False).logits[:, -1].float()
+    both = torch.softmax(logits, -1)[:, first]
+    sure = torch.softmax(logits[:, first], -1)[:, 0]
+    return [YesNo(probability=float(p), mass=float(m)) for p, m in zip(sure, both.sum(-1), strict=True)]
+
+
 def word_probability(
     ready: ReadyModel, items: Sequence[Encoded], yes: str = "yes", no: str = "no"
 ) -> list[float]:
-    """Return the probability of ``yes`` against ``no`` as the first word of every answer."""
-    first = [ready.processor.piece_ids([word])[0][0] for word in (yes, no)]
-    logits = ready.model(**_inputs(ready, items), use_cache=False).logits[:, -1, first].float()
-    return [float(p) for p in torch.softmax(logits, -1)[:, 0]]
+    """Return `YesNo.probability` of every question."""
+    return [one.probability for one in yes_or_no(ready, items, yes, no)]
+
+
+@torch.inference_mode()
+def answer_probability(ready: ReadyModel, item: Encoded, text: str) -> float:
+    """Return how probable an answer is, word for word and with its end: the product over its tokens, 0 to 1."""
+    ready.model.eval()
+    whole = replace(item, answer=ready.processor.answer_ids(text))
+    batch = collate([whole], ready.processor)
+    logits = ready.model(**_on_device(ready, batch), use_cache=False).logits[0, :-1].float()
+    wanted = batch["labels"][0, 1:].to(logits.device)
+    chosen = wanted != IGNORED
+    logs = torch.log_softmax(logits[chosen], -1)
+    return float(logs.gather(-1, wanted[chosen][:, None]).sum().exp())
 
 
 def _inputs(ready: ReadyModel, items: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-    batch = collate(items, ready.processor, for_generation=True)
+    return _on_device(ready, collate(items, ready.processor, for_generation=True))
+
+
+def _on_device(ready: ReadyModel, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
     device = next(ready.model.parameters()).device
     return {name: batch[name].to(device) for name in MODEL_INPUTS if name in batch}

@@ -4,27 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Literal
 
 import regex
 import torch
 from transformers import LogitsProcessor, PreTrainedTokenizerFast
 
-__all__ = ["AnswerGrammar", "Constraint", "order_is_whole", "order_may_begin"]
+__all__ = [
+    "AnswerGrammar",
+    "Constraint",
+    "Kind",
+    "box_is_whole",
+    "box_may_begin",
+    "constraint_of",
+    "order_is_whole",
+    "order_may_begin",
+]
 
-Constraint = tuple[str, int]
-"""Kind (free, boxes, order) and how many numbers an order has."""
+Kind = Literal["free", "boxes", "box", "order"]
+Constraint = tuple[Kind, int]
+"""What an answer may be, and how many numbers an order has."""
+_OF_TASK: dict[str, Kind] = {
+    "grounding": "box",
+    "boxes_from_sentence": "boxes",
+    "inspection": "boxes",
+    "order_global": "order",
+    "order_by_finding": "order",
+}
 
 _NUMBER = r"(?:1000|\d{1,3})"
 _POINT = rf"\({_NUMBER},{_NUMBER}\)"
 _BOX = regex.compile(rf"{_POINT},{_POINT}(?:,{_POINT})?")
+_BOX_WITHOUT_POINT = regex.compile(rf"{_POINT},{_POINT}")
 _CHARACTERS = frozenset("0123456789,() ")
+_GREATEST = 1000
 SEPARATOR = ", "
+
+
+def constraint_of(task: str, n_ordered: int = 0) -> Constraint:
+    """Return the grammar of a task's answers.
+
+    >>> constraint_of("order_global", 4), constraint_of("vqa")
+    (('order', 4), ('free', 0))
+    """
+    return _OF_TASK.get(task, "free"), n_ordered
 
 
 class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
     """Allows only tokens that keep every row of a batch within its constraint.
 
-    boxes : text is free; from ``<|box_start|>`` on only two or three points of 0 to 1000, then ``<|box_end|>``.
+    free  : text without boxes.
+    boxes : text is free; from ``<|box_start|>`` on only two or three points of 0 to 1000, the second beyond the first
+            in both directions, then ``<|box_end|>``.
+    box   : one box of two points, nothing else.
     order : nothing but the numbers 1 to n, each once, and the end.
     """
 
@@ -42,9 +74,12 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
     ) -> torch.Tensor:
         for row, (kind, n) in enumerate(self._constraints):
             if kind == "free":
+                scores[row, [self._begin, self._close]] = -torch.inf
                 continue
             answer = input_ids[row, self._prompt_length :].tolist()
-            allowed = self._allowed_in_order(answer, n) if kind == "order" else self._allowed_in_boxes(answer)
+            allowed = (
+                self._allowed_in_order(answer, n) if kind == "order" else self._allowed_in_boxes(answer, kind)
+            )
             if allowed is None:
                 scores[row, self._close] = -torch.inf
                 continue
@@ -53,18 +88,17 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
             scores[row, allowed] = kept
         return scores
 
-    def _allowed_in_boxes(self, answer: list[int]) -> list[int] | None:
-        """Return the tokens that may come next within a box; None outside of one."""
+    def _allowed_in_boxes(self, answer: list[int], kind: Kind) -> list[int] | None:
+        """Return the tokens that may come next; None where text is free."""
         opened = max((k for k, token in enumerate(answer) if token == self._begin), default=-1)
-        if opened < 0 or self._close in answer[opened:]:
-            return None
+        if opened < 0:
+            return [self._begin] if kind == "box" else None
+        if self._close in answer[opened:]:
+            return [self._end] if kind == "box" else None
         said = "".join(self._texts.get(token, "") for token in answer[opened + 1 :])
-        allowed = [
-            token
-            for token, text in self._texts.items()
-            if _BOX.fullmatch(said + text, partial=True) is not None
-        ]
-        return [*allowed, self._close] if _BOX.fullmatch(said) else allowed
+        point = kind == "boxes"
+        allowed = [token for token, text in self._texts.items() if box_may_begin(said + text, point=point)]
+        return [*allowed, self._close] if box_is_whole(said) else allowed
 
     def _allowed_in_order(self, answer: list[int], n: int) -> list[int]:
         if self._end in answer:
@@ -72,6 +106,43 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
         said = "".join(self._texts.get(token, "") for token in answer)
         allowed = [token for token, text in self._texts.items() if order_may_begin(said + text, n)]
         return [*allowed, self._end] if order_is_whole(said, n) else allowed
+
+
+def box_may_begin(text: str, *, point: bool = True) -> bool:
+    """Say whether what stands in a box may begin like this; ``point``: with or without a third point.
+
+    >>> box_may_begin("(10,20),(3"), box_may_begin("(10,20),(9,"), box_may_begin("(1000,"), box_may_begin("(1001")
+    (True, False, False, False)
+    """
+    if (_BOX if point else _BOX_WITHOUT_POINT).fullmatch(text, partial=True) is None:
+        return False
+    numbers = regex.findall(r"\d+", text)
+    still_written = bool(text) and text[-1].isdigit()
+    for place, number in enumerate(numbers[:4]):
+        # The first corner leaves room for the second, which lies beyond it.
+        least, greatest = (0, _GREATEST - 1) if place < 2 else (int(numbers[place - 2]) + 1, _GREATEST)
+        open_end = still_written and place == len(numbers) - 1
+        if not any(
+            low <= greatest and high >= least for low, high in _completions(number, open_end=open_end)
+        ):
+            return False
+    return True
+
+
+def box_is_whole(text: str) -> bool:
+    """Say whether this may stand between ``<|box_start|>`` and ``<|box_end|>``."""
+    return _BOX.fullmatch(text) is not None and box_may_begin(text)
+
+
+def _completions(number: str, *, open_end: bool) -> list[tuple[int, int]]:
+    """Return ranges of what a number of at most three digits, or 1000, can still become."""
+    value = int(number)
+    if not open_end:
+        return [(value, value)]
+    ranges = [
+        (value * 10**more, value * 10**more + 10**more - 1) for more in range(max(0, 3 - len(number)) + 1)
+    ]
+    return [*ranges, (_GREATEST, _GREATEST)] if str(_GREATEST).startswith(number) else ranges
 
 
 def order_may_begin(text: str, n: int) -> bool:

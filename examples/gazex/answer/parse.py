@@ -17,7 +17,7 @@ __all__ = [
     "parse_order",
 ]
 
-_BOX = re.compile(r"<\|box_start\|>(.*?)(?:<\|box_end\|>|(?=<\|box_start\|>)|$)", re.DOTALL)
+_BOX = re.compile(r"<\|box_start\|>(.*?)(<\|box_end\|>|(?=<\|box_start\|>)|$)", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _STEP = re.compile(r"\s*;?\s*([A-F])\s+([a-z][a-z ]*?)\s*(<\|box_start\|>.*?<\|box_end\|>)", re.DOTALL)
 
@@ -64,6 +64,8 @@ def parse_boxes(text: str) -> ParsedBoxes:
     boxes, problems = [], []
     for found in _BOX.finditer(text):
         numbers = [float(n) / 1000 for n in _NUMBER.findall(found.group(1))]
+        if not found.group(2):
+            problems.append("a box is not closed")
         if len(numbers) not in (4, 6):
             problems.append(f"a box has {len(numbers)} numbers")
             continue

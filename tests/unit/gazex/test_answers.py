@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples.gazex.answer.grammar import AnswerGrammar, order_is_whole, order_may_begin
+from examples.gazex.answer.grammar import (
+    AnswerGrammar,
+    Kind,
+    box_is_whole,
+    box_may_begin,
+    constraint_of,
+    order_is_whole,
+    order_may_begin,
+)
 from examples.gazex.answer.parse import parse_boxes, parse_inspection, parse_order
+from examples.gazex.config import Config
+from examples.gazex.data.prepare import load_split
 from examples.gazex.model.tokenizer import train_tokenizer
 from examples.gazex.tasks.example import Box, plain_text
+from examples.gazex.tasks.names import TASKS
 
 TOKENIZER = train_tokenizer(["the heart is enlarged (10),( 1, 2, 3", "A trachea ; B left lung"] * 20, 340)
 
 
-def sampled(kind: str, n: int, seed: int, limit: int = 60) -> str:
+def sampled(kind: Kind, n: int, seed: int, limit: int = 60) -> str:
     """Return what a model of random scores writes under a grammar."""
     rng = np.random.default_rng(seed)
     begin, end, pad = TOKENIZER.convert_tokens_to_ids(["<|box_start|>", "<|im_end|>", "<|endoftext|>"])
@@ -33,13 +46,48 @@ def sampled(kind: str, n: int, seed: int, limit: int = 60) -> str:
     return str(TOKENIZER.decode(ids[2:]))
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(15))
 def test_whatever_the_scores_a_box_is_whole(seed: int) -> None:
     text = sampled("boxes", 0, seed)
     first = text[: text.index("<|box_end|>") + len("<|box_end|>")]
-    parsed = parse_boxes(first)
-    assert len(parsed.boxes) == 1
-    assert set(parsed.problems) <= {"a box's corners are exchanged"}
+    for said in (first, sampled("box", 0, seed)):
+        parsed = parse_boxes(said)
+        assert len(parsed.boxes) == 1
+        assert parsed.problems == ()
+        (box,) = parsed.boxes
+        assert box.x0 < box.x1
+        assert box.y0 < box.y1
+        assert said.startswith("<|box_start|>")
+        assert said.endswith("<|box_end|>")
+    assert box.point is None  # a grounding has none
+
+
+def test_a_free_answer_holds_no_box() -> None:
+    for seed in range(6):
+        text = sampled("free", 0, seed, limit=30)
+        assert "<|box_start|>" not in text
+        assert "<|box_end|>" not in text
+
+
+def test_every_task_whose_answer_has_a_form_is_held_to_it(dataset: Path) -> None:
+    examples = load_split([dataset], "train", Config()).examples
+    assert {e.task for e in examples} == set(TASKS)
+    for example in examples:
+        kind, n = constraint_of(example.task, example.n_ordered)
+        assert kind == ("box" if example.task == "grounding" else example.constraint)
+        has_box = any(isinstance(piece, Box) for piece in example.answer)
+        assert has_box == (kind in ("box", "boxes"))
+        assert kind != "order" or order_is_whole(plain_text(example.answer), n)
+
+
+@given(st.lists(st.integers(0, 1000), min_size=6, max_size=6), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_every_box_can_be_written_and_no_other(n: list[int], point: bool) -> None:
+    text = f"({n[0]},{n[1]}),({n[2]},{n[3]})" + (f",({n[4]},{n[5]})" if point else "")
+    proper = n[0] < n[2] and n[1] < n[3]
+    assert all(box_may_begin(text[:k]) for k in range(len(text) + 1)) == proper
+    assert box_is_whole(text) == proper
+    assert box_may_begin(text, point=False) == (proper and not point)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 12])
@@ -76,6 +124,7 @@ def test_malformed_boxes_are_told() -> None:
     assert parsed.boxes == (Box(x0=0.9, y0=0.9, x1=1.0, y1=1.0),)
     unclosed = parse_boxes("<|box_start|>(1,2),(3,4) <|box_start|>(5,6),(7,8)<|box_end|>")
     assert len(unclosed.boxes) == 2
+    assert unclosed.problems == ("a box is not closed",)
 
 
 def test_malformed_orders_are_told() -> None:
