@@ -1,11 +1,13 @@
-"""python -m examples.gazex train | evaluate | merge: parse and print only."""
+"""python -m examples.gazex train | infer | evaluate | merge: parse and print only."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from examples.gazex.errors import TrainerError
 
@@ -45,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--no-gaze", action="store_true", help="the same texts without any gaze: an ablation")
     train.add_argument("--quiet", action="store_true", help="no lines on stderr; the log has them")
     train.set_defaults(run=_train)
+    _add_infer(commands)
     evaluate = commands.add_parser(
         "evaluate", help="score a trained model on held-out readings, beside its controls"
     )
@@ -59,6 +62,30 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("--out", type=Path, required=True)
     merge.set_defaults(run=_merge)
     return parser
+
+
+def _add_infer(commands: Any) -> None:
+    infer = commands.add_parser(
+        "infer", help="ask a trained model about films; evidence.json and evidence.html of each"
+    )
+    infer.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="DICOM, PNG or JPEG, one patient each"
+    )
+    infer.add_argument("--model", type=Path, required=True, help="RUN/model of a training")
+    infer.add_argument("--out", type=Path, required=True, help="folder; every study has one of its own there")
+    infer.add_argument(
+        "--question", action="append", default=[], dest="questions", metavar="Q", help="may be repeated"
+    )
+    infer.add_argument(
+        "--label", action="append", default=[], dest="labels", metavar="LABEL",
+        help="ask for these findings alone; may be repeated",
+    )  # fmt: skip
+    infer.add_argument("--fill", choices=["surround", "blur"], default="surround", help="of masked boxes")
+    infer.add_argument("--controls", type=int, default=8, metavar="N", help="control boxes per finding")
+    infer.add_argument("--seed", type=int, default=0, help="of the control boxes")
+    infer.add_argument("--json", action="store_true", help="a summary as JSON on stdout")
+    infer.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    infer.set_defaults(run=_infer)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -79,6 +106,43 @@ def _train(options: argparse.Namespace) -> int:
     sys.stdout.write(
         f"{done.model} after {done.steps} steps{early}; best validation loss {done.best_loss:.4f}\n"
     )
+    return EXIT_OK
+
+
+def _infer(options: argparse.Namespace) -> int:
+    from examples.gazex.evaluation.faithfulness import Masking
+    from examples.gazex.infer.run import infer
+
+    if options.controls < 1:
+        raise TrainerError("--controls is below 1", code="GX-USAGE", hint="Give 1 or more.")
+    written = infer(
+        options.images,
+        options.model,
+        options.out,
+        questions=options.questions,
+        labels=options.labels,
+        masking=Masking(fill=options.fill, n_controls=options.controls, seed=options.seed),
+        say=(lambda _: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True)),
+    )
+    summary = [
+        {
+            "study": one.evidence.study.name,
+            "folder": str(one.folder),
+            "findings": [f.label for f in one.evidence.findings if f.present],
+            "n_steps": len(one.evidence.trajectory.steps) if one.evidence.trajectory else 0,
+            "n_answers_read": one.evidence.n_answers_read,
+            "n_problems": len(one.evidence.problems),
+        }
+        for one in written
+    ]
+    if options.json:
+        sys.stdout.write(json.dumps({"studies": summary}, indent=1) + "\n")
+    else:
+        for line in summary:
+            found = ", ".join(line["findings"]) or "no finding"
+            sys.stdout.write(
+                f"{line['folder']}: {found}; {line['n_problems']} problems in {line['n_answers_read']} answers\n"
+            )
     return EXIT_OK
 
 
