@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     merge = commands.add_parser("merge", help="write a folder that plain transformers load")
     merge.add_argument("trained", type=Path, help="RUN/model of a training")
     merge.add_argument("--out", type=Path, required=True)
+    merge.add_argument("--scores", type=Path, help="scores.json of `evaluate`, for the model's card")
     merge.set_defaults(run=_merge)
     return parser
 
@@ -124,7 +125,7 @@ def _infer(options: argparse.Namespace) -> int:
         masking=Masking(fill=options.fill, n_controls=options.controls, seed=options.seed),
         say=(lambda _: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True)),
     )
-    summary = [
+    summary: list[dict[str, Any]] = [
         {
             "study": one.evidence.study.name,
             "folder": str(one.folder),
@@ -157,6 +158,6 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _merge(options: argparse.Namespace) -> int:
     from examples.gazex.merge import merge
 
-    merge(options.trained, options.out)
+    merge(options.trained, options.out, scores=options.scores)
     sys.stdout.write(f"{options.out}\n")
     return EXIT_OK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,9 +26,9 @@ __all__ = [
     "json_schema",
 ]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION: Final = "1.0"
 """Major: something was renamed or means something else; minor: something was added."""
-NOTICE = "Predicted by a model, not observed. For research only, not for diagnosis."
+NOTICE: Final = "Predicted by a model, not observed. For research only, not for diagnosis."
 
 Letter = Literal["A", "B", "C", "D", "E", "F"]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -82,7 +82,7 @@ def _picture(path: Path) -> Grey:
 def _dicom(path: Path) -> Grey:
     try:
         import pydicom
-        from pydicom.pixels import apply_modality_lut, apply_voi
+        from pydicom.pixels.processing import apply_modality_lut, apply_voi
     except ImportError:
         raise TrainerError(
             f"{path.name} is a DICOM file and pydicom is not installed",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-__all__ = ["CHAT_TEMPLATE", "SPECIALS", "train_tokenizer"]
+__all__ = ["CHAT_TEMPLATE", "SPECIALS", "chat_template", "train_tokenizer"]
 
 SPECIALS = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>",
@@ -33,6 +33,15 @@ CHAT_TEMPLATE = """
 {% endif -%}
 """.strip()
 """The models' own form, without a system turn."""
+_VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
+
+
+def chat_template(family: str) -> str:
+    """Return the template by which a family's own processor asks what `Processor.prompt_ids` asks.
+
+    Qwen3-VL's processor puts a start and an end around every frame by itself.
+    """
+    return CHAT_TEMPLATE.replace(_VIDEO, "<|video_pad|>") if family == "qwen3_vl" else CHAT_TEMPLATE
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:

@@ -18,11 +18,15 @@ from pydantic import ValidationError
 
 from examples.gazex.answer import generate
 from examples.gazex.cli import main
+from examples.gazex.data.encode import ExampleDataset
+from examples.gazex.data.prepare import load_split
 from examples.gazex.errors import TrainerError
+from examples.gazex.evaluation.faithfulness import Masking, faithfulness_scores
 from examples.gazex.evidence.model import NOTICE, Evidence, json_schema
 from examples.gazex.evidence.page import page
 from examples.gazex.infer.films import open_film
 from examples.gazex.infer.study import LETTER_OF_LABEL, sentences_of
+from examples.gazex.model.ready import load_trained
 from examples.gazex.tasks.names import LABELS
 from examples.gazex.train.loop import train
 from gazecapture.radiograph.decode import load_radiograph
@@ -220,14 +224,15 @@ def test_films_are_seen_as_the_shards_show_them(tmp_path: Path) -> None:
         make_phantom(3, size_px=(256, 320)), tmp_path / "film.dcm", patient_id="SYN1", study_uid_seed=1
     )
     dataset = pydicom.dcmread(path)
-    for change in (
+    changes: list[dict[str, Any]] = [
         {},
         {"PresentationLUTShape": "INVERSE"},
         {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": None},
         {"VOILUTFunction": "SIGMOID"},
         {"VOILUTFunction": "LINEAR_EXACT"},
         {"RescaleSlope": 2, "RescaleIntercept": -7},
-    ):
+    ]
+    for change in changes:
         changed = dataset.copy()
         for name, value in change.items():
             setattr(changed, name, value)
@@ -256,7 +261,7 @@ def model(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights = {"presence": 3.0} | dict.fromkeys(asked[1:], 0.5)
     config = tiny(
         tasks={"weights": weights},
-        train={"steps": 30, "batch_size": 8, "learning_rate": 3e-3, "save_every": 30, "log_every": 30},
+        train={"steps": 24, "batch_size": 8, "learning_rate": 3e-3, "save_every": 24, "log_every": 24},
     )
     return train([dataset], tmp_path_factory.mktemp("infer") / "run", config, quiet=True).model
 
@@ -315,3 +320,26 @@ def test_what_cannot_be_asked_is_refused(
         assert main([*command, *more]) == 1
         assert code in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_split_s_findings_are_masked_for_the_table_of_an_evaluation(dataset: Path, model: Path) -> None:
+    ready, config, _ = load_trained(model)
+    split = load_split([dataset], "train", config)
+    data = ExampleDataset(split.examples, split.paths, ready.processor, config.data)
+    patients = {e.reading_id: f"patient of {e.reading_id}" for e in split.examples}
+    found = faithfulness_scores(
+        ready, data, range(len(data)), patients, masking=Masking(n_controls=2), limit=4
+    )
+    assert {
+        "faithfulness: fall, cited box masked",
+        "faithfulness: flips, cited box masked",
+        "faithfulness: still yes without picture",
+        "faithfulness: still yes on another patient's picture",
+    } <= set(found)
+    for name, estimate in found.items():
+        assert -1 <= estimate.value <= 1
+        assert 1 <= estimate.n_groups <= 3
+        assert estimate.n <= 4
+        assert "fall" in name or estimate.value >= 0
+    only = [k for k, e in enumerate(split.examples) if e.task == "presence"]
+    assert faithfulness_scores(ready, data, only, patients) == {}
