@@ -84,6 +84,7 @@ def _add_infer(commands: Any) -> None:
     infer.add_argument("--fill", choices=["surround", "blur"], default="surround", help="of masked boxes")
     infer.add_argument("--controls", type=int, default=8, metavar="N", help="control boxes per finding")
     infer.add_argument("--seed", type=int, default=0, help="of the control boxes")
+    infer.add_argument("--max-tokens", type=int, default=512, metavar="N", help="of each answer")
     infer.add_argument("--json", action="store_true", help="a summary as JSON on stdout")
     infer.add_argument("--quiet", action="store_true", help="no progress on stderr")
     infer.set_defaults(run=_infer)
@@ -114,14 +115,17 @@ def _infer(options: argparse.Namespace) -> int:
     from examples.gazex.evaluation.faithfulness import Masking
     from examples.gazex.infer.run import infer
 
-    if options.controls < 1:
-        raise TrainerError("--controls is below 1", code="GX-USAGE", hint="Give 1 or more.")
+    for name in ("controls", "max_tokens"):
+        if getattr(options, name) < 1:
+            option = name.replace("_", "-")
+            raise TrainerError(f"--{option} is below 1", code="GX-USAGE", hint="Give 1 or more.")
     written = infer(
         options.images,
         options.model,
         options.out,
         questions=options.questions,
         labels=options.labels,
+        max_tokens=options.max_tokens,
         masking=Masking(fill=options.fill, n_controls=options.controls, seed=options.seed),
         say=(lambda _: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True)),
     )

@@ -36,7 +36,7 @@ SURE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """An answer, and whether the model ended it: False where it was cut off at `MAX_TOKENS`."""
+    """An answer, and whether the model ended it: False where it was cut off."""
 
     text: str
     ended: bool
@@ -75,6 +75,7 @@ def answers(
     *,
     batch_size: int = 16,
     constrained: bool = True,
+    max_tokens: int = MAX_TOKENS,
 ) -> Iterator[tuple[int, str]]:
     """Give (place, answer) for examples by their place, greedy, in batches of like length."""
     lengths = dataset.lengths()
@@ -86,13 +87,18 @@ def answers(
             ready,
             [dataset[k, None] for k in chosen],
             [constraint_of(e.task, e.n_ordered) for e in examples] if constrained else None,
+            max_tokens=max_tokens,
         )
         yield from zip(chosen, (one.text for one in said), strict=True)
 
 
 @torch.inference_mode()
 def generate(
-    ready: ReadyModel, items: Sequence[Encoded], constraints: Sequence[Constraint] | None
+    ready: ReadyModel,
+    items: Sequence[Encoded],
+    constraints: Sequence[Constraint] | None,
+    *,
+    max_tokens: int = MAX_TOKENS,
 ) -> list[Said]:
     """Return the greedy answers of one batch, each under its constraint; None sets the model free."""
     ready.model.eval()
@@ -102,7 +108,7 @@ def generate(
     grammar = [] if constraints is None else [AnswerGrammar(tokenizer, constraints, length)]
     made = ready.model.generate(
         **inputs,
-        max_new_tokens=MAX_TOKENS,
+        max_new_tokens=max_tokens,
         do_sample=False,
         logits_processor=LogitsProcessorList(grammar),
         pad_token_id=ready.processor.pad_id,

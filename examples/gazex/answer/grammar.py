@@ -27,6 +27,7 @@ Constraint = tuple[Kind, int]
 _OF_TASK: dict[str, Kind] = {
     "grounding": "box",
     "boxes_from_sentence": "boxes",
+    "pointed_finding": "boxes",
     "inspection": "boxes",
     "order_global": "order",
     "order_by_finding": "order",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
+from examples.gazex.answer.generate import MAX_TOKENS
 from examples.gazex.errors import TrainerError
 from examples.gazex.evaluation.faithfulness import Masking
 from examples.gazex.evidence.model import Evidence
@@ -34,18 +37,22 @@ def infer(
     questions: Sequence[str] = (),
     labels: Sequence[str] = (),
     masking: Masking | None = None,
+    max_tokens: int = MAX_TOKENS,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Written]:
     """Ask a model about films, each a study of its own; write OUT/NAME/evidence.json and .html.
 
     labels : asked for as findings; without, all that the model was taught (all of CheXpert's where it doesn't say).
+    max_tokens : of each answer; one that is cut off is a problem.
     say    : is told how far it is.
 
     Films are all read before anything is asked. Another patient's picture is the next study's. Raises TrainerError:
     GX-IMAGE, GX-PYDICOM, GX-MODEL, GX-LABEL.
     """
-    films = _named_apart([open_film(path) for path in images])
+    films = _named_apart(images)
     ready, config, about = load_trained(trained)
+    if torch.cuda.is_available():
+        ready.model.to("cuda")
     known = [label for label in LABELS if label in LETTER_OF_LABEL]
     if unknown := [label for label in labels if label not in known]:
         raise TrainerError(
@@ -59,6 +66,7 @@ def infer(
         questions=tuple(questions),
         labels=tuple(labels) or tuple(taught),
         masking=masking or Masking(),
+        max_tokens=max_tokens,
     )
     written = []
     for place, (name, film) in enumerate(films):
@@ -73,15 +81,17 @@ def infer(
     return written
 
 
-def _named_apart(films: Sequence[Film]) -> list[tuple[str, Film]]:
-    """Return films with folder names of their own, also where files in different folders are called alike."""
+def _named_apart(images: Sequence[Path]) -> list[tuple[str, Film]]:
+    """Return films with names of their own; where files are called alike their folders' names come before."""
+    stems = [path.stem for path in images]
     named: dict[str, Film] = {}
-    for film in films:
-        name, number = film.name, 1
+    for path in images:
+        first = path.stem if stems.count(path.stem) == 1 else f"{path.resolve().parent.name}-{path.stem}"
+        name, number = first, 1
         while name in named:
             number += 1
-            name = f"{film.name}-{number}"
-        named[name] = film
+            name = f"{first}-{number}"
+        named[name] = replace(open_film(path), name=name)
     return list(named.items())
 
 

@@ -80,6 +80,7 @@ class Reader:
     questions: tuple[str, ...] = ()
     labels: tuple[str, ...] = tuple(label for label in LABELS if label in LETTER_OF_LABEL)
     masking: Masking = field(default_factory=Masking)
+    max_tokens: int = MAX_TOKENS
 
     def read(self, film: Film, other: Film | None = None) -> Evidence:
         """Return what the model says of a film; ``other`` is another patient's, for comparison."""
@@ -155,11 +156,13 @@ class _Reading:
         """Return the answers to several questions of a task; whatever was cut off is a problem."""
         said = []
         for some in _batches(items):
-            said += generate(self.ready, some, [constraint_of(task)] * len(some))
+            said += generate(
+                self.ready, some, [constraint_of(task)] * len(some), max_tokens=self.reader.max_tokens
+            )
         self.n_answers += len(said)
         for part, one in zip(parts, said, strict=True):
             if not one.ended:
-                self._problem(part, f"cut off after {MAX_TOKENS} tokens", one.text)
+                self._problem(part, f"cut off after {self.reader.max_tokens} tokens", one.text)
         return said
 
     def _problem(self, part: str, what: str, answer: str) -> None:
