@@ -17,6 +17,7 @@ from curation.decisions import Decisions, read_decisions
 from curation.lead import fitted_lead_s, with_lead
 from curation.stages.protocol import Stage, Verdict
 from gazecapture import __version__
+from gazecapture.radiograph.annotations.hashes import forget_hashes, remember_hashes_in
 from gazecapture.store import Store
 
 __all__ = ["Planner", "ReadingPlan", "StagePlan", "plan_reading", "stage_record"]
@@ -56,7 +57,8 @@ class Planner:
     """Compares what the store records with what the settings ask for.
 
     stages  : in order; a stage comes after those that it depends on.
-    restart : all is to be done again, and the readings' files are hashed again before that.
+    restart : all is to be done again, and every file is hashed again before that: the readings' and those that the
+              settings name.
 
     What does not hang on the reading is worked out once, and each file of a reading is looked at once.
     """
@@ -65,6 +67,9 @@ class Planner:
         self, store: Store, config: CurationConfig, *, stages: Sequence[Stage], restart: bool = False
     ) -> None:
         self._store, self._config, self._stages, self._restart = store, config, stages, restart
+        remember_hashes_in(store.hashes_file)
+        if restart:
+            forget_hashes()
         self._lead_s: dict[str, float | None] = {}
         self._settings: dict[float | None, dict[str, dict[str, Any]]] = {}
 

@@ -19,6 +19,7 @@ from curation.manifest import Failure, ManifestLine
 from curation.plan import ReadingPlan, stage_record
 from curation.stages import stage_named
 from curation.stages.protocol import Stage, StageContext, StageOutput, Verdict
+from gazecapture.radiograph.annotations.hashes import remember_hashes_in
 from gazecapture.store import Store
 from keyframes.errors import DataError, DiskFullError
 from keyframes.reading import Reading
@@ -52,6 +53,7 @@ def curate_reading(
     Stages that have to be redone are dropped first, so that a failure never leaves old results beside new ones.
     """
     store, config = Store(store_root), with_lead(config, plan.lead_s)
+    remember_hashes_in(store.hashes_file)
     lines: list[ManifestLine] = []
     at = "load"
     try:

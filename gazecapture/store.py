@@ -3,6 +3,7 @@
 ::
 
     STORE/pseudonym.key                            32 random bytes, made once, never copied
+    STORE/hashes.json                              of annotations and models; may be deleted
     STORE/{reading_id}/reading.json                the scalars, the source hash
     STORE/{reading_id}/{table}.parquet             what the ingester gave
     STORE/{reading_id}/images/{image_index}{ext}   the pictures as they came
@@ -45,6 +46,7 @@ __all__ = ["DECISIONS_FILE", "KeyedHash", "Store"]
 DECISIONS_FILE = "decisions.jsonl"
 _KEY_FILE = "pseudonym.key"
 _KEY_BYTES = 32
+_HASHES_FILE = "hashes.json"
 _ID_HEX_DIGITS = 16
 """64 bits: a collision among 100,000 readings has a chance below 1e-9."""
 _SINCE_LATER = frozenset({"qa"})
@@ -96,6 +98,11 @@ class Store:
                 code="GT-NOT-A-STORE",
             )
         return cls(root)
+
+    @property
+    def hashes_file(self) -> Path:
+        """Where hashes of files that the settings name are kept (`gazecapture.radiograph.annotations.hashes`)."""
+        return self.root / _HASHES_FILE
 
     @property
     def pseudonym_key(self) -> bytes:

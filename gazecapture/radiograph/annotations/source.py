@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
-from gazecapture.files import as_tool_error, sha256_of
+from gazecapture.files import as_tool_error
+from gazecapture.radiograph.annotations.hashes import file_hashes
 from keyframes.errors import ConfigError, GazeToolError, SchemaError
 
 __all__ = [
@@ -27,7 +29,12 @@ MAX_FILE_BYTES = 1 << 29
 """Of a file that is read as a whole: COCO files of 100,000 polygons have some 200 MB."""
 MAX_FILES = 500_000
 """In one folder; Chest ImaGenome has 243,000 scene graphs."""
+MANY_FILES = 1000
+LOOK_AGAIN_S = 60.0
+"""Looking through Chest ImaGenome takes seconds; fewer files than `MANY_FILES` are looked at each time."""
 CODE = "GT-ANNOTATION"
+_looked_at: dict[tuple[Path, Path | None], tuple[float, str]] = {}
+"""When a source was gone through, by `time.monotonic`, and its hash then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,31 +100,41 @@ def files_by_stem(source: AnnotationSource, suffix: str, *, ending: str = "") ->
 
 
 def source_hash(source: AnnotationSource) -> str:
-    """Return 16 hex digits that change with the name or content of any of the source's files."""
+    """Return 16 hex digits that change with the name or content of any of the source's files.
+
+    A folder of many files is gone through once a minute at most: every reading of a run asks.
+    """
+    key = (source.path, source.pictures)
+    looked_at, known = _looked_at.get(key, (-LOOK_AGAIN_S, ""))
+    if time.monotonic() - looked_at < LOOK_AGAIN_S:
+        return known
     digest = hashlib.sha256()
+    n_files = 0
     for folder in (source.path, source.pictures):
-        for path in [] if folder is None else _files(folder):
+        paths = [] if folder is None else _files(folder)
+        for path, content in zip(paths, _hashes(paths), strict=True):
             name = path.name if path == folder else path.relative_to(folder or path).as_posix()
-            digest.update(f"{name}\0{file_hash(path)}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-_HASHES: dict[tuple[Path, int, int], str] = {}
+            digest.update(f"{name}\0{content}\n".encode())
+        n_files += len(paths)
+    found = digest.hexdigest()[:16]
+    if n_files >= MANY_FILES:
+        _looked_at[key] = time.monotonic(), found
+    return found
 
 
 def file_hash(path: Path) -> str:
-    """Return a file's SHA-256, taken once while its size and time stay as they are.
+    """Return a file's SHA-256, taken once while its size, time and inode stay as they are.
 
     Raises ConfigError where there is no such file.
     """
+    return _hashes([path])[0]
+
+
+def _hashes(paths: Sequence[Path]) -> list[str]:
     try:
-        facts = path.stat()
-        key = (path, facts.st_size, facts.st_mtime_ns)
-        if key not in _HASHES:
-            _HASHES[key] = sha256_of(path)
+        return file_hashes(paths)
     except OSError as error:
-        raise unreadable(error, path) from error
-    return _HASHES[key]
+        raise unreadable(error, Path(error.filename or paths[0])) from error
 
 
 def _files(path: Path) -> list[Path]:
