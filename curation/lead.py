@@ -41,6 +41,7 @@ __all__ = [
 READERS_FOLDER = "readers"
 FITTED_STAGES = ("dictation", "events")
 """Stages whose tables a lead is fitted on."""
+_FITTED_ON = frozenset({"images", "gaze", "display", "validations", "events", "sentences"})
 _CODE_VERSION = "2"
 """Raised by hand whenever a fit gives something else for the same input."""
 _READINGS_PER_JOB = 64
@@ -172,7 +173,7 @@ def _fit(
         if stop_asked():
             return None
         try:
-            scores.append(_scores(store.load(reading_id), config))
+            scores.append(_scores(store.load(reading_id, only=_FITTED_ON), config))
         except GazeToolError:
             n_unreadable += 1  # its own stages say why
     return ReaderLead(

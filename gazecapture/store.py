@@ -165,8 +165,10 @@ class Store:
                 shutil.copyfile(decided, scratch / DECISIONS_FILE)
             write_json_atomically(scratch / "reading.json", content)
 
-    def load(self, reading_id: str) -> Reading:
+    def load(self, reading_id: str, *, only: Collection[str] | None = None) -> Reading:
         """Return the reading with its source tables and those of every finished stage.
+
+        only : names of the tables to read, for who needs few of many readings; the others are as if they were not here.
 
         Raises UsageError where it is not here, SchemaError where it is damaged or of a newer major version.
         """
@@ -176,6 +178,8 @@ class Store:
         paths = {name: path for name, path in paths.items() if name not in _SINCE_LATER or path.exists()}
         for record in sorted(folder.glob("stages/*/stage.json")):
             paths |= {path.stem: path for path in sorted(record.parent.glob("*.parquet"))}
+        if only is not None:
+            paths = {name: path for name, path in paths.items() if name in only}
         tables = {}
         for name, path in paths.items():
             try:
