@@ -18,7 +18,7 @@ from typing import Any
 from gazecapture.files import append_json_line, as_tool_error
 from keyframes.errors import SchemaError, UsageError
 
-__all__ = ["append_decision", "copy_decisions", "reading_decisions", "session_decisions"]
+__all__ = ["append_decision", "copy_decisions", "others_decisions", "reading_decisions", "session_decisions"]
 
 MAX_FILE_BYTES = 1 << 26
 CODE = "GT-DECISION"
@@ -76,6 +76,22 @@ def session_decisions(file: Path) -> dict[int, list[dict[str, Any]]]:
             )
         found[int(target[1])].append({**record, "target": target[2] or _THE_READING})
     return dict(found)
+
+
+def others_decisions(file: Path, reading_number: int) -> bytes:
+    """Return a session's file without what was decided about one reading, and without a torn line at its end.
+
+    A damaged line stays: it could be the one that rejects another reading.
+    """
+    kept = []
+    for line in file.read_bytes().splitlines(keepends=True):
+        try:
+            target = _TARGET.fullmatch(str(json.loads(line)["target"]))
+        except (ValueError, RecursionError, KeyError, TypeError):
+            target = None
+        if line.endswith(b"\n") and (target is None or int(target[1]) != reading_number):
+            kept.append(line)
+    return b"".join(kept)
 
 
 def reading_decisions(file: Path) -> list[dict[str, Any]]:

@@ -1,14 +1,19 @@
 """Taking readings out of a recorded session, as if they had never been recorded.
 
 Of one reading goes everything that was recorded from the end of the study before it to its own end (to the end of the
-sitting, where it was the last): samples of every stream, words, findings, transcript, what was displayed; its entry in
-session.json is emptied, and its films go unless another study of the session shows them. Audio and video run through
-the whole sitting and cannot be cut, so all of them go. The other readings stay what they were.
+sitting, where it was the last): samples of every stream, backfilled ones too, words, findings, transcript, what was
+displayed, where the screen was in the scene video. With it go its marks for the tracker, what people decided about it,
+its entry in session.json and its name in worklist.json, and its films unless another study of the session shows them.
+Audio and video run through the whole sitting and cannot be cut, so all of them go; before that a scene video gives the
+map of the screen, which the other readings need. They stay what they were, and so does what is of the sitting: clocks,
+offsets, validations.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -16,12 +21,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gazecapture.files import atomic_path, sweep_scratch
+from gazecapture.files import atomic_path, sweep_scratch, write_bytes_atomically, write_json_atomically
 from gazecapture.session.clock_fit import ClockFit, fit_clock
+from gazecapture.session.decisions import others_decisions
 from gazecapture.session.journal import JournalWriter, read_journal
 from gazecapture.session.lock import LOCK_NAME, FolderLock
+from gazecapture.session.scene_mapping import MAPPING_FOLDER, scene_map_of
 from gazecapture.session.schema import (
     DISPLAY_JOURNAL,
     OFFSETS,
@@ -29,13 +37,17 @@ from gazecapture.session.schema import (
     read_session_info,
     write_session_info,
 )
+from keyframes.errors import SchemaError
 
 __all__ = ["AUDIO_FOLDER", "TRANSCRIPTS_FOLDER", "check_idle", "remove_reading", "remove_session"]
 
 AUDIO_FOLDER = "audio"
 TRANSCRIPTS_FOLDER = "transcripts"
 """reading-1.txt and so on: what was said in each reading."""
-_RUN_THROUGH = (AUDIO_FOLDER, "video")
+_VIDEO_FOLDER = "video"
+_CAMERA_FILE = "calibration.json"
+"""Of a scene camera: lens and sensor, without which the map of the screen says nothing."""
+_DECISIONS = "decisions.jsonl"
 _FIRST_NS, _LAST_NS = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 
 _Keep = Callable[[pa.Table], NDArray[np.bool_]]
@@ -81,17 +93,27 @@ def remove_reading(session: Path, reading_number: int) -> None:
     def of_others(rows: pa.Table) -> NDArray[np.bool_]:
         return np.asarray(rows["reading_number"].to_numpy() != reading_number)
 
+    with contextlib.suppress(SchemaError):  # damaged: there is no map to save
+        scene_map_of(session, info)
+    for path in (session / MAPPING_FOLDER).glob("*.parquet"):
+        _cut_map(path, outside)
     for stream in sorted((session / "streams").glob("*/stream.json")):
         folder = stream.parent
         offsets = read_journal(session / "offsets" / folder.name, schema=OFFSETS).table
         clock = fit_clock(offsets, read_journal(folder).table)
         _rewrite(folder, functools.partial(_stream_rows_outside, clock, outside))
     _rewrite(session / "words", lambda rows: outside(rows["t_start_ns"].to_numpy()))
-    _rewrite(session / "annotations", of_others)
+    for folder in ("annotations", "tracker_marks"):
+        _rewrite(session / folder, of_others)
+    if (session / _DECISIONS).is_file():
+        write_bytes_atomically(session / _DECISIONS, others_decisions(session / _DECISIONS, reading_number))
     for transcript in (session / TRANSCRIPTS_FOLDER).glob(f"reading-{reading_number}.*"):
         transcript.unlink(missing_ok=True)
-    for name in _RUN_THROUGH:
-        shutil.rmtree(session / name, ignore_errors=True)
+    shutil.rmtree(session / AUDIO_FOLDER, ignore_errors=True)
+    for path in (session / _VIDEO_FOLDER).rglob("*"):
+        if path.is_file() and path.name != _CAMERA_FILE:
+            path.unlink()
+    _remove_name(session / "worklist.json", reading_number)
     _remove_study(session, reading_number, info.studies)
     _rewrite(session / "display", of_others)  # last: until it is done the stretches can be found again
 
@@ -136,6 +158,23 @@ def _rewrite(folder: Path, keep: _Keep) -> None:
         for path in folder.iterdir():
             if path.suffix not in (".arrows", ".crc") and path.name != LOCK_NAME and path.is_file():
                 shutil.copyfile(path, scratch / path.name)
+
+
+def _cut_map(path: Path, outside: _Outside) -> None:
+    """Write the map of a scene video again without the reading's pictures."""
+    table = pq.read_table(path, partitioning=None)
+    keep = outside(table["t_ns"].to_numpy())
+    if not keep.all():
+        with atomic_path(path) as scratch:
+            pq.write_table(table.filter(pa.array(keep)), scratch)
+
+
+def _remove_name(worklist: Path, reading_number: int) -> None:
+    """Empty the study's name in the list of what was to be read; the others stay at their places."""
+    if worklist.is_file():
+        content = json.loads(worklist.read_bytes())
+        content["studies"][reading_number - 1] = ""
+        write_json_atomically(worklist, content)
 
 
 def _remove_study(session: Path, reading_number: int, studies: Iterable[StudyInfo]) -> None:

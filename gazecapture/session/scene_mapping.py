@@ -25,8 +25,9 @@ from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import OFFSETS, SessionInfo, read_stream_info
 from keyframes.errors import UsageError
 
-__all__ = ["SCENE_KIND", "import_av", "luma", "map_scene", "scene_map_of"]
+__all__ = ["MAPPING_FOLDER", "SCENE_KIND", "import_av", "luma", "map_scene", "scene_map_of"]
 
+MAPPING_FOLDER = "mapping"
 SCENE_KIND = "SceneVideo"
 """Type of the stream that journals a scene video's pictures."""
 CODE_VERSION = "1"
@@ -61,11 +62,12 @@ def scene_map_of(session: Path, info: SessionInfo, *, progress: Progress | None 
         return None
     video = session / "video" / folder.name
     camera = read_scene_camera(video / "calibration.json")
-    kept = session / "mapping" / f"{folder.name}.parquet"
+    kept = session / MAPPING_FOLDER / f"{folder.name}.parquet"
     key = _key(folder, video, info)
     if kept.is_file():
         table = pq.read_table(kept, partitioning=None)
-        if (table.schema.metadata or {}).get(_KEY) == key:
+        # Where a video is gone, of a session that a reading was taken out of, nothing else can tell.
+        if (table.schema.metadata or {}).get(_KEY) == key or not any(video.glob("*.mp4")):
             return _as_map(table, camera)
     found = map_scene(session, folder.name, info, camera, best_detector(), progress=progress)
     make_private_folder(kept.parent)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +24,6 @@ from keyframes.errors import ExitCode
 
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
-
-PATIENCE_S = 60.0
 
 
 class Place:
@@ -56,40 +53,45 @@ def place(small_dataset: SmallDataset, tmp_path: Path) -> Place:
     return Place(small_dataset, tmp_path)
 
 
-def gazecurate(*arguments: str | Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "curation", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+FORGET = """
+import os, signal, sys
+from curation import forget
+from curation.cli import cli
+from curation.export import switch as switching
+from gazecapture.console import run_command
 
+def killed_after(module, name, n_calls):
+    real, left = getattr(module, name), [n_calls]
+    def call(*arguments, **options):
+        result = real(*arguments, **options)
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    setattr(module, name, call)
 
-def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
-    """Kill the process at the moment when ``reached`` is true; it must not be over by then."""
-    try:
-        until = time.monotonic() + PATIENCE_S
-        while not reached():
-            assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < until
-            time.sleep(0.0005)
-    finally:
-        process.kill()
-        process.wait()
-
-
-POINTS: dict[str, Callable[[Place], bool]] = {
-    "the session goes": lambda place: not (place.sessions / "R01").exists(),
-    "the first dataset is written": lambda place: any(
-        place.store.parent.glob(".dataset.*.partial/readings/*")
+{point}
+run_command(cli, sys.argv[1:])
+"""
+POINTS = {
+    "the session is gone": "killed_after(forget, 'remove_session', 1)",
+    "the first dataset is half in its place, where two folders cannot change names": (
+        "switching._EXCHANGES = {}\nkilled_after(switching, 'replace_patiently', 3)"
     ),
-    "the second dataset is written": lambda place: any(
-        place.store.parent.glob(".other.*.partial/dataset.json")
-    ),
+    "the second dataset has changed names with its old one": "killed_after(switching, '_exchange', 2)",
 }
+"""Where the command kills itself, at once and without a word: as ``kill -9`` at that moment would."""
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_the_next_command_does_the_rest(place: Place, point: str) -> None:
-    kill_when(gazecurate(*place.command), lambda: POINTS[point](place))
+    command = [sys.executable, "-c", FORGET.replace("{point}", POINTS[point]), *map(str, place.command)]
+    killed = subprocess.run(command, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    halfway = (place.datasets[0] / ".switching").is_dir()
+    assert halfway == ("half in its place" in point)
     assert (place.store / INTENT).is_file(), "killed before the end"
-    for dataset in place.datasets:
+    for dataset in place.datasets[halfway:]:
         assert verify_dataset(dataset).n_readings in (2, 4)
     assert run_command(cli, ["qc", "--store", str(place.store), "-j", "1"]) == ExitCode.OK
     assert not (place.store / INTENT).exists()
