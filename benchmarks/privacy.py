@@ -1,20 +1,26 @@
 """What privacy costs per reading beside the copy of the pixels, and what the detector of burned-in text finds.
 
-    python benchmarks/privacy.py [--films FOLDER] [--size 2048x2500] [--readings 4]
+    python benchmarks/privacy.py [--films FOLDER] [--size 2048x2500] [--films-made 4] [--scanned 10 60]
 
 Prints what each part costs and what is found. Phantoms stand for films; --films takes a folder of radiographs. Times
 are CPU time of one process.
+
+The last scan is measured on datasets of two sizes, whose rows are those of two simulated readings, each under as many
+ids as it takes: what a shard costs, and what each further reading does.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
+import itertools
+import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,12 +38,15 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from curation.cli import cli
-from curation.config import CurationConfig
+from curation.config import CurationConfig, ExportConfig
 from curation.consent import Permission
+from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.originals import write_original
+from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import encode_png
 from curation.export.place import private_strings
 from curation.export.scan import scan_output
+from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard, load_lexicon
 from curation.privacy.narrowing import narrowed
 from gazecapture.console import run_command
@@ -88,22 +97,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=Path)
     parser.add_argument("--size", default="2048x2500")
-    parser.add_argument("--readings", type=int, default=4)
+    parser.add_argument("--films-made", type=int, default=4)
+    parser.add_argument("--scanned", type=int, nargs=2, default=(10, 60))
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         paths = sorted(p for p in options.films.rglob("*") if p.is_file()) if options.films else []
-        for seed in range(0 if paths else options.readings):
+        for seed in range(0 if paths else options.films_made):
             phantom = make_phantom(seed, findings=["Support Devices"] * (seed % 2), size_px=(width, height))
             paths.append(root / f"{seed}.dcm")
             write_dicom(phantom, paths[-1], patient_id=f"SYN{seed}", study_uid_seed=seed)
-        _costs(paths, root)
-        _row_costs(root, (width, height))
+        per_film_ms = _costs(paths, root)
+        per_reading_ms = _row_costs(root, (width, height), options.scanned)
+        print(
+            f"{'all beside the copy of the pixels':<34} per reading of one film: {per_film_ms + per_reading_ms:5.1f} ms"
+        )
         _recall([load_radiograph(path).grey8() for path in paths])
 
 
-def _costs(paths: list[Path], root: Path) -> None:
+def _costs(paths: list[Path], root: Path) -> float:
+    """Print what the films take; return the median per film, ms."""
     pseudonym = KeyedHash(b"k" * 32)
     print(f"{'film':<28}{'px':>12}{'text ms':>9}{'original ms':>12}{'copy ms':>9}{'header ms':>10}")
     text_ms, header_ms = [], []
@@ -119,6 +133,7 @@ def _costs(paths: list[Path], root: Path) -> None:
         )
     for name, times in (("text in the pixels", text_ms), ("header made anew", header_ms)):
         print(f"{name:<34} per film: median {statistics.median(times):5.1f} ms, most {max(times):5.1f} ms")
+    return statistics.median(text_ms) + statistics.median(header_ms)
 
 
 def _copied(path: Path, target: Path) -> int:
@@ -137,8 +152,8 @@ def _copied(path: Path, target: Path) -> int:
     return target.write_bytes(content.getbuffer())
 
 
-def _row_costs(root: Path, size_px: tuple[int, int]) -> None:
-    """Print what narrowing, the row's guard and the last scan take, on an export of simulated readings."""
+def _row_costs(root: Path, size_px: tuple[int, int], scanned: Sequence[int]) -> float:
+    """Print what narrowing, the row's guard and the last scan take; return their sum per reading, ms."""
     studies, sessions, store, out = (root / name for name in ("studies", "sessions", "store", "dataset"))
     write_demo_studies(studies, n_studies=2, seed=3, size_px=size_px)
     simulate_session(
@@ -154,25 +169,79 @@ def _row_costs(root: Path, size_px: tuple[int, int]) -> None:
     opened, config = Store.open(store), CurationConfig()
     readings = [opened.load(reading_id) for reading_id in opened.reading_ids()]
     everything = Permission(scopes=frozenset(SCOPES), tier="open")
-    identifiers = {
-        reading.meta.reading_id: Identifiers(
-            names=frozenset({"Okonkwo^Adaeze"}), ids=frozenset({"MRN4711923"})
-        )
-        for reading in readings
-    }
     rows = [row for path in (out / "readings").iterdir() for row in pq.read_table(path).to_pylist()]
+    names = Identifiers(names=frozenset({"Okonkwo^Adaeze"}), ids=frozenset({"MRN4711923"}))
 
     def guarded(row: dict[str, Any]) -> dict[str, Any]:
-        redactor = Redactor(identifiers=next(iter(identifiers.values())), lexicon=load_lexicon())
+        redactor = Redactor(identifiers=names, lexicon=load_lexicon())
         return RowGuard(redactor=redactor, keyed_hash=opened.keyed_hash)(row)
 
     steps: dict[str, Callable[[], object]] = {
         "narrowing": lambda: [narrowed(r, everything, config.privacy.gaze_tier) for r in readings],
         "row guard, texts redacted": lambda: [guarded(row) for row in rows],
-        "share of the last scan": lambda: scan_output(out, identifiers, private_strings(opened, config)),
     }
+    per_reading_ms = 0.0
     for name, work in steps.items():
-        print(f"{name:<34} per reading: {cpu_ms(work, repeats=3) / len(readings):5.1f} ms")
+        each_ms = cpu_ms(work) / len(readings)
+        per_reading_ms += each_ms
+        print(f"{name:<34} per reading: {each_ms:5.1f} ms")
+    private = private_strings(opened, config)
+    scans_ms = {}
+    for n_readings in scanned:
+        dataset = root / f"of {n_readings}"
+        ids = _multiplied(out, dataset, rows, n_readings)
+        sought = {
+            reading_id: Identifiers(
+                names=frozenset({f"Okonkwo{number}^Adaeze"}), ids=frozenset({f"MRN471{number:06}"})
+            )
+            for number, reading_id in enumerate(ids)
+        }
+        scans_ms[n_readings] = cpu_ms(partial(scan_output, dataset, sought, private), repeats=3)
+        print(f"the last scan of {n_readings} readings: {scans_ms[n_readings]:6.0f} ms")
+        shutil.rmtree(dataset)
+    few, many = scanned
+    further_ms = (scans_ms[many] - scans_ms[few]) / (many - few)
+    print(f"{'  of which fixed':<34} per dataset: {scans_ms[few] - few * further_ms:5.0f} ms")
+    print(f"{'  of which grows':<34} per reading: {further_ms:5.1f} ms")
+    return per_reading_ms + scans_ms[many] / many
+
+
+def _multiplied(source: Path, target: Path, rows: list[dict[str, Any]], n_readings: int) -> list[str]:
+    """Write a dataset of that many readings: a shard in either format, originals, tables; return their ids."""
+    for part in ("readings", "hdf5", "images"):
+        (target / part).mkdir(parents=True)
+    stem, ids = "train-00000-of-00001", []
+    sizes = ExportConfig()
+    writers = (
+        ParquetShardWriter(
+            target / "readings" / f"{stem}.parquet",
+            row_group_bytes=sizes.row_group_mib << 20,
+            row_group_rows=sizes.row_group_rows,
+        ),
+        Hdf5ShardWriter(target / "hdf5" / f"{stem}.h5"),
+    )
+    for number, row in zip(range(n_readings), itertools.cycle(rows), strict=False):
+        before, now = row["reading_id"], hashlib.sha256(f"{number}".encode()).hexdigest()[:16]
+        for writer in writers:
+            writer.add(_renamed(row, before, now))
+        for path in (source / "images").glob(f"{before}_*"):
+            shutil.copyfile(path, target / "images" / path.name.replace(before, now))
+        ids.append(now)
+    for writer in writers:
+        writer.close()
+    write_tables(target)
+    for path in source.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, target / path.name)
+    return ids
+
+
+def _renamed(value: Any, before: str, now: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(before, now)
+    if isinstance(value, dict):
+        return {name: _renamed(member, before, now) for name, member in value.items()}
+    return [_renamed(member, before, now) for member in value] if isinstance(value, list) else value
 
 
 def _recall(films: list[Grey]) -> None:

@@ -12,18 +12,18 @@ _JPEG_MARK, _JPEG_SCAN, _JPEG_END, _JFIF_BYTES = b"\xff\xd8", 0xDA, b"\xff\xd9",
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 
 
-def is_bare(picture: bytes) -> bool:
+def is_bare(picture: bytes | memoryview) -> bool:
     """Say whether a picture is PNG or JPEG with pixels alone (a null cell of HDF5 has no bytes at all)."""
     if not picture:
         return True
-    if picture.startswith(_JPEG_MARK):
-        return _is_bare_jpeg(picture)
-    if not picture.startswith(_PNG_MARK):
+    if picture[: len(_JPEG_MARK)] == _JPEG_MARK:
+        return _is_bare_jpeg(bytes(picture))
+    if picture[: len(_PNG_MARK)] != _PNG_MARK:
         return False
     place = len(_PNG_MARK)
     while place < len(picture):
         length = int.from_bytes(picture[place : place + 4], "big")
-        if picture[place + 4 : place + 8] not in BARE_PNG:
+        if bytes(picture[place + 4 : place + 8]) not in BARE_PNG:
             return False
         place += 12 + length
     return place == len(picture)

@@ -125,12 +125,12 @@ def _column(root: Any, name: bytes, *, is_picture: bool) -> Iterator[Content]:
     step = _BLOCK_PICTURES if is_picture else _BLOCK_ROWS
     for first in range(0, len(ends) - 1, step):
         some = ends[first : first + step + 1]
-        raw = _read(data, some[0], some[-1]).tobytes()
-        cells = {raw[start - some[0] : end - some[0]] for start, end in pairwise(some)}
+        raw = _read(data, some[0], some[-1]).data
+        cells = [raw[start - some[0] : end - some[0]] for start, end in pairwise(some)]
         if is_picture:
             yield Content(pictures=list(cells))
         else:
-            strings = [cell.decode("utf-8", "replace") for cell in cells]
+            strings = [cell.decode("utf-8", "replace") for cell in set(map(bytes, cells))]
             yield Content(texts=strings, cells=strings)
     beside = [_read(data, 0, ends[0]), _read(data, ends[-1], data.shape[0])]
     yield Content(texts=[part.tobytes().decode("utf-8", "replace") for part in beside if part.size])

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.export.found import Content, byte_strings_in, strings_in
+from curation.export.found import Content, strings_in
 
 __all__ = ["SPOKEN", "parquet_parts"]
 
@@ -60,9 +60,10 @@ def _cells(batch: pa.RecordBatch) -> Content:
     content = Content()
     cells: dict[str, None] = {}  # a value that many rows share is looked at once
     for leaf in itertools.chain.from_iterable(map(_leaves, batch.columns)):
-        values = (leaf if _is_bytes(leaf.type) else leaf.unique()).to_pylist()
-        content.pictures += byte_strings_in(values)
-        cells |= dict.fromkeys(strings_in(values))
+        if _is_bytes(leaf.type):
+            content.pictures += [memoryview(cell.as_buffer()).cast("B") for cell in leaf if cell.is_valid]
+        else:
+            cells |= dict.fromkeys(strings_in(leaf.unique().to_pylist()))
     content.cells = content.texts = list(cells)
     return content
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Content", "byte_strings_in", "strings_in"]
+__all__ = ["Content", "strings_in"]
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Content:
     """Of the texts, those in the rows of a table."""
     spoken: list[tuple[str, str]] = field(default_factory=list)
     """Reading id, text: cells with what people said or typed."""
-    pictures: list[bytes] = field(default_factory=list)
+    pictures: list[bytes | memoryview] = field(default_factory=list)
 
 
 def strings_in(value: Any, *, with_keys: bool = False) -> Iterator[str]:
@@ -34,12 +34,3 @@ def strings_in(value: Any, *, with_keys: bool = False) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from strings_in(item, with_keys=with_keys)
-
-
-def byte_strings_in(value: Any) -> Iterator[bytes]:
-    """Give all byte strings of nested lists and mappings."""
-    if isinstance(value, bytes):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from byte_strings_in(item)

@@ -205,9 +205,10 @@ def _put_pixels(old: Dataset, new: Dataset, target: Path, masks: Sequence[Box]) 
     except Exception as error:  # decoders raise what they like
         raise ImageError("a stored picture can no longer be decoded", path=target) from error
     signed = np.issubdtype(pixels.dtype, np.signedinteger)
-    if not signed and (unused := 8 * pixels.dtype.itemsize - int(old.BitsStored)) > 0:
+    most = np.iinfo(pixels.dtype).max >> max(8 * pixels.dtype.itemsize - int(old.BitsStored), 0)
+    if not signed and pixels.size and pixels.max() > most:
         # Old files keep an overlay in the bits above the picture's.
-        pixels = pixels & (np.iinfo(pixels.dtype).max >> unused)
+        pixels = pixels & most
     if masks:
         dark = pixels.max() if str(old.PhotometricInterpretation) == "MONOCHROME1" else pixels.min()
         pixels = masked(pixels, masks, fill=int(dark))

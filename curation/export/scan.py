@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +17,7 @@ from curation.privacy.phrases import MIN_WORD_LETTERS, phrases_of, tokens_of
 
 __all__ = ["scan_output"]
 
-_BLOCK_BYTES = 1 << 17
+_BLOCK_BYTES = 1 << 20
 _REDACTORS = 64
 """Readings whose names are kept ready; a shard's rows come one reading after another."""
 
@@ -148,14 +150,19 @@ class _Literals:
         return any(literal in text for literal in found for text in texts.texts)
 
     def are_in_file(self, path: Path) -> bool:
-        """Say whether a file holds one, byte by byte; read in blocks that stay in the processor's cache."""
-        if self._search is None:
+        """Say whether a file holds one, byte by byte, in blocks: what one of them can hold is all that is counted."""
+        search = self._search
+        if search is None:
             return False
         with path.open("rb", buffering=0) as handle:
-            end = b""
-            while block := handle.read(_BLOCK_BYTES):
-                block = end + block
-                if self._search.find_matches_as_indexes(block):
-                    return True
-                end = block[len(block) - self._overlap_bytes :]
+            if not os.fstat(handle.fileno()).st_size:
+                return False
+            with (
+                mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+                memoryview(mapped) as whole,
+            ):
+                for first in range(0, len(whole), _BLOCK_BYTES):
+                    with whole[first : first + _BLOCK_BYTES + self._overlap_bytes] as block:
+                        if search.find_matches_as_indexes(block):
+                            return True
         return False

@@ -7,12 +7,15 @@ compared with them word by word, misspelt and split words included. Nothing here
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
+from curation.privacy.folding import folded
+from curation.privacy.lexicon import load_lexicon
 from gazecapture.radiograph.decode import Radiograph
 from gazecapture.radiograph.synthetic import SYNTHETIC_NAME
 
@@ -24,14 +27,20 @@ Span = tuple[int, int]
 MIN_NAME_LETTERS = 3
 """Shorter parts of a name (initials) would take ordinary words out of the text."""
 MIN_FUZZY_LETTERS = 5
-"""From this length on a misspelt name is recognised; shorter ones have too many ordinary neighbours."""
-FUZZY_RATIO = 0.84
-"""difflib's similarity: one wrong letter in six to seven, as recognisers and typists make."""
+"""From this length on a name is recognised misspelt, and within a longer word ("drokonkwo") unless that is one of the
+packaged list ("gallstone"); shorter ones have too many ordinary neighbours."""
+FUZZY_RATIO = 0.83
+"""difflib's similarity: one wrong letter in six, as recognisers and typists make."""
+LETTERS_FOR_A_WRONG_ONE = 6
+"""A word is longer or shorter than the name by one letter at most for each so many of its own: later is not lateral."""
 MIN_ID_CHARACTERS = 6
 """Shorter ids ("1", "0012") occur in any file by chance; they are dropped with the header anyway."""
 
-WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+_LETTERS = r"[^\W_](?:[^\W_]|[\u0300-\u036f])*"
+"""With accents of their own: an \u00fc may be two characters."""
+WORD = re.compile(rf"{_LETTERS}(?:['\u2019-]{_LETTERS})*")
 """A word of a text: letters and digits, joined by apostrophes or hyphens."""
+_JOINTS = re.compile(r"['\u2019-]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +65,9 @@ class Identifiers:
 
     @cached_property
     def name_parts(self) -> frozenset[str]:
-        """Single words of all names, case-folded."""
-        parts = {part.casefold() for name in self.names for part in WORD.findall(name.replace("^", " "))}
+        """Single words of all names, folded; of a joined one ("O'Brien") the whole, its pieces, and without joints."""
+        words = {word for name in self.names for word in WORD.findall(folded(name).replace("^", " "))}
+        parts = {form for word in words for form in (word, *_JOINTS.split(word), _JOINTS.sub("", word))}
         return frozenset(p for p in parts if len(p) >= MIN_NAME_LETTERS and not p.isdigit())
 
     def spans_in(self, text: str) -> list[Span]:
@@ -70,16 +80,30 @@ class Identifiers:
         return [words[place].span() for place in sorted(hidden)]
 
     def _is_exact_name(self, word: str) -> bool:
-        return word.casefold() in self.name_parts
+        return folded(word) in self.name_parts
 
     def _is_name(self, word: str) -> bool:
-        folded = word.casefold()
-        if folded not in self._seen:
-            self._seen[folded] = folded in self.name_parts or (
-                len(folded) >= MIN_FUZZY_LETTERS
-                and bool(difflib.get_close_matches(folded, self._long_parts, n=1, cutoff=FUZZY_RATIO))
+        if word not in self._seen:
+            whole = folded(word)
+            self._seen[word] = any(map(self._is_nearly_name, {whole, *_JOINTS.split(whole)})) or (
+                self._has_name(whole) and not load_lexicon().knows(word)
             )
-        return self._seen[folded]
+        return self._seen[word]
+
+    def _is_nearly_name(self, word: str) -> bool:
+        if word in self.name_parts or len(word) < MIN_FUZZY_LETTERS:
+            return word in self.name_parts
+        wrong = max(1, len(word) // LETTERS_FOR_A_WRONG_ONE)
+        alike = [part for part in self._long_parts if abs(len(part) - len(word)) <= wrong]
+        return bool(difflib.get_close_matches(word, alike, n=1, cutoff=FUZZY_RATIO))
+
+    def _has_name(self, word: str) -> bool:
+        """Say whether a word is two names in one, or has a name in it."""
+        return any(part in word for part in self._long_parts) or word in self._pairs
+
+    @cached_property
+    def _pairs(self) -> frozenset[str]:
+        return frozenset(map("".join, itertools.permutations(self.name_parts, 2)))
 
     @cached_property
     def _long_parts(self) -> list[str]:

@@ -7,6 +7,7 @@ medical, without given names, surnames and places.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -46,7 +47,7 @@ class Lexicon:
         Known are its words whatever their case, their simple plurals and possessives, compounds of known words, numbers
         of up to `MAX_DIGITS` digits with or without a unit, and short codes such as T12.
         """
-        folded = word.casefold()
+        folded = word.casefold() if word.isascii() else unicodedata.normalize("NFC", word).casefold()
         return self._knows_part(folded) or all(self._knows_part(part) for part in _JOINTS.split(folded))
 
     def _knows_part(self, word: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from curation.privacy.folding import folded
 from curation.privacy.identifiers import Identifiers
 from curation.privacy.lexicon import load_lexicon
 
@@ -17,8 +18,8 @@ TOKEN = re.compile(r"\d+(?:\.\d+){3,}|[^\W_]+")
 
 
 def tokens_of(text: str) -> tuple[str, ...]:
-    """Return the words of a text, case-folded."""
-    return tuple(TOKEN.findall(text.casefold()))
+    """Return the words of a text, folded (`curation.privacy.folding`)."""
+    return tuple(TOKEN.findall(folded(text)))
 
 
 def phrases_of(identifiers: Identifiers) -> Iterator[str]:

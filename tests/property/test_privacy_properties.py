@@ -12,15 +12,14 @@ import pydicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.sequence import Sequence
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
 from curation.export.originals import write_original
 from curation.privacy import REDACTED, Identifiers, Redactor, load_lexicon
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.store import KeyedHash
+from tests.planted_headers import CANARY, planted
 
-CANARY = "QZXWVK"
 WORDS = load_lexicon()
 PLAIN = st.sampled_from(
     ["the", "left", "lung", "is", "clear", "no", "effusion", "seen", "catheter", "cm", "and"]
@@ -28,33 +27,6 @@ PLAIN = st.sampled_from(
 MARKS = st.sampled_from(["", ".", ",", ":", "'s"])
 NAMES = st.text("bcdfghjklmnpqrstvwxz", min_size=5, max_size=10).map(str.capitalize)
 """Without vowels no word of the lexicon comes about but abbreviations."""
-TEXTS = st.sampled_from(
-    ["PatientComments", "ImageComments", "StudyDescription", "InstitutionName", "OperatorsName", "CodeMeaning",
-     "CodeValue", "RequestedProcedureDescription", "ViewPosition", "BodyPartExamined", "ImageType", "Laterality",
-     "Manufacturer", "FilterMaterial", "LUTExplanation", "WindowCenterWidthExplanation", "RescaleType", "Modality"]
-)  # fmt: skip
-SEQUENCES = st.sampled_from(
-    ["RequestAttributesSequence", "ViewCodeSequence", "AnatomicRegionSequence", "OriginalAttributesSequence",
-     "ReferencedStudySequence", "DeidentificationMethodCodeSequence", "ModalityLUTSequence", "VOILUTSequence"]
-)  # fmt: skip
-
-
-@st.composite
-def planted(draw: st.DrawFn, depth: int = 3) -> Dataset:
-    """Give a data set with the marker in some attributes, private ones too, and in nested ones."""
-    data = Dataset()
-    for keyword in draw(st.lists(TEXTS, min_size=1, max_size=5, unique=True)):
-        setattr(data, keyword, [CANARY, CANARY] if keyword == "ImageType" else CANARY)
-    if draw(st.booleans()):
-        group = draw(st.sampled_from([0x0009, 0x0019, 0x2001, 0x6001]))
-        data.private_block(group, CANARY, create=True).add_new(draw(st.integers(1, 254)), "LT", CANARY)
-    if draw(st.booleans()):
-        data.add_new(0x60000022 + 0x20000 * draw(st.integers(0, 15)), "LO", CANARY)
-    if depth:
-        for keyword in draw(st.lists(SEQUENCES, max_size=2, unique=True)):
-            items = [draw(planted(depth - 1)) for _ in range(draw(st.integers(1, 2)))]
-            setattr(data, keyword, Sequence(items))
-    return data
 
 
 @settings(max_examples=25, deadline=None)

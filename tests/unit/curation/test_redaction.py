@@ -87,6 +87,35 @@ def test_a_name_of_the_header_goes_even_where_it_is_a_word() -> None:
     assert [NAMED(word) for word in ("heart", "field")] == ["heart", "field"]
 
 
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("MÜLLER^ÄNNE", "Mu\u0308ller"),
+        ("MÜLLER^ÄNNE", "muller"),
+        ("MULLER^ANNE", "Müller"),
+        ("MÜLLER^ÄNNE", "Anne"),
+        ("OKONKWO^ADA", "AdaOkonkwo"),
+        ("OKONKWO^ADA", "drokonkwo"),
+        ("OKONKWO^ADA", "Okonkwo-Li"),
+        ("KWAN^LEE", "LeeKwan"),
+        ("OKONKWO-SMITHERS^ADA", "Smithers"),
+        ("O'BRIEN^LEE", "OBrien"),
+        ("O'BRIEN^LEE", "Lee's"),
+        ("MULLER^ADA", "mullar"),
+    ],
+)
+def test_names_as_people_say_and_type_them(header: str, said: str) -> None:
+    """Where no list of words helps."""
+    names = Redactor(identifiers=Identifiers(names=frozenset({header})))
+    assert names(f"the lung of {said} is clear") == f"the lung of {REDACTED} is clear"
+    assert names.words(["of", said]) == ["of", REDACTED]
+
+
+def test_an_ordinary_word_with_a_name_in_it_stays() -> None:
+    named = Redactor(identifiers=Identifiers(names=frozenset({"LATER^ADA"})))
+    assert named("collateral of the lateral wall, later") == f"collateral of the lateral wall, {REDACTED}"
+
+
 def test_the_simulated_readers_words_and_the_schemes_are_all_known() -> None:
     for entry in CATALOGUE.values():
         assert PLAIN.count_in(entry.label) == 0
