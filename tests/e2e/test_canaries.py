@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import io
 import json
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from importlib.resources import files
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
 import pytest
-from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
-from PIL.PngImagePlugin import PngInfo
-from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
-from pydicom.sequence import Sequence as DicomSequence
-from pydicom.uid import UID, JPEGBaseline8Bit
 
 from curation.cli import cli
 from curation.consent import CONSENT_LOG
@@ -38,303 +26,21 @@ from curation.export.card import dataset_card
 from curation.export.views import VIEWS
 from curation.privacy import RowGuard
 from gazecapture.console import run_command
-from gazecapture.radiograph.phantom import make_phantom
-from gazecapture.radiograph.phantom_dicom import write_dicom
-from gazecapture.session.journal import JournalWriter, read_journal
-from gazecapture.session.schema import (
-    ANNOTATIONS,
-    DISPLAY_JOURNAL,
-    MARKS,
-    WORDS_JOURNAL,
-    read_session_info,
-    read_stream_info,
-    write_session_info,
-    write_stream_info,
-)
 from gazecapture.simulation.offline import simulate_session
 from gazecapture.store import DECISIONS_FILE, Store
 from keyframes.errors import ExitCode
-from keyframes.reading import Tracker
 from tests import byte_search
+from tests.canary_films import STEM, Canaries, write_films
+from tests.canary_inputs import (
+    plant_in_session,
+    plant_in_tables,
+    write_own_profile,
+    write_settings,
+    write_worklist,
+)
 
 pytestmark = pytest.mark.timeout(360)
 """The first test waits for a dataset with every view, on a machine that may have other work."""
-
-DISPLAYED = {
-    "PhotometricInterpretation", "PresentationLUTShape", "VOILUTFunction", "SpecificCharacterSet", "BurnedInAnnotation",
-    "ModalityLUTSequence", "VOILUTSequence", "PixelDataProviderURL",
-}  # fmt: skip
-"""Attributes without which the film could not be shown, or would be held back."""
-TEXT_KINDS = {
-    "LO": 64,
-    "SH": 16,
-    "LT": 64,
-    "ST": 64,
-    "UT": 64,
-    "UC": 64,
-    "PN": 64,
-    "AE": 16,
-    "UR": 64,
-    "CS": 16,
-}
-"""Kinds of text, and how long one may be."""
-SIZE_PX = (192, 224)
-WORD_NS = 250_000_000
-STEM = "Qzxwvk"
-"""How every marker begins."""
-
-
-class Canaries(dict[str, str]):
-    """What was planted, by where; each marker is made when it is first asked for."""
-
-    def __missing__(self, place: str) -> str:
-        number = len(self)
-        # Letters only: what is in no word list, and what no pattern of ids would give away.
-        self[place] = f"{STEM}{chr(97 + number // 26)}{chr(97 + number % 26)}"
-        return self[place]
-
-
-def plant_in_film(film: Dataset, canary: Canaries) -> None:
-    """Fill every text attribute that DICOM knows, every sequence two deep, private groups and an overlay."""
-    for tag, (kind, _, _, retired, keyword) in DicomDictionary.items():
-        if keyword in DISPLAYED or not keyword or tag >> 16 in {0x0000, 0x0002, 0x0004} or retired:
-            continue
-        if kind in TEXT_KINDS:
-            film.add_new(
-                tag, kind, canary[f"DICOM {kind}"].upper() if kind == "CS" else canary[f"DICOM {kind}"]
-            )
-        elif kind in {"DA", "DT"}:
-            film.add_new(tag, kind, "19010101")
-        elif kind == "SQ":
-            film.add_new(tag, kind, DicomSequence([nested(canary)]))
-    film.PatientName = f"{canary['patient name']}^LONG^MARIE"
-    film.PatientID, film.AccessionNumber = canary["patient id"], "AC-8675309421"
-    film.InstitutionName, film.OperatorsName = canary["institution"], canary["operator"]
-    film.DeviceSerialNumber, film.StationName = canary["serial number"], canary["station"]
-    film.WindowCenter, film.WindowWidth = [2048, 2000], [4096, 3000]
-    film.WindowCenterWidthExplanation = [canary["window explanation"], canary["window explanation"]]
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
-        setattr(film, keyword, f"1.2.3.8675309421.{len(keyword)}")
-    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.8675309421.9")
-    for place in (0x0011, 0x0029):
-        film.private_block(place, canary["private creator"], create=True).add_new(1, "LO", canary["private"])
-    lut = Dataset()
-    lut.LUTDescriptor, lut.LUTData = [4096, 0, 12], list(range(4096))
-    lut["LUTDescriptor"].VR = lut["LUTData"].VR = "US"
-    lut.LUTExplanation = canary["LUT explanation"]
-    lut.private_block(0x0011, "x", create=True).add_new(1, "LO", canary["private in LUT"])
-    film.VOILUTSequence = DicomSequence([lut])
-    film.add_new(0x60000010, "US", 8)
-    film.add_new(0x60000011, "US", 64)
-    film.add_new(0x60000022, "LO", canary["overlay description"])
-    film.add_new(0x60001500, "LO", canary["overlay label"])
-    film.add_new(0x60003000, "OW", canary["overlay data"].encode() * 8)
-    film.add_new(0xFFFCFFFC, "OB", canary["trailing padding"].encode())
-    film.file_meta.SourceApplicationEntityTitle = canary["file meta"]
-    film.file_meta.PrivateInformationCreatorUID = UID("1.2.3.8675309421.8")
-    film.file_meta.PrivateInformation = canary["file meta, private"].encode()
-    film.preamble = canary["preamble"].encode().ljust(128, b"\0")
-
-
-def nested(canary: Canaries) -> Dataset:
-    inner, outer = Dataset(), Dataset()
-    inner.PatientComments = inner.CodeValue = canary["nested twice"]
-    outer.CodeMeaning = outer.PersonName = canary["nested"]
-    inner.private_block(0x2001, "x", create=True).add_new(7, "UN", canary["private, nested twice"].encode())
-    outer.RequestAttributesSequence = DicomSequence([inner])
-    return outer
-
-
-def write_films(folder: Path, canary: Canaries) -> dict[str, Path]:
-    """Write one film of each kind that the viewer shows."""
-    folder.mkdir(parents=True)
-    films = {
-        name: folder / f"{canary['file name']}-{name}"
-        for name in ("plain.dcm", "packed.dcm", "a.png", "b.jpg", "c.tif")
-    }
-    for number, name in enumerate(("plain.dcm", "packed.dcm")):
-        write_dicom(
-            make_phantom(number, size_px=SIZE_PX), films[name], patient_id="SYN1", study_uid_seed=number
-        )
-        film = pydicom.dcmread(films[name])
-        plant_in_film(film, canary)
-        if name == "plain.dcm":
-            film.PixelData += (canary["behind the pixels"] * 2).encode()
-        else:
-            film.PixelData = encapsulate([grey_jpeg(film.pixel_array, canary)])
-            film["PixelData"].is_undefined_length = True
-            film.BitsAllocated, film.BitsStored, film.HighBit = 8, 8, 7
-            film.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-            film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.8675309421.7")
-            del film.VOILUTSequence
-        film.save_as(films[name])
-    grey8 = (make_phantom(7, size_px=SIZE_PX).pixels >> 4).astype(np.uint8)
-    notes = PngInfo()
-    notes.add_text("Author", canary["PNG text"])
-    notes.add_text("Comment", canary["PNG packed text"], zip=True)
-    notes.add_itxt("Title", canary["PNG international text"])
-    Image.fromarray(grey8).save(films["a.png"], pnginfo=notes)
-    exif = Image.Exif()
-    exif[0x010E] = canary["EXIF"]
-    Image.fromarray(grey8[::-1]).save(films["b.jpg"], quality=95, exif=exif, comment=canary["JPEG comment"])
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag, place in (
-        (315, "TIFF artist"),
-        (270, "TIFF description"),
-        (316, "TIFF host"),
-        (65000, "TIFF tag of no name"),
-    ):
-        tags[tag] = canary[place]
-    tags.tagtype[65000] = 2
-    Image.fromarray(grey8[:, ::-1]).save(films["c.tif"], tiffinfo=tags, software=canary["TIFF software"])
-    return films
-
-
-def grey_jpeg(pixels: NDArray[Any], canary: Canaries) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray((pixels >> 4).astype(np.uint8)).save(
-        content, "JPEG", quality=95, comment=canary["comment in the compressed pixels"]
-    )
-    return content.getvalue()
-
-
-def write_worklist(folder: Path, films: Mapping[str, Path], canary: Canaries) -> None:
-    lesion = {
-        "finding_id": canary["truth id"], "label": canary["truth label"], "present": True, "image_index": 0,
-        "box": [40.0, 60.0, 90.0, 120.0], "source": canary["truth source"],
-    }  # fmt: skip
-    (folder / "truth.json").write_text(json.dumps([lesion]))
-    with (folder / "worklist.csv").open("w", newline="") as handle:
-        table = csv.writer(handle)
-        table.writerow(["study_id", "current", "indication", "arm", "truth", "view", "referrer"])
-        for number, path in enumerate(films.values()):
-            table.writerow([
-                f"{canary['study id']}{number}", path.relative_to(folder), f"Cough. Known to {canary['indication']}.",
-                canary["study arm"], "truth.json", canary["view column"],
-                canary["worklist column of no name"],
-            ])  # fmt: skip
-
-
-def plant_in_session(session: Path, canary: Canaries) -> None:
-    """Fill what senders, the window and the reader give as text."""
-    info = read_session_info(session)
-    studies = tuple(
-        replace(
-            study,
-            images=tuple(
-                replace(
-                    image,
-                    view_position=canary["view position"],
-                    source_patient_id=canary["patient id, session"],
-                )
-                for image in study.images
-            ),
-        )
-        for study in info.studies
-    )
-    write_session_info(
-        session,
-        replace(
-            info, session_id=canary["session id"], tool_version=canary["recording version"], studies=studies
-        ),
-    )
-    for record in sorted((session / "streams").glob("*/stream.json")):
-        stream = read_stream_info(record.parent)
-        xml = (
-            f"<hostname>{canary['host name']}</hostname><serial>{canary['tracker serial']}</serial>"
-            f"<desc><x-subject><by>{canary['unknown stream metadata']}</by></x-subject></desc>"
-        )
-        tracker = Tracker(
-            name=canary["tracker name"], manufacturer=canary["tracker maker"], model=canary["tracker model"],
-            nominal_rate_hz=stream.tracker.nominal_rate_hz,
-        )  # fmt: skip
-        write_stream_info(
-            record.parent,
-            replace(
-                stream, name=canary["stream name"], source_id=canary["source id"], xml=xml, tracker=tracker
-            ),
-        )
-    display = read_journal(session / "display").table.to_pylist()
-    opened = [row for row in display if row["event"] == "on"]
-    with JournalWriter(session / "display", DISPLAY_JOURNAL) as journal:
-        journal.append_rows([
-            {
-                **row, "event": "change", "t_ns": row["t_ns"] + 1_000_000, "preset_id": canary["preset"],
-                "panels": [{"name": canary["panel"], "rect": [0.0, 0.0, 9.0, 9.0]}],
-            }
-            for row in opened
-        ])  # fmt: skip
-    with JournalWriter(session / "annotations", ANNOTATIONS) as journal:
-        journal.append_rows([
-            {
-                "t_ns": row["t_ns"] + 2_000_000_000, "reading_number": row["reading_number"], "action": "put",
-                "finding_id": canary["finding id"], "label": f"Nodule {canary['finding label']}", "image_index": 0,
-                "shape": canary["finding shape"], "box": [40.0, 60.0, 90.0, 120.0],
-            }
-            for row in opened
-        ])  # fmt: skip
-    said = [
-        "heart",
-        canary["dictated"],
-        canary["patient name"].lower() + ",",
-        "Marie",
-        "long",
-        "14:32",
-        "8675309421",
-    ]
-    with JournalWriter(session / "words", WORDS_JOURNAL) as journal:
-        journal.append_rows([
-            {
-                "t_start_ns": row["t_ns"] + (place + 4) * WORD_NS, "t_end_ns": row["t_ns"] + (place + 5) * WORD_NS,
-                "word": word, "confidence": 1.0, "source": canary["word source"],
-            }
-            for row in opened
-            for place, word in enumerate([*said, "."])
-        ])  # fmt: skip
-    with JournalWriter(session / "marks", MARKS) as journal:
-        journal.append_rows(
-            [{"t_ns": 1, "stream_id": "x", "kind": "gap", "detail": canary["recorder's mark"]}]
-        )
-
-
-def write_own_profile(session: Path, canary: Canaries) -> None:
-    """Put a profile into the session that fits no stream, with a marker in each of its texts and in a comment."""
-    packaged = (files("gazecapture.profiles") / "eyelink.toml").read_text(encoding="utf-8")
-    (session / "profiles").mkdir()
-    (session / "profiles" / "own.toml").write_text(
-        f"# {canary['comment in a profile']}\n" + packaged, encoding="utf-8"
-    )
-
-
-def plant_in_tables(store: Path, canary: Canaries) -> None:
-    """Give every table of every reading a column of no known name."""
-    for path in sorted(store.glob("*/*.parquet")):
-        table = pq.read_table(path)
-        place = f"extra column of {path.stem}"
-        text = pa.array([canary[place]] * table.num_rows, pa.string())
-        pq.write_table(table.append_column(f"{canary['name of an extra column'].lower()}", text), path)
-
-
-def write_settings(folder: Path, canary: Canaries) -> Path:
-    """Write settings that name files of this computer, and a scheme with names of its own."""
-    folder.mkdir()
-    words = folder / f"{canary['word list name']}.txt"
-    words.write_text("zweigstelle\n")
-    packaged = (files("keyframes.regions") / "scheme_files" / "gazex-v1.toml").read_text(encoding="utf-8")
-    scheme = folder / f"{canary['scheme file name']}.toml"
-    scheme.write_text(
-        packaged.replace('name = "gazex-v1"', f'name = "{canary["scheme name"].lower()}"'), encoding="utf-8"
-    )
-    annotations = folder / "boxes.json"
-    annotations.write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
-    settings = folder / "gazecurate.toml"
-    settings.write_text(
-        f"[privacy]\ngaze_tier = 'raw'\nword_lists = ['{words}']\n[views]\nnames = {[view.name for view in VIEWS]}\n"
-        f"[regions]\nscheme = '{scheme}'\n"
-        f"[[regions.annotations]]\nformat = 'coco'\npath = '{annotations}'\n"
-        f"names = {{ {canary['region of a source']} = '{canary['region name']}' }}\n"
-    )
-    return settings
 
 
 class Planted:

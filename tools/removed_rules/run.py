@@ -39,6 +39,11 @@ LIBRARIES = (
     "scipy.ndimage",
 )
 """What takes most of the time of a short test to load."""
+OPTIONS = (
+    "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly",
+    "-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning",
+)  # fmt: skip
+"""Of pytest; plugins that a library has loaded already need no rewriting."""
 FAILED, NO_RESULT = 1, 99
 """Exit code of pytest where a test failed, and ours where it could not run."""
 
@@ -106,7 +111,7 @@ def _run_tests(tests: tuple[str, ...], copy: Path, told: Path) -> NoReturn:
         os.chdir(copy)
         os.environ["PYTHONPATH"] = sys.path[0] = str(copy)
         sys.dont_write_bytecode = True
-        code = int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", *tests]))
+        code = int(pytest.main([*OPTIONS, *tests]))
         sys.stdout.flush()
     except BaseException:  # whatever it is, this process ends here
         traceback.print_exc()
