@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from curation.cli import cli
 from curation.consent import CONSENT_LOG, Consents
 from curation.ingest.into_store import INGESTERS
 from curation.ingest.terms import CONSENT_SOURCE, TERMS
+from gazecapture.console import run_command
 from gazecapture.session.consent import SCOPES, SIMULATED_READER, ConsentRecord
 from gazecapture.store import Store
+from keyframes.errors import ExitCode
 from keyframes.reading import ReadingMeta
 
 
@@ -128,6 +132,11 @@ def test_every_ingester_is_of_a_published_dataset_or_needs_consent() -> None:
     assert not own & set(TERMS)
 
 
+def test_teaching_alone_lets_nothing_out(consents: Consents, meta: ReadingMeta) -> None:
+    assert consents.put(record(1, "teaching")).permission(meta) is None
+    assert consents.put(record(1, "gaze", "teaching")).permission(meta) is not None
+
+
 def test_teaching_needs_the_consent_of_both_readers(
     consents: Consents, meta: ReadingMeta, readings: ModuleType
 ) -> None:
@@ -159,3 +168,26 @@ def test_teaching_by_a_program_or_under_a_datasets_terms(
         assert not consents.may_teach(published)
         every_scope = changed(readings, published, consent_scopes=SCOPES)
         assert not consents.may_teach(every_scope)
+
+
+def test_the_command_records_withdraws_and_shows(
+    consents: Consents, meta: ReadingMeta, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*options: str, expect: ExitCode = ExitCode.OK) -> list[dict[str, object]]:
+        command = ["consent", "--store", str(consents.path.parent), "--json", *options]
+        assert run_command(cli, command) == expect
+        out = capsys.readouterr().out
+        found: list[dict[str, object]] = json.loads(out)["consents"] if out else []
+        return found
+
+    reader = ("--reader", "R02")
+    told(*reader, "--scope", "gaze", expect=ExitCode.USAGE)  # of which text?
+    told("--scope", "gaze", "--version", "1", expect=ExitCode.USAGE)  # whose?
+    told(*reader, "--scope", "gaze", "--withdraw", expect=ExitCode.USAGE)
+    told(*reader, "--version", "1", expect=ExitCode.USAGE)
+    assert told() == []
+    (record,) = told(*reader, "--scope", "pupil", "--scope", "gaze", "--version", "1", "--tier", "open")
+    assert (record["scopes"], record["sharing_tier"]) == (["gaze", "pupil"], "open")
+    (record,) = told(*reader, "--withdraw")
+    assert (record["scopes"], record["version"]) == ([], "1")
+    assert Consents.of(Store.open(consents.path.parent)).permission(meta) is None
