@@ -1,15 +1,21 @@
-# make demo   set-up, then the main job          make test   set-up, then every check and test
+# make demo   set-up, then the main job          make demo-train   set-up, then a small model trained
+# make test   set-up, then every check and test
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_OUT ?= demo-out
+TRAIN_OUT ?= demo-train-out
 # Byte code is made at the first import: of 20,000 installed files most are never imported, and compiling all takes 90 s.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
-.PHONY: demo test pytest lint check-clients clean
+.PHONY: demo demo-train test pytest lint check-clients clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/gazecapture demo --out $(DEMO_OUT)
+
+# From simulated readers to a trained small model, its table and its pages of evidence.
+demo-train: $(VENV)/.train-ready
+	$(BIN)/python -m examples.gazex.demo_train --out $(TRAIN_OUT)
 
 # The tests start some hundred processes; without byte code each would compile all of ours anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -51,5 +57,9 @@ $(VENV)/.test-ready: $(VENV)/.demo-ready
 	$(INSTALL) --editable '.[viewer,dictation,whisper,segment,neon,video,cluster,train,test]'
 	@touch $@
 
+$(VENV)/.train-ready: $(VENV)/.demo-ready
+	$(INSTALL) --editable '.[viewer,train]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .clients $(DEMO_OUT) build dist
+	rm -rf $(VENV) .clients $(DEMO_OUT) $(TRAIN_OUT) build dist

@@ -56,7 +56,22 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--out", type=Path, required=True, help="folder for answers and scores")
     evaluate.add_argument("--split", help="in place of the settings' test split")
     evaluate.add_argument("--limit", type=int, help="examples of each task at most")
+    evaluate.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="NAME=RUN/model",
+        help="a model trained otherwise, as one more column; may be repeated",
+    )
     evaluate.set_defaults(run=_evaluate)
+    study = commands.add_parser(
+        "study", help="train with gaze, with that of others and without, over several seeds; report the gain"
+    )
+    study.add_argument("datasets", nargs="+", type=Path, metavar="DATASET")
+    study.add_argument("--out", type=Path, required=True, help="folder of all trainings and the result")
+    study.add_argument("-c", "--config", type=Path, help="settings, a TOML file")
+    study.add_argument("--seeds", type=int, default=5, help="how many, from 0 on (default 5)")
+    study.set_defaults(run=_study)
     merge = commands.add_parser("merge", help="write a folder that plain transformers load")
     merge.add_argument("trained", type=Path, help="RUN/model of a training")
     merge.add_argument("--out", type=Path, required=True)
@@ -154,8 +169,32 @@ def _infer(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from examples.gazex.evaluation.run import evaluate
 
-    evaluate(options.trained, options.datasets, options.out, split=options.split, limit=options.limit)
+    beside = {}
+    for text in options.beside:
+        name, equals, folder = text.partition("=")
+        if not equals:
+            raise TrainerError(
+                f"--beside {text}: no name", code="GX-USAGE", hint="Write it as NAME=RUN/model."
+            )
+        beside[name] = Path(folder)
+    evaluate(
+        options.trained,
+        options.datasets,
+        options.out,
+        split=options.split,
+        limit=options.limit,
+        beside=beside,
+    )
     sys.stdout.write((options.out / "scores.md").read_text(encoding="utf-8"))
+    return EXIT_OK
+
+
+def _study(options: argparse.Namespace) -> int:
+    from examples.gazex.config import load_config
+    from examples.gazex.evaluation.study import study
+
+    study(options.datasets, options.out, load_config(options.config), range(options.seeds))
+    sys.stdout.write((options.out / "study.md").read_text(encoding="utf-8"))
     return EXIT_OK
 
 

@@ -48,6 +48,15 @@ class DataSettings(_Settings):
     picture_cache_mb: Annotated[int, Field(ge=0)] = 512
     workers: Annotated[int, Field(ge=0, le=64)] = 2
 
+    @model_validator(mode="after")
+    def _exchanged_gaze_is_lit_anew(self) -> Self:
+        if self.gaze in ("other_image", "shuffled_time") and self.frames != "rendered":
+            raise ValueError(
+                f'gaze = {self.gaze!r} needs frames = "rendered": a stored key frame shows its own gaze, and would '
+                "tell an exchanged one by how it was made"
+            )
+        return self
+
 
 class TaskSettings(_Settings):
     """What is asked, and how often."""

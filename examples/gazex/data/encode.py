@@ -59,6 +59,7 @@ class ExampleDataset(Dataset[Encoded]):
         seed: int = 0,
     ) -> None:
         self.examples, self.processor, self.settings, self.seed = examples, processor, settings, seed
+        self.paths = paths
         self.store = PictureStore(paths, settings.picture_cache_mb)
 
     def __len__(self) -> int:

@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from examples.gazex.tasks.example import Box
 
-__all__ = ["Estimate", "area_under_precision", "bootstrap", "f1", "iou", "order_tau"]
+__all__ = [
+    "Estimate",
+    "area_under_precision",
+    "bootstrap",
+    "cosine",
+    "edit_similarity",
+    "f1",
+    "icc_agreement",
+    "iou",
+    "order_tau",
+    "path_distance",
+]
 
 T = TypeVar("T")
 
@@ -58,6 +70,61 @@ def f1(pairs: Sequence[tuple[bool, bool]]) -> float:
     hit = sum(said and right for said, right in pairs)
     wrong = sum(said != right for said, right in pairs)
     return 2 * hit / (2 * hit + wrong) if hit or wrong else float("nan")
+
+
+def icc_agreement(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return ICC(A,1) of two raters: two-way, absolute agreement, single measures (McGraw and Wong 1996).
+
+    pairs : (one, other) of each target. nan for fewer than two targets, or where nothing varies.
+    """
+    values = np.asarray(pairs, float)
+    n = len(values)
+    if n < 2:
+        return float("nan")
+    k, whole = 2, values.mean()
+    rows = k * ((values.mean(1) - whole) ** 2).sum() / (n - 1)
+    columns = n * ((values.mean(0) - whole) ** 2).sum() / (k - 1)
+    rest = ((values - values.mean(1, keepdims=True) - values.mean(0) + whole) ** 2).sum() / (
+        (n - 1) * (k - 1)
+    )
+    spread = rows + (k - 1) * rest + k * (columns - rest) / n
+    return float((rows - rest) / spread) if spread > 0 else float("nan")
+
+
+def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Return the cosine of two maps of one shape; 0 where one is empty."""
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float((a * b).sum()) / size if size > 0 else 0.0
+
+
+def edit_similarity(said: Sequence[str], right: Sequence[str]) -> float:
+    """Return 1 - edits / the longer length: the string edit similarity of two orders of looks.
+
+    >>> edit_similarity("ABC", "ABC"), edit_similarity("ABC", "AC"), edit_similarity("", "A")
+    (1.0, 0.6666666666666667, 0.0)
+    """
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(said, start=1):
+        before, row = row, [i]
+        for j, b in enumerate(right, start=1):
+            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b)))
+    longest = max(len(said), len(right))
+    return 1 - row[-1] / longest if longest else 1.0
+
+
+def path_distance(said: Sequence[tuple[float, float]], right: Sequence[tuple[float, float]]) -> float:
+    """Return the mean distance of two ways of points, matched in order (dynamic time warping); nan without points."""
+    if not said or not right:
+        return float("nan")
+    best = np.full((len(said) + 1, len(right) + 1, 2), np.inf)
+    best[0, 0] = 0  # sum of distances, number of matches
+    for i, a in enumerate(said, start=1):
+        for j, b in enumerate(right, start=1):
+            before = min(
+                (best[i - 1, j - 1], best[i - 1, j], best[i, j - 1]), key=lambda cell: float(cell[0])
+            )
+            best[i, j] = before + np.array([np.hypot(a[0] - b[0], a[1] - b[1]), 1.0])
+    return float(best[-1, -1, 0] / best[-1, -1, 1])
 
 
 def area_under_precision(found: Sequence[tuple[float, bool]], n_right: int) -> float:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
 from examples.gazex.answer.parse import parse_boxes, parse_inspection, parse_order
+from examples.gazex.evaluation.answered import Answered, last_box
+from examples.gazex.evaluation.gaze_scores import WAYS, chosen_right, cluster_measures
 from examples.gazex.evaluation.measures import Estimate, area_under_precision, bootstrap, f1, iou, order_tau
-from examples.gazex.tasks.example import Box, Example, plain_text
 
 __all__ = ["Answered", "scores"]
 
@@ -22,63 +23,73 @@ SURE = 0.5
 """Probability from which a finding counts as said."""
 REPORT_TASKS = ("report_from_image", "report_from_gaze", "finding_from_clip")
 ORDER_TASKS = ("order_global", "order_by_finding")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """An example, the text that answered it and, of a yes-or-no question, how probable yes was."""
-
-    example: Example
-    text: str
-    probability: float | None = None
-    patient: str = ""
-
-    @property
-    def right(self) -> str:
-        """The right answer as text."""
-        return plain_text(self.example.answer)
+BOX_TASKS = ("grounding", "boxes_from_sentence", "pointed_finding", "inspection")
 
 
 def scores(answered: Iterable[Answered]) -> dict[str, Estimate]:
     """Return every measure that the answers allow, by name; intervals over patients.
 
     ``finding F1 (rule)`` names what it is: yes-or-no questions against marks and truth, not CheXbert's labels.
-    ``unreadable`` is the share of answers in which something could not be read.
+    ``unreadable`` is the share of answers in which something could not be read. Where there are several arms, what
+    tells them apart stands beside it by arm; orders by reader, for each has a way of his own.
     """
     by_task: dict[str, list[Answered]] = defaultdict(list)
     for one in answered:
         by_task[one.example.task].append(one)
     found: dict[str, Estimate] = {}
     for task, some in sorted(by_task.items()):
-        if task in REPORT_TASKS:
-            found[f"{task} BLEU-4"] = _over(some, lambda a: a, _bleu)
-            found[f"{task} ROUGE-L"] = _over(some, _rouge, _mean)
-        elif task in ORDER_TASKS:
-            found[f"{task} tau"] = _over(some, _tau, _mean)
-            found[f"{task} exact"] = _over(some, lambda a: float(_order(a) == _right_order(a)), _mean)
-            found[f"{task} tau of constant order"] = _over(some, _constant_tau, _mean)
-        elif task == "presence":
-            found["finding F1 (rule)"] = _over(some, _said_and_right, f1)
-            found["finding accuracy"] = _over(some, lambda a: float(_is_yes(a) == (a.right == "yes")), _mean)
-        elif task == "vqa":
-            types = sorted({a.example.about("type") or "any" for a in some})
-            for kind in types:
-                of_it = [a for a in some if (a.example.about("type") or "any") == kind]
-                found[f"vqa accuracy ({kind})"] = _over(of_it, _same_words, _mean)
-        elif task in ("grounding", "boxes_from_sentence"):
-            found[f"{task} IoU"] = _over(some, _overlap, _mean)
-            found[f"{task} accuracy at {HIT_IOU:g}"] = _over(
-                some, lambda a: float(_overlap(a) >= HIT_IOU), _mean
-            )
-        elif task == "inspection":
-            found["inspection letters"] = _over(some, _letters_kept, _mean)
-        if task in ("grounding", "boxes_from_sentence", "inspection", *ORDER_TASKS):
-            found[f"{task} unreadable"] = _over(some, lambda a: float(bool(_problems(a))), _mean)
+        found |= _of_task(task, some)
     if by_task["grounding"]:
         found["grounding mAP"] = _over(
             [*by_task["grounding"], *by_task["presence"]], lambda a: a, _mean_precision
         )
     return found
+
+
+def _of_task(task: str, some: Sequence[Answered]) -> dict[str, Estimate]:
+    found: dict[str, Estimate] = {}
+    if task in REPORT_TASKS:
+        found[f"{task} BLEU-4"] = _over(some, lambda a: a, _bleu)
+        found[f"{task} ROUGE-L"] = _over(some, _rouge, _mean)
+    elif task in ORDER_TASKS:
+        for name, part in _parts(some, "reader"):
+            found[f"{task} tau{name}"] = _over(part, _tau, _mean)
+        found[f"{task} exact"] = _over(some, lambda a: float(_order(a) == _right_order(a)), _mean)
+    elif task == "presence":
+        for name, part in _parts(some, "arm"):
+            found[f"finding F1 (rule){name}"] = _over(part, _said_and_right, f1)
+        found["finding accuracy"] = _over(some, lambda a: float(_is_yes(a) == (a.right == "yes")), _mean)
+    elif task == "vqa":
+        types = sorted({a.example.about("type") or "any" for a in some})
+        for kind in types:
+            of_it = [a for a in some if (a.example.about("type") or "any") == kind]
+            found[f"vqa accuracy ({kind})"] = _over(of_it, _same_words, _mean)
+    elif task in ("grounding", "boxes_from_sentence"):
+        for name, part in _parts(some, "arm" if task == "grounding" else ""):
+            found[f"{task} IoU{name}"] = _over(part, _overlap, _mean)
+        found[f"{task} accuracy at {HIT_IOU:g}"] = _over(some, lambda a: float(_overlap(a) >= HIT_IOU), _mean)
+        if task == "boxes_from_sentence":
+            found |= {f"clusters {name}": _over(some, *how) for name, how in cluster_measures().items()}
+    elif task == "pointed_finding":
+        for name, part in _parts([a for a in some if a.example.about("others")], "arm"):
+            found[f"meant finding chosen{name}"] = _over(part, chosen_right, _mean)
+    elif task == "inspection":
+        found |= {f"inspection {name}": _over(some, how, _mean_known) for name, how in WAYS.items()}
+    if task in BOX_TASKS or task in ORDER_TASKS:
+        found[f"{task} unreadable"] = _over(some, lambda a: float(bool(_problems(a))), _mean)
+    return found
+
+
+def _parts(some: Sequence[Answered], name: str) -> Iterator[tuple[str, Sequence[Answered]]]:
+    """Give all answers and, where ``name`` has several values, those of each, with what ends the measure's name."""
+    yield "", some
+    values = sorted({a.example.about(name) or "" for a in some}) if name else []
+    if len(values) > 1:
+        for value in values:
+            yield (
+                f", {name} {value or 'unknown'}",
+                [a for a in some if (a.example.about(name) or "") == value],
+            )
 
 
 def _over(
@@ -88,6 +99,10 @@ def _over(
     for one in some:
         groups[one.patient or one.example.reading_id].append(value(one))
     return bootstrap(groups, measure)
+
+
+def _mean_known(values: Sequence[float]) -> float:
+    return _mean([value for value in values if math.isfinite(value)])
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -116,10 +131,6 @@ def _tau(one: Answered) -> float:
     return order_tau(_order(one), _right_order(one))
 
 
-def _constant_tau(one: Answered) -> float:
-    return order_tau(range(1, one.example.n_ordered + 1), _right_order(one))
-
-
 def _is_yes(one: Answered) -> bool:
     return one.text.strip().lower() == "yes" if one.probability is None else one.probability >= SURE
 
@@ -136,25 +147,9 @@ def _words(text: str) -> list[str]:
     return text.lower().replace(".", " ").replace(",", " ").split()
 
 
-def _last_box(text: str) -> Box | None:
-    """Return the last box: the only one of a grounding, the observation of a sentence."""
-    boxes = parse_boxes(text).boxes
-    return boxes[-1] if boxes else None
-
-
 def _overlap(one: Answered) -> float:
-    said, right = _last_box(one.text), _last_box(one.right)
+    said, right = last_box(one.text), last_box(one.right)
     return iou(said, right) if said is not None and right is not None else 0.0
-
-
-def _letters_kept(one: Answered) -> float:
-    """Return the share of the right letters that come in the same order, as their longest common subsequence."""
-    said, right = ([step.letter for step in parse_inspection(text).steps] for text in (one.text, one.right))
-    lengths = [[0] * (len(right) + 1) for _ in range(len(said) + 1)]
-    for i, a in enumerate(said):
-        for j, b in enumerate(right):
-            lengths[i + 1][j + 1] = lengths[i][j] + 1 if a == b else max(lengths[i][j + 1], lengths[i + 1][j])
-    return lengths[-1][-1] / max(len(said), len(right), 1)
 
 
 def _problems(one: Answered) -> tuple[str, ...]:

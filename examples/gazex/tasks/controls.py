@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from examples.gazex.tasks.example import Example, Frame
-from examples.gazex.tasks.names import GAZE_OUT
+from examples.gazex.tasks.names import CLIPS, GAZE_OUT
 
 __all__ = ["GazeControl", "with_gaze"]
 
@@ -23,7 +23,8 @@ def with_gaze(examples: Sequence[Example], control: GazeControl, seed: int) -> l
 
     none          : frames and gaze maps are taken away; tasks whose answer is gaze are left out.
     other_image   : the frames of an example light what another reading's reader looked at in the same task.
-    shuffled_time : the frames are those of another moment of the same reading.
+    shuffled_time : the frames are those of any moment of the same reading, its own as likely as another: where a
+    reading has two clips, leaving the own one out would tell which it was.
 
     Texts stay what they are. Exchanged frames are lit anew, so the pictures must be rendered, not stored.
     """
@@ -39,7 +40,9 @@ def with_gaze(examples: Sequence[Example], control: GazeControl, seed: int) -> l
     for place, example in enumerate(examples):
         if example.frames:
             within = example.reading_id if control == "shuffled_time" else ""
-            groups[example.task, within].append(place)
+            # Clips of a reading are one pool, whatever is asked of them.
+            kind = "clip" if within and example.task in CLIPS else example.task
+            groups[kind, within].append(place)
     result = list(examples)
     for (task, within), places in sorted(groups.items()):
         rng = np.random.default_rng([seed, *task.encode(), *within.encode()])
@@ -48,36 +51,42 @@ def with_gaze(examples: Sequence[Example], control: GazeControl, seed: int) -> l
             mixed = [example.frames[k] for k in rng.permutation(len(example.frames))]
             result[places[0]] = replace(example, frames=tuple(mixed), focus=())
             continue
-        for place, other in zip(places, _deranged(examples, places, rng, control), strict=True):
+        for place, other in zip(places, _exchanged(examples, places, rng, control), strict=True):
             result[place] = replace(
-                examples[place], frames=_as_many(examples[other].frames, examples[place], rng), focus=()
+                examples[place], frames=_instead(examples[other].frames, examples[place], rng), focus=()
             )
     return result
 
 
-def _deranged(
+def _exchanged(
     examples: Sequence[Example], places: Sequence[int], rng: np.random.Generator, control: GazeControl
 ) -> list[int]:
-    """Return for every place another one: of another reading, or of another time, where there is any."""
+    """Return for every place the one whose gaze it gets: of another reading, or of any time of its own."""
+    if control == "shuffled_time":
+        return [places[int(k)] for k in rng.integers(len(places), size=len(places))]
     by_reading: dict[str, list[int]] = defaultdict(list)
     for place in places:
         by_reading[examples[place].reading_id].append(place)
     names = list(by_reading)
     chosen = []
     for place in places:
-        pool: Sequence[int] = places
-        if control == "other_image":
-            # Names beside the own one, found by one draw: there may be hundreds of thousands.
-            own = examples[place].reading_id
-            at = int(rng.integers(len(names) - 1)) if len(names) > 1 else 0
-            name = names[at] if names[at] != own else names[-1]
-            pool = by_reading[name]
-        others = [other for other in pool if other != place]
-        chosen.append(others[int(rng.integers(len(others)))] if others else place)
+        # Names beside the own one, found by one draw: there may be hundreds of thousands.
+        own = examples[place].reading_id
+        at = int(rng.integers(len(names) - 1)) if len(names) > 1 else 0
+        name = names[at] if names[at] != own else names[-1]
+        pool = [other for other in by_reading[name] if other != place]
+        chosen.append(pool[int(rng.integers(len(pool)))] if pool else place)
     return chosen
 
 
-def _as_many(frames: Sequence[Frame], example: Example, rng: np.random.Generator) -> tuple[Frame, ...]:
-    """Return as many frames as the example has, so that their number tells nothing."""
-    chosen = rng.choice(len(frames), size=len(example.frames), replace=len(frames) < len(example.frames))
+def _instead(frames: Sequence[Frame], example: Example, rng: np.random.Generator) -> tuple[Frame, ...]:
+    """Return frames of another example in place of an example's own.
+
+    All of them as they are: the number of the own ones would still tell of its gaze. Where an order is asked for, as
+    many as the question says.
+    """
+    chosen: Sequence[int] = range(len(frames))
+    if example.task in _NEEDS_ORDER:
+        n = len(example.frames)
+        chosen = rng.choice(len(frames), size=n, replace=len(frames) < n).tolist()
     return tuple(replace(frames[k], stored=None) for k in chosen)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from examples.gazex.data.pictures import PictureAt
 
-__all__ = ["Box", "Example", "Focus", "Frame", "Text", "plain_text"]
+__all__ = ["Box", "Example", "Focus", "Frame", "Text", "plain_text", "written_box"]
 
 Points = NDArray[np.float32]
 """(n, 4): x, y and Gaussian sigma as shares of the picture's sides (sigma: of its width), and weight."""

@@ -13,7 +13,7 @@ import numpy as np
 from examples.gazex.config import TaskSettings
 from examples.gazex.data.rows import Row
 from examples.gazex.errors import TrainerError
-from examples.gazex.tasks.example import Box, Example, Focus, Text
+from examples.gazex.tasks.example import Box, Example, Focus, Text, plain_text
 from examples.gazex.tasks.reading import Reading
 
 __all__ = ["examples_of", "inspection_steps", "load_prompts", "shuffled_order"]
@@ -137,6 +137,26 @@ class _Maker:
                     meta={"labels": "|".join(self._labels(sentence))},
                 )
 
+    def pointed_finding(self) -> Iterator[Example]:
+        """Ask of a clip which finding it means: where there are several, picture and words leave it open."""
+        known = self.reading.presence()
+        boxes = {label: box for label, (present, box, _) in known.items() if present and box is not None}
+        for key, sentence in self.reading.sentences.items():
+            shown = [k for k in self.reading.keyframes if k["sentence_id"] == key]
+            labels = self._labels(sentence)
+            if shown and len(labels) == 1 and labels[0] in boxes:
+                points = self.reading.gaze_of(key)
+                others = [box for label, box in boxes.items() if label != labels[0]]
+                yield self.example(
+                    "pointed_finding",
+                    (f"{labels[0]} ", boxes[labels[0]]),
+                    number=key,
+                    frames=self.reading.frames(shown),
+                    constraint="boxes",
+                    focus=(Focus(start=1, points=points),) if len(points) else (),
+                    meta={"label": labels[0], "others": plain_text(tuple(others))},
+                )
+
     def boxes_from_sentence(self) -> Iterator[Example]:
         for key, sentence in self.reading.sentences.items():
             of_it = [k for k in self.reading.keyframes if k["sentence_id"] == key]
@@ -235,6 +255,7 @@ class _Maker:
 _TASKS: Mapping[str, Callable[[_Maker], Iterator[Example]]] = {
     "report_from_gaze": _Maker.report_from_gaze,
     "finding_from_clip": _Maker.finding_from_clip,
+    "pointed_finding": _Maker.pointed_finding,
     "order_global": _Maker.order_global,
     "order_by_finding": _Maker.order_by_finding,
     "boxes_from_sentence": _Maker.boxes_from_sentence,

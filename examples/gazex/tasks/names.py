@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["GAZE_IN", "GAZE_OUT", "LABELS", "TASKS"]
+__all__ = ["CLIPS", "GAZE_IN", "GAZE_OUT", "LABELS", "TASKS"]
 
-GAZE_IN = ("report_from_gaze", "finding_from_clip", "order_global", "order_by_finding")
+GAZE_IN = ("report_from_gaze", "finding_from_clip", "pointed_finding", "order_global", "order_by_finding")
 """Their input shows where a reader looked."""
+CLIPS = ("finding_from_clip", "pointed_finding")
+"""Shown are the key frames of one sentence."""
 GAZE_OUT = ("boxes_from_sentence", "inspection")
 """Their answer is where a reader looked."""
 TASKS = (*GAZE_IN, *GAZE_OUT, "report_from_image", "grounding", "vqa", "presence")

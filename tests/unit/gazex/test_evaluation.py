@@ -11,8 +11,20 @@ import pytest
 from sklearn.metrics import f1_score
 
 from examples.gazex.cli import main
-from examples.gazex.evaluation.measures import area_under_precision, bootstrap, f1, iou, order_tau
-from examples.gazex.evaluation.scores import Answered, scores
+from examples.gazex.evaluation.answered import Answered
+from examples.gazex.evaluation.controls import constant_order
+from examples.gazex.evaluation.measures import (
+    area_under_precision,
+    bootstrap,
+    edit_similarity,
+    f1,
+    icc_agreement,
+    iou,
+    order_tau,
+    path_distance,
+)
+from examples.gazex.evaluation.readers import MODEL, Counts, against_majority
+from examples.gazex.evaluation.scores import scores
 from examples.gazex.tasks.example import Box, Example, plain_text
 from examples.gazex.train.loop import train
 from tests.unit.gazex.conftest import reading, write_both
@@ -57,6 +69,64 @@ def test_average_precision_of_a_known_ranking() -> None:
     assert area_under_precision([], 3) == 0
 
 
+def mean_squares(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """Return mean squares of rows, columns and the rest, summed one by one."""
+    n, whole = len(pairs), sum(a + b for a, b in pairs) / (2 * len(pairs))
+    judges = [sum(pair[k] for pair in pairs) / n for k in (0, 1)]
+    rows = sum(2 * ((a + b) / 2 - whole) ** 2 for a, b in pairs) / (n - 1)
+    columns = sum(n * (judge - whole) ** 2 for judge in judges)
+    rest = sum((pair[k] - sum(pair) / 2 - judges[k] + whole) ** 2 for pair in pairs for k in (0, 1)) / (n - 1)
+    return rows, columns, rest
+
+
+def test_agreement_of_two_raters_is_that_of_the_textbook() -> None:
+    # Two judges of Shrout and Fleiss 1979, table 2.
+    pairs = [(9.0, 2.0), (6.0, 1.0), (8.0, 4.0), (7.0, 1.0), (10.0, 5.0), (6.0, 2.0)]
+    rows, columns, rest = mean_squares(pairs)
+    assert icc_agreement(pairs) == pytest.approx((rows - rest) / (rows + rest + 2 * (columns - rest) / 6))
+    assert icc_agreement([(k, k) for k in range(5)]) == pytest.approx(1)
+    assert icc_agreement([(k, k + 10) for k in range(5)]) < 0.1  # as far apart as they never vary
+    assert np.isnan(icc_agreement([(1.0, 1.0)]))
+
+
+def test_ways_of_looking_are_compared_in_order() -> None:
+    assert edit_similarity("ABCD", "ABD") == pytest.approx(0.75)
+    assert edit_similarity("", "") == 1
+    way = [(0.1, 0.1), (0.5, 0.5), (0.9, 0.1)]
+    assert path_distance(way, way) == 0
+    assert path_distance(way, [(x + 0.1, y) for x, y in way]) == pytest.approx(0.1)
+    assert path_distance([way[0], way[0], *way[1:]], way) == 0  # a step taken in two is the same way
+    assert path_distance(way, way[::-1]) > 0.3
+    assert np.isnan(path_distance([], way))
+
+
+def test_each_reader_is_judged_by_the_others_and_the_model_by_the_same() -> None:
+    a, b = frozenset({"Edema"}), frozenset({"Edema", "Fracture"})
+    readers = {"s1": {"R1": b, "R2": a, "R3": a, "R4": b}, "s2": {"R1": a, "R2": frozenset()}}
+    model = {"s1": a, "s2": a}
+    # R1 is judged by R2, R3, R4: of three two say edema alone, and R4 alone the fracture.
+    found = against_majority(readers, model)
+    assert found["R1"] == Counts(tp=1, fn=0, fp=1, n=1)
+    # R2 by R1, R3, R4: two of three name the fracture.
+    assert found["R2"] == Counts(tp=1, fn=1, fp=0, n=1)
+    assert found[MODEL] == Counts(tp=4, fn=2, fp=0, n=4)
+    published = against_majority(readers, model, "published")
+    assert published["R2"] == Counts(tp=1, fn=1, fp=0, n=2)
+    assert published["R1"] == Counts(tp=2, fn=0, fp=1, n=2)
+    assert published[MODEL] == Counts(tp=1, fn=1, fp=1, n=2)
+
+
+def test_a_clip_is_right_where_its_box_is_nearer_to_what_was_meant() -> None:
+    meant, other = box(0.1, 0.1, 0.3, 0.3), box(0.6, 0.1, 0.8, 0.3)
+    asked = example("pointed_finding", ("Edema ", meant), meta=(("others", plain_text((other,))),))
+    answers = {
+        plain_text(("Edema ", meant)): 1.0, plain_text(("Edema ", other)): 0.0, "no box": 0.0,
+        plain_text((box(0.4, 0.6, 0.5, 0.7),)): 0.5,
+    }  # fmt: skip
+    for text, right in answers.items():
+        assert scores([Answered(example=asked, text=text)])["meant finding chosen"].value == right
+
+
 def test_an_interval_is_over_groups_not_answers() -> None:
     def mean(values: Sequence[float]) -> float:
         return sum(values) / len(values)
@@ -85,11 +155,12 @@ def test_right_answers_score_one_and_unreadable_ones_are_counted() -> None:
     )
     found = scores(perfect)
     for name, estimate in found.items():
-        if name.endswith("unreadable"):
+        if name.endswith("unreadable") or "distance" in name:
             assert estimate.value == 0, name
-        elif "constant" not in name:
+        elif "ICC" not in name:
             assert estimate.value == pytest.approx(1), name
-    assert found["order_global tau of constant order"].value == pytest.approx(-1 / 3)
+    constant = scores(constant_order(asked, range(len(asked)), {e.reading_id: "p" for e in asked}))
+    assert constant["order_global tau"].value == pytest.approx(-1 / 3)
     broken = scores(
         [Answered(example=asked[0], text="<|box_start|>(1,2)"), Answered(example=asked[1], text="1, 1")]
     )
@@ -110,7 +181,7 @@ def test_a_model_is_scored_beside_its_controls(
     assert main(["evaluate", str(done.model), str(dataset), "--out", str(out), "--limit", "3"]) == 0
     table = capsys.readouterr().out
     found = json.loads((out / "scores.json").read_text(encoding="utf-8"))
-    assert list(found) == ["model", "untrained", "text only", "centre prior"]
+    assert list(found) == ["model", "untrained", "text only", "centre prior", "constant order", "readers"]
     assert found["model"]["grounding IoU"]["value"] > found["untrained"]["grounding IoU"]["value"]
     assert found["model"]["grounding unreadable"]["value"] == 0  # the grammar allows nothing else
     assert found["centre prior"]["grounding IoU"]["value"] > 0.5  # the boxes of all readings overlap

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from examples.gazex.config import Config, TaskSettings
 from examples.gazex.data.augment import Motion
@@ -16,7 +18,7 @@ from examples.gazex.data.prepare import load_split
 from examples.gazex.data.rows import Row, light_rows, shards
 from examples.gazex.errors import TrainerError
 from examples.gazex.tasks.controls import with_gaze
-from examples.gazex.tasks.example import Box, Example, plain_text
+from examples.gazex.tasks.example import Box, Example, plain_text, written_box
 from examples.gazex.tasks.make import examples_of, shuffled_order
 from examples.gazex.tasks.names import TASKS
 
@@ -80,6 +82,34 @@ def test_without_gaze_the_texts_stay(examples: list[Example]) -> None:
     }  # fmt: skip
 
 
+def test_a_clip_asks_which_finding_it_means(examples: list[Example]) -> None:
+    asked = [e for e in examples if e.task == "pointed_finding"]
+    assert asked
+    for example in asked:
+        label, box = example.answer
+        assert label == f"{example.about('label')} "
+        assert example.frames
+        assert written_box(box) not in (example.about("others") or "")  # type: ignore[arg-type]
+
+
+def test_shuffled_clips_tell_nothing_of_the_own_one(examples: list[Example]) -> None:
+    (first, second) = [e for e in examples if e.task == "pointed_finding"][:2]
+    clips = [replace(e, reading_id=f"r{k // 2}") for k, e in enumerate([first, second] * 200)]
+    mixed = with_gaze(clips, "shuffled_time", 1)
+    times = [{f.begins_ns for f in e.frames} for e in (first, second)]
+    own = sum({f.begins_ns for f in e.frames} == times[k % 2] for k, e in enumerate(mixed))
+    assert 150 < own < 250  # of 400; 100 fewer or more have a chance below 1e-6
+    number = Counter((len(a.frames), len(b.frames)) for a, b in zip(clips, mixed, strict=True))
+    assert len(times[0]) == len(times[1]) or len(number) > 2
+
+
+def test_exchanged_gaze_needs_frames_that_are_lit_anew() -> None:
+    for control in ("other_image", "shuffled_time"):
+        with pytest.raises(ValidationError, match="rendered"):
+            Config().with_changes(data={"gaze": control})
+        Config().with_changes(data={"gaze": control, "frames": "rendered"})
+
+
 @pytest.mark.parametrize("control", ["other_image", "shuffled_time"])
 def test_exchanged_gaze_leaves_everything_else(examples: list[Example], control: str) -> None:
     mixed = with_gaze(examples, control, 3)  # type: ignore[arg-type]
@@ -91,7 +121,8 @@ def test_exchanged_gaze_leaves_everything_else(examples: list[Example], control:
     changed = 0
     for before, after in zip(examples, mixed, strict=True):
         assert (before.prompt, before.answer, before.images) == (after.prompt, after.answer, after.images)
-        assert len(before.frames) == len(after.frames)
+        if before.n_ordered:
+            assert len(before.frames) == len(after.frames)
         if before.frames:
             homes = {of_reading[id(f.points)] for f in after.frames}
             assert (before.reading_id in homes) == (control == "shuffled_time")

@@ -142,6 +142,29 @@ def test_other_settings_need_another_folder(dataset: Path, tmp_path: Path) -> No
     assert caught.value.code == "GX-OTHER-CONFIG"
 
 
+def test_memory_that_ends_is_an_error_that_says_what_to_lower(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainerError) as caught:
+        train(
+            [dataset], tmp_path, tiny(train={"batch_size": 10**15}), quiet=True
+        )  # more than can be addressed
+    assert caught.value.code == "GX-MEMORY"
+    assert "batch_size" in caught.value.hint
+
+
+def test_a_loss_that_is_no_number_ends_the_training(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainerError) as caught:
+        train(
+            [dataset],
+            tmp_path,
+            tiny(
+                train={"steps": 5, "learning_rate": 1e30, "warmup_share": 0.0},
+                tasks={"weights": {"presence": 1}},
+            ),
+            quiet=True,
+        )
+    assert caught.value.code == "GX-DIVERGED"
+
+
 def test_training_stops_where_validation_no_longer_improves(dataset: Path, tmp_path: Path) -> None:
     config = tiny(
         train={"steps": 60, "patience": 2, "validate_every": 1, "learning_rate": 0.3, "warmup_share": 0.0}

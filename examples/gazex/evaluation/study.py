@@ -1,0 +1,152 @@
+"""Does gaze teach anything? The same training with gaze, with the gaze of others and without, over several seeds.
+
+Asked is which of two equally visible findings a clip means (arm ``ambiguous``): the gain of gaze is the difference to
+shuffled gaze, paired by question and seed. A gain of shuffled gaze over none would be a leak.
+
+::
+
+    OUT/{gaze}-{seed}/      a training each, gone on with where it was stopped
+    OUT/study.json          right or not, of every question, seed and way; the gains with their intervals
+    OUT/study.md            the same as a table
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from examples.gazex.answer.generate import answers
+from examples.gazex.config import Config
+from examples.gazex.data.encode import ExampleDataset
+from examples.gazex.data.prepare import load_split, refuse_shared_patients
+from examples.gazex.data.rows import light_rows
+from examples.gazex.errors import TrainerError
+from examples.gazex.evaluation.answered import Answered
+from examples.gazex.evaluation.gaze_scores import chosen_right
+from examples.gazex.evaluation.measures import Estimate, bootstrap
+from examples.gazex.model.ready import load_trained
+from examples.gazex.tasks.controls import GazeControl
+from examples.gazex.train.loop import train
+
+__all__ = ["GAINS", "WAYS", "gains", "study"]
+
+WAYS: Mapping[str, GazeControl] = {"gaze": "own", "shuffled": "other_image", "none": "none"}
+"""Name of each way to train and the gaze that it is shown, in training and in the test."""
+GAINS = (("gaze", "shuffled"), ("gaze", "none"), ("shuffled", "none"))
+"""The first is the result; the last must be nothing, or something leaks."""
+TASK, ARM = "pointed_finding", "ambiguous"
+
+Rights = Mapping[str, Mapping[int, Mapping[str, float]]]
+"""By way, seed and question: 1 right, 0 wrong, 0.5 undecided."""
+
+
+def study(
+    datasets: list[Path], out: Path, config: Config, seeds: Sequence[int], *, quiet: bool = False
+) -> dict[str, Estimate]:
+    """Train and test every way with every seed; return the measures by name.
+
+    Frames are lit anew in all of them, so that shuffled ones can't be told by how they were made. Raises TrainerError:
+    GX-EMPTY where no test reading of arm ``ambiguous`` asks which finding is meant; what `train` raises.
+    """
+    refuse_shared_patients(datasets, config)
+    rights: dict[str, dict[int, dict[str, float]]] = defaultdict(dict)
+    patients: dict[str, str] = {}
+    for seed in seeds:
+        for way, gaze in WAYS.items():
+            own = config.with_changes(data={"frames": "rendered", "gaze": gaze}, train={"seed": seed})
+            done = train(datasets, out / f"{way}-{seed}", own, quiet=True)
+            rights[way][seed], of_whom = _tested(done.model, datasets)
+            patients |= of_whom
+            if not quiet:
+                share = _mean(list(rights[way][seed].values()))
+                sys.stderr.write(f"seed {seed}, {way}: {share:.3f} right of {len(rights[way][seed])}\n")
+            _write(out, rights, gains(rights, patients))
+    return gains(rights, patients)
+
+
+def gains(rights: Rights, patients: Mapping[str, str]) -> dict[str, Estimate]:
+    """Return the share that is right of every way, and the gains; intervals over patients, seeds averaged first.
+
+    A gain pairs the same question and seed of two ways; seeds that not both have are left out.
+    """
+    found: dict[str, Estimate] = {}
+    for way, by_seed in rights.items():
+        found[f"right, {way}"] = bootstrap(_by_patient(list(by_seed.values()), patients), _mean)
+    for more, less in GAINS:
+        seeds = sorted(set(rights.get(more, {})) & set(rights.get(less, {})))
+        differences = [
+            {q: rights[more][s][q] - rights[less][s][q] for q in rights[more][s] if q in rights[less][s]}
+            for s in seeds
+        ]
+        if differences:
+            found[f"gain, {more} over {less}"] = bootstrap(_by_patient(differences, patients), _mean)
+    return found
+
+
+def _tested(model: Path, datasets: list[Path]) -> tuple[dict[str, float], dict[str, str]]:
+    """Return of every question whether it was answered right, and whose it is."""
+    ready, config, _ = load_trained(model)
+    held = load_split(datasets, config.data.test_split, config)
+    chosen = [
+        place
+        for place, example in enumerate(held.examples)
+        if example.task == TASK and example.about("arm") == ARM and example.about("others")
+    ]
+    if not chosen:
+        raise TrainerError(
+            f"no test reading of arm {ARM!r} asks which finding is meant",
+            code="GX-EMPTY",
+            hint="Make the data with `gazecapture simulate --offline --ambiguous 0.5`, and give task pointed_finding a "
+            "weight.",
+        )
+    data = ExampleDataset(held.examples, held.paths, ready.processor, config.data)
+    rights = {
+        held.examples[place].example_id: chosen_right(Answered(example=held.examples[place], text=text))
+        for place, text in answers(ready, data, chosen)
+    }
+    names = {r["reading_id"]: str(r["patient_key"] or r["reading_id"]) for r in light_rows(held.paths)}
+    return rights, {e.example_id: names[e.reading_id] for e in (held.examples[k] for k in chosen)}
+
+
+def _by_patient(
+    by_seed: Sequence[Mapping[str, float]], patients: Mapping[str, str]
+) -> dict[str, list[float]]:
+    """Return the values of every patient, of a question the mean over seeds: seeds are no new patients."""
+    of_question: dict[str, list[float]] = defaultdict(list)
+    for values in by_seed:
+        for question, value in values.items():
+            of_question[question].append(value)
+    found: dict[str, list[float]] = defaultdict(list)
+    for question, several in of_question.items():
+        found[patients[question]].append(_mean(several))
+    return found
+
+
+def _write(out: Path, rights: Rights, found: Mapping[str, Estimate]) -> None:
+    content = {"rights": rights, "measures": {name: asdict(e) for name, e in found.items()}}
+    (out / "study.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    lines = [
+        "| measure | value | 95 % interval | questions | patients | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, e in found.items():
+        ways = [way for way in rights if way in name.replace(",", "").split()]
+        seeds = min(len(rights[way]) for way in ways)
+        lines.append(
+            f"| {name} | {e.value:.3f} | {e.low:.3f} to {e.high:.3f} | {e.n} | {e.n_groups} | {seeds} |"
+        )
+    by_seed = [
+        f"| {way} | {' | '.join(f'{_mean(list(found.values())):.3f}' for found in seeds.values())} |"
+        for way, seeds in rights.items()
+    ]
+    first = next(iter(rights.values()))
+    lines += ["", f"| right, seed | {' | '.join(map(str, first))} |", f"|---|{'---|' * len(first)}", *by_seed]
+    (out / "study.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
