@@ -133,7 +133,9 @@ def choose_utterances(
     mixed = [chosen[i] for i in order]
     match style.kind:
         case "systematic":
-            mixed.sort(key=lambda u: _LETTERS.find(u.letter))
+            # Within a letter from the top down and from the picture's left to its right: a search that is systematic
+            # does not choose at random there either.
+            mixed.sort(key=lambda u: (_LETTERS.find(u.letter), *_height_and_side(content, u.places)))
         case "finding_driven":
             mixed.sort(key=lambda u: u.lesion is None or not u.lesion.present)
         case "free":
@@ -244,6 +246,18 @@ def _compared_or_not(utterance: Utterance, rng: np.random.Generator) -> Utteranc
     if len(utterance.places) > 1 and utterance.text.startswith("The ") and rng.random() < COMPARED_SHARE:
         return replace(utterance, text=f"{_COMPARISON} {utterance.text.removeprefix('The ')}")
     return replace(utterance, places=utterance.places[:1])
+
+
+def _height_and_side(content: StudyContent, places: Sequence[Place]) -> tuple[float, float]:
+    """Return middle down and across of what a sentence is about, as shares of its picture."""
+    region_map = content.maps[places[0].image_index]
+    first = places[0]
+    boxes = [first.box] if first.box is not None else [region_map.regions[name].box for name in first.regions]
+    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes]
+    return (
+        sum(y for _, y in middles) / len(middles) / region_map.height_px,
+        sum(x for x, _ in middles) / len(middles) / region_map.width_px,
+    )
 
 
 def _lesion_places(content: StudyContent, lesion: TruthLesion) -> tuple[Place, ...]:

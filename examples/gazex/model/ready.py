@@ -64,15 +64,25 @@ def new_model(config: Config, texts: Iterable[str], *, dtype: torch.dtype = torc
     return ReadyModel(model=model, processor=processor)
 
 
-def save_trained(ready: ReadyModel, folder: Path, config: Config, about: dict[str, Any]) -> None:
-    """Write a model for `load_trained`: an adapter and its base, or all weights; and what it was trained on."""
+def save_trained(
+    ready: ReadyModel,
+    folder: Path,
+    config: Config,
+    about: dict[str, Any],
+    *,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write a model for `load_trained`: an adapter and its base, or all weights; and what it was trained on.
+
+    weights : in place of the model's own, where this process holds only a part of them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if config.model.lora_rank > 0:
-        ready.model.save_pretrained(folder / ADAPTER)
+        ready.model.save_pretrained(folder / ADAPTER, state_dict=weights)
         if config.model.path is None:
             _base_of(ready.model, folder / BASE)
     else:
-        ready.model.save_pretrained(folder)
+        ready.model.save_pretrained(folder, state_dict=weights)
     ready.processor.save(folder)
     content = {"config": config.model_dump(mode="json"), "family": ready.processor.family, **about}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")

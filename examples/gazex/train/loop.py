@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch.utils.data import DataLoader
 
 from examples.gazex.config import Config
@@ -26,7 +26,7 @@ from examples.gazex.data.prepare import SplitExamples, load_split, refuse_shared
 from examples.gazex.errors import TrainerError
 from examples.gazex.model.ready import ReadyModel, new_model, save_trained
 from examples.gazex.tasks.example import Example, plain_text
-from examples.gazex.train.checkpoint import load_newest, save_checkpoint
+from examples.gazex.train.checkpoint import gathered, load_newest, save_checkpoint
 from examples.gazex.train.log import TrainLog
 from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, gaze_loss
 from examples.gazex.train.memory import estimate
@@ -112,8 +112,14 @@ class _Run:
         optimizer = torch.optim.AdamW(
             weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98)
         )
-        self.first_step, self.notes = load_newest(out, config, model=model, optimizer=optimizer)
+        self.sharded = accelerator.distributed_type == DistributedType.FSDP
+        if not self.sharded:
+            self.first_step, self.notes = load_newest(out, config, model=model, optimizer=optimizer)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        if self.sharded:  # what is shared out gets its own part
+            self.first_step, self.notes = load_newest(
+                out, config, model=self.model, optimizer=self.optimizer.optimizer, sharded=True
+            )
         self.dataset = ExampleDataset(
             training.examples, training.paths, ready.processor, config.data, settings.seed
         )
@@ -246,6 +252,7 @@ class _Run:
         )
 
     def _save(self, step: int, notes: dict[str, Any]) -> None:
+        whole = gathered(self.model, self.optimizer.optimizer) if self.sharded else None
         if self.accelerator.is_main_process:
             save_checkpoint(
                 self.out,
@@ -255,10 +262,12 @@ class _Run:
                 config=self.config,
                 notes=notes,
                 keep=self.config.train.keep_checkpoints,
+                sharded=whole,
             )
         self.accelerator.wait_for_everyone()
 
     def _write_model(self, step: int, best: float) -> None:
+        whole = gathered(self.model, self.optimizer.optimizer)[0] if self.sharded else None
         if self.accelerator.is_main_process:
             about = {
                 "steps": step,
@@ -273,6 +282,7 @@ class _Run:
                 self.out / "model",
                 self.config,
                 about,
+                weights=whole,
             )
         self.accelerator.wait_for_everyone()
 
@@ -287,6 +297,7 @@ class _Run:
             tokens=tokens,
             bf16=_bf16(self.config),
             checkpointing=self.checkpointing,
+            n_shards=self.accelerator.num_processes if self.sharded else 1,
         )
         sys.stderr.write(f"memory: {need} (batches of at most {tokens} tokens)\n")
 

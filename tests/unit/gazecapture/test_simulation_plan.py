@@ -183,6 +183,21 @@ def test_a_systematic_reader_goes_from_a_to_f_and_the_others_do_not() -> None:
     assert np.mean(orders["finding_driven"]) < 0.5
 
 
+def test_a_systematic_reader_goes_down_within_a_letter() -> None:
+    pairs = []
+    for seed in range(2, 120, 3):
+        reading = plan(seed)
+        region_map = reading.content.maps[0]
+        placed = []
+        for sentence in reading.sentences:
+            place = sentence.utterance.places[0]
+            boxes = [place.box] if place.box else [region_map.regions[name].box for name in place.regions]
+            placed.append((sentence.utterance.letter, np.mean([(box[1] + box[3]) / 2 for box in boxes])))
+        pairs += [(a[1], b[1]) for a, b in pairwise(placed) if a[0] == b[0]]
+    assert len(pairs) > 10
+    assert all(upper <= lower + 1e-6 for upper, lower in pairs)
+
+
 def test_a_finding_driven_reader_speaks_of_findings_first() -> None:
     for seed in range(0, 40, 3):
         reading = plan(seed)
