@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -17,7 +18,9 @@ from examples.gazex.tasks.example import Box, Example, plain_text
 
 __all__ = ["BlankPictures", "asked", "centre_prior", "constant_order"]
 
-BATCH = 16
+BATCH = 32
+SLACK = 1.25
+"""An answer is cut off where it is so many times as long as the longest right one of its task."""
 SURE = 0.5
 """Probability from which a finding counts as said."""
 
@@ -52,9 +55,18 @@ def asked(
             yield _answered(
                 data.examples[place], "yes" if probability >= SURE else "no", patients, probability
             )
-    others = [k for k in chosen if data.examples[k].task != "presence"]
-    for place, text in answers(ready, data, others, batch_size=BATCH):
-        yield _answered(data.examples[place], text, patients)
+    by_task: dict[str, list[int]] = defaultdict(list)
+    for place in chosen:
+        if data.examples[place].task != "presence":
+            by_task[data.examples[place].task].append(place)
+    for places in by_task.values():
+        # An untrained model never ends, and may go on no longer than what it is compared with.
+        right = (plain_text(data.examples[k].answer) for k in places)
+        longest = max(len(ready.processor.answer_ids(text)) for text in right)
+        for place, text in answers(
+            ready, data, places, batch_size=BATCH, max_tokens=round(SLACK * longest) + 1
+        ):
+            yield _answered(data.examples[place], text, patients)
 
 
 def constant_order(

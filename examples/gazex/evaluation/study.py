@@ -38,6 +38,8 @@ WAYS: Mapping[str, GazeControl] = {"gaze": "own", "shuffled": "other_image", "no
 """Name of each way to train and the gaze that it is shown, in training and in the test."""
 GAINS = (("gaze", "shuffled"), ("gaze", "none"), ("shuffled", "none"))
 """The first is the result; the last must be nothing, or something leaks."""
+MAX_TOKENS = 64
+"""A label and a box; an early model may never end."""
 TASK, ARM = "pointed_finding", "ambiguous"
 
 Rights = Mapping[str, Mapping[int, Mapping[str, float]]]
@@ -106,7 +108,7 @@ def _tested(model: Path, datasets: list[Path]) -> tuple[dict[str, float], dict[s
     data = ExampleDataset(held.examples, held.paths, ready.processor, config.data)
     rights = {
         held.examples[place].example_id: chosen_right(Answered(example=held.examples[place], text=text))
-        for place, text in answers(ready, data, chosen)
+        for place, text in answers(ready, data, chosen, max_tokens=MAX_TOKENS)
     }
     names = {r["reading_id"]: str(r["patient_key"] or r["reading_id"]) for r in light_rows(held.paths)}
     return rights, {e.example_id: names[e.reading_id] for e in (held.examples[k] for k in chosen)}
