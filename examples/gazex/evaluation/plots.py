@@ -32,7 +32,7 @@ def draw_scores(results: Results, path: Path) -> None:
         return
     rows = -(-len(shown) // COLUMNS)
     tallest = max(len(found) for found in shown.values())
-    size = (PANEL_INCHES[0] * COLUMNS, (PANEL_INCHES[1] * tallest + 0.75) * rows)
+    size = (PANEL_INCHES[0] * COLUMNS, (PANEL_INCHES[1] * tallest + 0.9) * rows)
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
@@ -42,8 +42,8 @@ def draw_scores(results: Results, path: Path) -> None:
             panel.plot([estimate.low, estimate.high], [line, line], color=colour, linewidth=2)
             panel.plot([estimate.value], [line], "o", color=colour, markersize=5)
         panel.set_yticks(range(len(found)), list(found), fontsize=8)
-        panel.set_ylim(len(found) - 0.5, -0.5)
-        panel.set_title(measure, fontsize=9, loc="left")
+        panel.set_ylim(tallest - 0.5, -0.5)  # lines as far apart in every panel
+        panel.set_title(measure.replace(", ", "\n"), fontsize=9, loc="left")
         panel.tick_params(axis="x", labelsize=8)
         low = min(0.0, *(e.low for e in found.values()))
         panel.set_xlim(low - 0.02, max(1.02, *(e.high for e in found.values())))
