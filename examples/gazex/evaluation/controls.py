@@ -96,8 +96,8 @@ def centre_prior(
                 seen.setdefault(label, []).extend(p for p in example.answer if isinstance(p, Box))
     for place in chosen:
         example = examples[place]
-        label = example.about("label") if example.task == "grounding" else ""
-        boxes = seen.get(label or "") or seen.get("")
+        asked_for = example.about("label") if example.task == "grounding" else None
+        boxes = seen.get(asked_for or "") or seen.get("")
         if example.task in ("grounding", "pointed_finding") and boxes:
             sides = np.mean([[b.x0, b.y0, b.x1, b.y1] for b in boxes], axis=0).tolist()
             mean = Box(x0=sides[0], y0=sides[1], x1=sides[2], y1=sides[3])

@@ -19,7 +19,7 @@ FOLDER = "checkpoints"
 STATE = "state.pt"
 ABOUT = "about.json"
 
-Whole = tuple[dict[str, torch.Tensor], dict[str, Any]]
+Whole = tuple[dict[str, Any], dict[str, Any]]
 """Weights and optimizer state by name, complete."""
 
 
