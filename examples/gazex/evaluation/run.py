@@ -4,8 +4,9 @@
 
     OUT/answers.jsonl     every question's answer beside the right one; no picture, no patient
     OUT/scores.json       every measure with its interval, per control
-    OUT/scores.md         the same as a table
-    OUT/scores.png        the same as a picture
+    OUT/readers.json      findings of every reader and of the model against the majority of readers
+    OUT/scores.md         both as tables
+    OUT/scores.png        the measures as a picture
 """
 
 from __future__ import annotations

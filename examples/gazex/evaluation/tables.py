@@ -19,12 +19,11 @@ Results = Mapping[str, Mapping[str, Estimate]]
 
 
 def write_scores(out: Path, results: Results, readers: Mapping[str, Mapping[str, Counts]]) -> None:
-    """Write ``out/scores.json`` and ``out/scores.md``; readers: counts by rule and reader."""
-    content = {
-        **{name: {m: asdict(e) for m, e in found.items()} for name, found in results.items()},
-        "readers": {rule: {who: asdict(c) for who, c in found.items()} for rule, found in readers.items()},
-    }
+    """Write ``scores.json``, ``readers.json`` and ``scores.md``; readers: counts by rule and reader."""
+    content = {name: {m: asdict(e) for m, e in found.items()} for name, found in results.items()}
     (out / "scores.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    counts = {rule: {who: asdict(c) for who, c in found.items()} for rule, found in readers.items()}
+    (out / "readers.json").write_text(json.dumps(counts, indent=1), encoding="utf-8")
     measures = list(dict.fromkeys(m for found in results.values() for m in found))
     lines = [
         "Value and 95 % interval over patients. Controls tell what needs no picture, no gaze or no training.\n",

@@ -168,6 +168,11 @@ def test_right_answers_score_one_and_unreadable_ones_are_counted() -> None:
     assert broken["grounding IoU"].value == 0
 
 
+def answered(out: Path) -> list[dict[str, object]]:
+    """Return the lines that an evaluation wrote of its answers."""
+    return [json.loads(line) for line in (out / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 def test_a_model_is_scored_beside_its_controls(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,17 +183,37 @@ def test_a_model_is_scored_beside_its_controls(
     )
     done = train([dataset], tmp_path / "run", config, quiet=True)
     out = tmp_path / "scores"
-    assert main(["evaluate", str(done.model), str(dataset), "--out", str(out), "--limit", "3"]) == 0
+    # The body of the test reading without its lesions; here its picture is the same, so nothing may vanish by itself.
+    twin = {**reading(5, "test"), "reading_id": "twin", "study_arm": "without_lesions"}
+    twins = write_both(tmp_path / "twins", [twin])
+    command = ["evaluate", str(done.model), str(dataset), str(twins), "--out", str(out), "--limit", "3"]
+    assert main([*command, "--beside", f"again={done.model}"]) == 0
     table = capsys.readouterr().out
     found = json.loads((out / "scores.json").read_text(encoding="utf-8"))
-    assert list(found) == ["model", "untrained", "text only", "centre prior", "constant order", "readers"]
+    assert list(found) == [
+        "model",
+        "untrained",
+        "text only",
+        "again",
+        "centre prior",
+        "constant order",
+    ]
+    assert json.loads((out / "readers.json").read_text(encoding="utf-8"))["leave-one-out"] == {}  # one reader
+    assert (out / "scores.png").stat().st_size > 10_000
+    assert found["again"] == {m: e for m, e in found["model"].items() if "lesion" not in m}
+    asked = {line["example_id"] for line in answered(out)}
+    assert not any(example.startswith("twin") for example in asked)
+    vanished = found["model"]["not said without its lesion"]
+    said = [line for line in answered(out) if line["control"] == "model" and line["task"] == "presence"]
+    yes = [line["answer"] for line in said if line["right"] == "yes"]
+    assert (vanished["n"], vanished["n_groups"]) == (len(yes), 1)
+    assert vanished["value"] == pytest.approx(yes.count("no") / len(yes))
     assert found["model"]["grounding IoU"]["value"] > found["untrained"]["grounding IoU"]["value"]
     assert found["model"]["grounding unreadable"]["value"] == 0  # the grammar allows nothing else
     assert found["centre prior"]["grounding IoU"]["value"] > 0.5  # the boxes of all readings overlap
     assert "| grounding IoU |" in table
-    lines = [json.loads(line) for line in (out / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert {line["control"] for line in lines} == {"model", "untrained", "text only"}
-    assert not any("patient" in json.dumps(line) for line in lines)
+    assert {line["control"] for line in answered(out)} == {"model", "untrained", "text only", "again"}
+    assert not any("patient" in json.dumps(line) for line in answered(out))
 
 
 def test_a_test_patient_seen_in_training_is_refused(
