@@ -13,6 +13,7 @@ from typing import Any
 from curation.config import CurationConfig, config_hash, settings_hash
 from curation.engines.processes import engine_for
 from curation.engines.protocol import EngineFor
+from curation.funnel import Funnel, codes_in
 from curation.lead import FITTED_STAGES, READERS_FOLDER, fit_leads, leads_are_fitted
 from curation.manifest import Failure, ManifestLine, append_lines
 from curation.plan import Planner, ReadingPlan
@@ -81,6 +82,19 @@ class BatchSummary:
         """Count readings as held back that had passed every stage: their readers did not agree to an export."""
         self.held_back = dict(sorted({**self.held_back, **held_back}.items()))
         self.kept = [reading_id for reading_id in self.kept if reading_id not in held_back]
+
+    def funnel(self) -> Funnel:
+        """Return the readings counted by what became of them, and why."""
+        funnel = Funnel()
+        for _ in self.kept:
+            funnel.add("kept")
+        for reason in self.rejected.values():
+            funnel.add("rejected", codes_in(reason))
+        for reason in self.held_back.values():
+            funnel.add("held_back", codes_in(reason))
+        for failure in self.failed:
+            funnel.add("failed", [failure.code])
+        return funnel
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-ready values."""

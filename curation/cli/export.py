@@ -23,6 +23,7 @@ from curation.export.dataset import export_dataset
 from curation.export.exclude import find_excluded
 from curation.export.write import exported_hashes
 from curation.exports import logged_export
+from curation.funnel import Funnel, codes_in
 from curation.manifest import Failure
 from curation.run import plan_store
 from curation.view_settings import ViewsConfig
@@ -83,12 +84,16 @@ def export(
     with hold_store(store), progress_shown("export", as_json=as_json) as progress:
         ready: list[str] = []
         n_unfinished = n_rejected = n_held_back = 0
+        funnel = Funnel()
         for plan in plan_store(store, config):
             if plan.reading_id in excluded:
                 continue
             if isinstance(plan, Failure) or plan.todo:
                 n_unfinished += 1
-            elif plan.verdict == "ok":
+                funnel.add("unfinished")
+                continue
+            funnel.add("kept" if plan.verdict == "ok" else plan.verdict, codes_in(plan.verdict_reason))
+            if plan.verdict == "ok":
                 ready.append(plan.reading_id)
             else:
                 n_rejected += plan.verdict == "rejected"
@@ -118,6 +123,7 @@ def export(
                 config=config,
                 views=views,
                 progress=lambda done, total: progress(done, total, 0),
+                funnel=funnel,
             )
     if not as_json:
         list_lines(f"failed: {failure.one_line()}" for failure in summary.failed)

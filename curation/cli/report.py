@@ -42,6 +42,11 @@ _FILE = "report.html"
     help="Scores to show, a JSON file.",
 )
 @click.option(
+    "--per-reader",
+    is_flag=True,
+    help="Also figures per reader, under random codes; for five readers or more.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     help=f"The page.  [default: {_FILE} in the dataset or store]",
@@ -54,19 +59,23 @@ def report_command(
     reading_id: str | None,
     picture_paths: tuple[Path, ...],
     scores_path: Path | None,
+    per_reader: bool,
     out: Path | None,
     as_json: bool,
 ) -> ExitCode:
     """Write a report as one HTML page that needs nothing outside itself.
 
-    Radiographs with scanpath and heat map, key frames by sentence, timeline of the letters, quality, findings.
-    Exit code 4 where there is no reading.
+    Readings kept and lost with reasons, quality, letters, trajectories, agreement of readers; then radiographs with
+    scanpath and heat map, key frames by sentence, findings. Every number is in files that the page holds. Exit code 4
+    where there is no reading.
     """
     source, target = _source(dataset, store, out)
     pictures = [load_picture(path) for path in picture_paths]
     scores = None if scores_path is None else load_scores(scores_path)
     try:
-        page = build_report(source, pictures=pictures, scores=scores, reading_id=reading_id)
+        page = build_report(
+            source, pictures=pictures, scores=scores, reading_id=reading_id, per_reader=per_reader
+        )
     except ExportError as error:
         if error.code != "GT-NOTHING-LEFT":
             raise

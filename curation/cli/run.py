@@ -202,6 +202,7 @@ def _export(
             reading_ids=summary.kept,
             config=config,
             progress=lambda done, total: progress(done, total, 0),
+            funnel=summary.funnel(),
         )
 
 

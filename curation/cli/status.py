@@ -11,6 +11,7 @@ import click
 from curation.cli.options import as_json, config_file, store_folder
 from curation.config import load_config, remembered_config
 from curation.consent import Consents
+from curation.funnel import Funnel, state_of
 from curation.lock import lock_owner
 from curation.manifest import Failure, last_lines
 from curation.run import plan_store
@@ -32,35 +33,27 @@ def status(*, store_root: Path, config_path: Path | None, as_json: bool) -> Exit
     config = load_config(config_path) if config_path else remembered_config(store_root)
     consents = Consents.of(store)
     done: Counter[str] = Counter()
-    verdicts: Counter[str] = Counter()
+    funnel = Funnel()
     failed: list[Failure] = []
     newest = last_lines(store_root)
-    n_readings = 0
     for plan in plan_store(store, config):
-        n_readings += 1
-        if isinstance(plan, Failure):
-            failed.append(plan)
-            verdicts["failed"] += 1
-            continue
-        done.update(step.stage for step in plan.stages if not step.reason)
-        if not plan.todo:
-            allowed = plan.verdict != "ok" or consents.permission(store.meta(plan.reading_id))
-            verdicts[plan.verdict if allowed else "held_back"] += 1
-            continue
-        line = newest.get(plan.reading_id)
-        if line is not None and line.error is not None:
-            failed.append(line.error)
-            verdicts["failed"] += 1
-        else:
-            verdicts["to_do"] += 1
+        state, codes, failure = state_of(plan, newest.get(plan.reading_id), store, consents)
+        funnel.add(state, codes)
+        if failure is not None:
+            failed.append(failure)
+        if not isinstance(plan, Failure):
+            done.update(step.stage for step in plan.stages if not step.reason)
+    reasons = funnel.to_dict()["reasons"]
     result: dict[str, Any] = {
         "store": str(store_root),
-        "readings": n_readings,
-        "curated": verdicts["ok"],
-        "rejected": verdicts["rejected"],
-        "held_back": verdicts["held_back"],
+        "readings": funnel.n_readings,
+        "curated": funnel.n_by_state["kept"],
+        "rejected": funnel.n_by_state["rejected"],
+        "rejected_by": reasons["rejected"],
+        "held_back": funnel.n_by_state["held_back"],
+        "held_back_by": reasons["held_back"],
         "failed": [failure.model_dump() for failure in failed],
-        "to_do": verdicts["to_do"],
+        "to_do": funnel.n_by_state["unfinished"],
         "stages_done": {stage.name: done[stage.name] for stage in STAGES},
         "in_use_by_process": lock_owner(store_root),
     }
@@ -74,6 +67,8 @@ def _text(result: dict[str, Any], failed: list[Failure]) -> str:
         f"{result['held_back']} held back, {len(failed)} failed, {result['to_do']} to do"
     ]
     lines += [f"  {name:<12}{n}/{result['readings']}" for name, n in result["stages_done"].items()]
+    for state in ("rejected", "held_back"):
+        lines += [f"  {state.replace('_', ' ')}: {n} by {code}" for code, n in result[f"{state}_by"].items()]
     lines += [f"  failed: {failure.one_line()}" for failure in failed]
     if result["in_use_by_process"] is not None:
         lines.append(f"in use by process {result['in_use_by_process']}")

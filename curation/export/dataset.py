@@ -16,6 +16,7 @@ from curation.export.scan import scan_output
 from curation.export.splits import SPLITS
 from curation.export.switch import MANIFEST, complete_switch, manifest_of, staging_folder, switch
 from curation.export.write import LeftBehind, left_behind, write_all
+from curation.funnel import Funnel
 from curation.manifest import Failure
 from gazecapture.files import claim_output_folder, write_json_atomically
 from gazecapture.store import Store
@@ -58,11 +59,14 @@ def export_dataset(
     config: CurationConfig,
     views: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    funnel: Funnel | None = None,
 ) -> ExportSummary:
     """Write the given readings, whose stages are done, to dataset folder ``out``.
 
     views : names of views to write beside those that the settings name and those that the dataset has. Where only
             views are missing, the shards stay as they are.
+    funnel : what became of all readings of the store, these being kept; its counts go into the manifest of a dataset
+             that is written, for the report.
 
     Nothing changes in ``out`` before all is written beside it and scanned; a second call with the same input
     writes nothing. Memory does not grow with the dataset.
@@ -85,7 +89,7 @@ def export_dataset(
         if manifest.get("key") == plan.key and all((out / f["path"]).is_file() for f in manifest["files"]):
             whole = _with_views(store, out, plan, config, manifest, requests)
             return _summary(plan, whole, damaged, up_to_date=whole is manifest)
-        summary = _export(store, out, plan, config, requests, progress, damaged)
+        summary = _export(store, out, plan, config, requests, progress, damaged, funnel)
         if summary is not None:
             return summary
 
@@ -98,6 +102,7 @@ def _export(
     requests: Sequence[ViewRequest],
     progress: Callable[[int, int], None] | None,
     damaged: dict[str, DataError],
+    funnel: Funnel | None,
 ) -> ExportSummary | None:
     """Write what is planned; None, and nothing written, where readings had to be added to ``damaged``.
 
@@ -111,6 +116,10 @@ def _export(
             return None
         views_of = write_views(staging, staging, requests, plan.key)
         manifest = make_manifest(staging, plan, config, views_of)
+        if funnel is not None:
+            failures = [Failure.of(e, reading_id=name, stage="export") for name, e in damaged.items()]
+            later = funnel.after_export(failed=failures, held_back=plan.held_back.values())
+            manifest["funnel"] = later.to_dict()
         write_json_atomically(staging / MANIFEST, manifest)
         _check_output(store, staging, config, removed, manifest["files"])
         switch(staging, out)

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from curation.consent import NO_CONSENT
+from curation.issues import SOURCE_ISSUES
+
 __all__ = ["DASH", "Figure", "hint_of_issue", "number", "quality_figure", "span"]
 
 
@@ -81,6 +84,14 @@ _ISSUES: Mapping[str, str] = MappingProxyType(
         "GQ-DICTATION-OVERLAP": "Sentences without gaze have no key frames.",
         "GQ-NO-WORDS": "Key frames are cut by time instead of by sentence.",
         "GQ-LAG-UNMEASURED": "Image on is uncertain by a frame and 20 ms.",
+        "GQ-DISCARDED": "Its own authors threw the gaze away.",
+        "GQ-REVIEW-REJECTED": "A reviewer rejected it.",
+        "GQ-REVIEW-ACCEPTED": "A reviewer accepted it, whatever the gates say.",
+        "GT-BURNED-IN": "A picture seems to show text; `gazecurate burned-in` lets a person decide.",
+        "GT-MOUSE-GAZE": "The mouse cursor stands for the gaze.",
+        "GT-NO-TRACKER": "It was read without an eye tracker.",
+        "GT-SCHEMA": "Something that is stored cannot be read; ingest it again.",
+        NO_CONSENT: "Its reader's consent is not on record, or was withdrawn.",
     }
 )
 
@@ -96,7 +107,12 @@ def quality_figure(metric: str, value: float | None, unit: str) -> Figure:
 
 def hint_of_issue(code: str) -> str:
     """Return what an issue code means for the user, or nothing for an unknown code."""
-    return _ISSUES.get(code, "")
+    return _ISSUES.get(code, "") or _of_the_source(code)
+
+
+def _of_the_source(code: str) -> str:
+    _, message = SOURCE_ISSUES.get(code, ("", ""))
+    return f"{message[:1].upper()}{message[1:]}." if message else ""
 
 
 def number(value: object, digits: int = 4) -> str:

@@ -25,13 +25,11 @@ class Summary:
     """One row of the table of all readings."""
 
     reading_id: str
-    reader_code: str
-    sort_key: tuple[str, int, str]
     split: str
     synthetic: bool
-    duration: str
-    rate: str
-    lost: str
+    duration_s: float
+    rate_hz: float | None
+    loss_share: float | None
     n_fixations: int
     n_sentences: int
     n_keyframes: int
@@ -140,6 +138,8 @@ class ReadingView:
 
     reading_id: str
     facts: tuple[tuple[str, str], ...]
+    thumbnail: Picture | None
+    """For the gallery."""
     images: tuple[ImageView, ...]
     timeline: Picture | None
     transitions: Picture | None

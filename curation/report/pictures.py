@@ -8,14 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from curation.report.gathered import ImageGaze
 from keyframes.errors import ImageError
+from keyframes.heatmap import dwell_map
 
-__all__ = ["Picture", "decoded", "figure_picture", "figure_svg", "grey_picture", "load_picture"]
+__all__ = [
+    "Picture",
+    "decoded",
+    "figure_picture",
+    "figure_svg",
+    "grey_picture",
+    "heat_thumbnail",
+    "load_picture",
+]
 
 QUALITY = 84
 """JPEG: WebP would be half of it but takes ten times as long, which is most of a report's time."""
@@ -45,6 +55,32 @@ class Picture:
 def grey_picture(grey8: NDArray[np.uint8], longest_px: int) -> Picture:
     """Return a grey picture, its longer side at most ``longest_px``."""
     return _encoded(_fitted(Image.fromarray(grey8), longest_px))
+
+
+def heat_thumbnail(grey8: NDArray[np.uint8], gaze: ImageGaze | None, longest_px: int) -> Picture:
+    """Return a small picture with where gaze dwelt on it, in the colours of the large heat maps."""
+    small = np.asarray(_fitted(Image.fromarray(grey8), longest_px).convert("RGB"), np.float64) / 255
+    if gaze is not None:
+        height, width = small.shape[:2]
+        sigma = [
+            np.full(gaze.dwell_s.size, s * side)
+            for s, side in zip(gaze.sigma_share, (width, height), strict=True)
+        ]
+        drawn = dwell_map(
+            gaze.x_share * width,
+            gaze.y_share * height,
+            gaze.dwell_s,
+            *sigma,
+            width_px=width,
+            height_px=height,
+        )
+        share = drawn.heat / max(float(drawn.heat.max()), 1e-9)
+        rows = np.minimum((np.arange(height) / drawn.cell_px).astype(int), share.shape[0] - 1)
+        columns = np.minimum((np.arange(width) / drawn.cell_px).astype(int), share.shape[1] - 1)
+        at = share[np.ix_(rows, columns)]
+        opaque = np.clip(at * 1.6, 0.0, 0.72)[..., None]
+        small = small * (1 - opaque) + colormaps["inferno"](at)[..., :3] * opaque
+    return _encoded(Image.fromarray((small * 255).round().astype(np.uint8)))
 
 
 def decoded(content: bytes) -> NDArray[np.uint8] | None:

@@ -12,8 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from curation.config import remembered_config
 from curation.export.rows import RowOptions, build_row
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
+from curation.export.switch import manifest_of
+from curation.funnel import Funnel, funnel_of
+from curation.manifest import last_lines
+from curation.run import plan_store
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.store import Store
 from keyframes.errors import ExportError, ImageError, SchemaError, UsageError
@@ -47,6 +52,14 @@ class ReportSource(Protocol):
         """Give the whole rows of these readings, in the source's own order."""
         ...
 
+    def funnel(self) -> Funnel | None:
+        """Return what became of all readings that came in; None where nobody wrote it down."""
+        ...
+
+    def gates(self) -> Mapping[str, Any]:
+        """Return the settings ``[quality]`` by which the readings were judged; empty where nobody wrote them down."""
+        ...
+
 
 class DatasetSource:
     """The Parquet shards of a dataset folder.
@@ -77,6 +90,18 @@ class DatasetSource:
                 for group in range(file.num_row_groups):
                     yield from file.read_row_group(group, columns=present).to_pylist()
 
+    def funnel(self) -> Funnel | None:
+        """See `ReportSource.funnel`; as it was when the dataset was written."""
+        return Funnel.of_manifest(manifest_of(self.root))
+
+    def gates(self) -> Mapping[str, Any]:
+        """See `ReportSource.gates`."""
+        try:
+            gates = manifest_of(self.root)["config"]["quality"]
+        except (KeyError, TypeError):
+            return {}
+        return gates if isinstance(gates, Mapping) else {}
+
     def rows(self, reading_ids: Sequence[str]) -> Iterator[Row]:
         """See `ReportSource.rows`; memory holds one row group."""
         wanted = set(reading_ids)
@@ -104,6 +129,15 @@ class StoreSource:
         """See `ReportSource.summaries`."""
         for reading_id in self.store.reading_ids():
             yield build_row(_complete(self.store.load(reading_id)), {}, _options(with_images=False))
+
+    def funnel(self) -> Funnel | None:
+        """See `ReportSource.funnel`; by the settings of the last run."""
+        plans = plan_store(self.store, remembered_config(self.root))
+        return funnel_of(plans, last_lines(self.root), self.store)
+
+    def gates(self) -> Mapping[str, Any]:
+        """See `ReportSource.gates`; those of the last run."""
+        return remembered_config(self.root).quality.model_dump()
 
     def rows(self, reading_ids: Sequence[str]) -> Iterator[Row]:
         """See `ReportSource.rows`; a picture that cannot be decoded is left out."""

@@ -9,18 +9,28 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from curation.report.gathered import gathered
 from curation.report.hints import DASH, hint_of_issue, number, quality_figure, span
 from curation.report.looks import lesion_looks, letter_looks, missed_regions
 from curation.report.model import Card, Finding, ImageView, Issue, ReadingView, SentenceView, Summary
-from curation.report.pictures import Picture, decoded, figure_picture, figure_svg, grey_picture
+from curation.report.pictures import (
+    Picture,
+    decoded,
+    figure_picture,
+    figure_svg,
+    grey_picture,
+    heat_thumbnail,
+)
 from curation.report.sources import KEYFRAME_PX, Row
 from keyframes import plot
 from keyframes.errors import ConfigError
 from keyframes.regions.schemes import load_scheme
 
-__all__ = ["summary_of", "view_of"]
+__all__ = ["letters_of", "summary_of", "view_of"]
 
 TIMES = "\u00d7"
+THUMBNAIL_PX = 320
+"""Longer side; in the gallery it is 150 CSS px wide."""
 _SEVERITIES = ("error", "warning", "info")
 _ROLES = {"current": "Current image", "lateral": "Lateral image", "prior": "Prior image"}
 Rows = Sequence[Mapping[str, Any]]
@@ -35,13 +45,11 @@ def summary_of(row: Row) -> Summary:
     visits = sorted(row["trajectory"] or (), key=lambda visit: visit["order"])
     return Summary(
         reading_id=row["reading_id"],
-        reader_code=row["reader_code"] or "",
-        sort_key=(row["reader_code"] or "", row["reading_number"] or 0, row["reading_id"]),
         split=row["split"] or "",
         synthetic=bool(row["synthetic"]),
-        duration=f"{(row['duration_ns'] or 0) / 1e9:.1f} s",
-        rate=DASH if rate is None else f"{number(round(float(rate), 1))} Hz",
-        lost=DASH if lost is None else f"{100 * lost:.1f} %",
+        duration_s=(row["duration_ns"] or 0) / 1e9,
+        rate_hz=None if rate is None else float(rate),
+        loss_share=lost,
         n_fixations=len(row["fixations"] or ()),
         n_sentences=len(row["sentences"] or ()),
         n_keyframes=len(row["keyframes"] or ()),
@@ -53,7 +61,7 @@ def summary_of(row: Row) -> Summary:
 
 def view_of(row: Row) -> ReadingView:
     """Return what the page shows of one reading; its pictures are drawn here."""
-    lanes = _lanes(row)
+    lanes = letters_of(row)
     images = {info["image_index"]: info for info in row["image_info"] or ()}
     pictures = _pictures(row)
     trajectory = _table(row["trajectory"], _TRAJECTORY)
@@ -63,6 +71,7 @@ def view_of(row: Row) -> ReadingView:
     return ReadingView(
         reading_id=row["reading_id"],
         facts=_facts(row),
+        thumbnail=_thumbnail(row, pictures),
         images=tuple(_image_view(row, info, pictures.get(index)) for index, info in images.items()),
         timeline=_timeline(row, trajectory, lanes) if has_visits or row["sentences"] else None,
         transitions=figure_svg(
@@ -118,7 +127,7 @@ def _table(rows: Rows | None, schema: pa.Schema) -> pa.Table:
     )
 
 
-def _lanes(row: Row) -> dict[str, str]:
+def letters_of(row: Row) -> dict[str, str]:
     """Return the scheme's letters with their names; of an unknown scheme the letters that occur, if any."""
     try:
         return dict(load_scheme(row["region_scheme"] or "").letters)
@@ -148,7 +157,6 @@ def _facts(row: Row) -> tuple[tuple[str, str], ...]:
         if display.get("distance_mm"):
             screen += f" at {number(round(display['distance_mm']))} mm"
     facts = {
-        "Reader": row["reader_code"],
         "Duration": f"{(row['duration_ns'] or 0) / 1e9:.1f} s",
         "Indication": row["indication"],
         "Tracker": ", ".join(
@@ -163,6 +171,13 @@ def _facts(row: Row) -> tuple[tuple[str, str], ...]:
         "Regions": row["region_scheme"],
     }
     return tuple((label, str(value)) for label, value in facts.items() if value)
+
+
+def _thumbnail(row: Row, pictures: Mapping[int, NDArray[np.uint8]]) -> Picture | None:
+    """Return the first image that there is a picture of, lit by dwell; None where there is none."""
+    for index, grey8 in sorted(pictures.items()):
+        return heat_thumbnail(grey8, gathered(row).gaze.get(index), THUMBNAIL_PX)
+    return None
 
 
 def _image_view(row: Row, info: Mapping[str, Any], grey8: NDArray[np.uint8] | None) -> ImageView:

@@ -9,6 +9,11 @@ from types import ModuleType
 
 import pytest
 
+from curation.config import CurationConfig
+from curation.export.dataset import export_dataset
+from curation.run import curate
+from gazecapture.store import Store
+
 
 @pytest.fixture(scope="session")
 def readings() -> ModuleType:
@@ -22,3 +27,19 @@ def readings() -> ModuleType:
         sys.modules[name] = module
         spec.loader.exec_module(module)
     return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def curated(tmp_path_factory: pytest.TempPathFactory, readings: ModuleType) -> Store:
+    """Two curated synthetic readings; for looking at, not for changing."""
+    made: Store = readings.fill_store(tmp_path_factory.mktemp("curated") / "store", 2)
+    assert len(curate(made, CurationConfig()).kept) == 2
+    return made
+
+
+@pytest.fixture(scope="session")
+def exported(curated: Store) -> Path:
+    """The same readings as a dataset; for looking at, not for changing."""
+    out = curated.root.parent / "dataset"
+    export_dataset(curated, out, reading_ids=curated.reading_ids(), config=CurationConfig())
+    return out
