@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
+from curation.export.pictures import decode_png
 from gazecapture.files import as_tool_error
 from keyframes.errors import DataError, UsageError
 
@@ -55,7 +53,7 @@ def write_clip(path: Path, frames: Sequence[bytes], codec: Codec) -> None:
         raise UsageError(
             "mp4 needs PyAV", hint="Install the extra: pip install 'gazecapture[video]'.", code="GT-NO-VIDEO"
         ) from None
-    pictures = [_grey(frame) for frame in frames]
+    pictures = [decode_png(frame) for frame in frames]
     if len({picture.shape for picture in pictures}) != 1:
         raise DataError(f"a clip's frames must be of one size, {len(pictures)} frames are not")
     encoder = _ENCODERS[codec]
@@ -73,8 +71,3 @@ def write_clip(path: Path, frames: Sequence[bytes], codec: Codec) -> None:
             container.mux(stream.encode(None))
     except av.FFmpegError as error:
         raise as_tool_error(OSError(error.errno, error.strerror), path, "writing a clip") from error
-
-
-def _grey(png: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(png)) as picture:
-        return np.asarray(picture.convert("L"), np.uint8)

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from curation.export.pictures import decode_png, open_picture
 from curation.report.gathered import ImageGaze
+from gazecapture.files import as_tool_error
 from keyframes.errors import ImageError
 from keyframes.heatmap import dwell_map
 
@@ -32,14 +34,6 @@ QUALITY = 84
 FIGURE_DPI = 150
 """A figure of 6 inches is 900 px then: sharp at the 540 CSS px that it gets on a wide screen."""
 SCREENSHOT_PX = 1600
-_PIXEL_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-"""What Pillow raises over damaged or hostile files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,25 +80,22 @@ def heat_thumbnail(grey8: NDArray[np.uint8], gaze: ImageGaze | None, longest_px:
 def decoded(content: bytes) -> NDArray[np.uint8] | None:
     """Return a shard's picture as (h, w) grey values, or None where it cannot be decoded."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image.convert("L"), np.uint8)
-    except _PIXEL_ERRORS:
+        return decode_png(content)
+    except ImageError:
         return None
 
 
 def load_picture(path: Path) -> Picture:
     """Return a picture file, such as a screenshot. Raises ImageError where it is none."""
     try:
-        with Image.open(path) as image:
+        with open_picture(path.read_bytes()) as image:
             picture = _encoded(_fitted(image.convert("RGB"), SCREENSHOT_PX))
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist", hint="Check --picture.", path=path) from None
-    except _PIXEL_ERRORS as error:
-        raise ImageError(
-            f"{path} is no picture that can be decoded ({type(error).__name__})",
-            hint="Give a PNG or JPEG file.",
-            path=path,
-        ) from None
+    except OSError as error:
+        raise as_tool_error(error, path, "reading it") from error
+    except ImageError as error:
+        raise ImageError(f"{path}: {error.message}", hint="Give a PNG or JPEG file.", path=path) from None
     caption = " ".join(path.stem.replace("_", " ").replace("-", " ").split())
     return Picture(uri=picture.uri, width=picture.width, height=picture.height, caption=caption)
 

@@ -5,6 +5,7 @@ Layout: https://github.com/sccn/xdf/wiki/Specifications.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from keyframes.errors import SchemaError
 
 __all__ = ["XdfLayout", "XdfWriter", "element", "walk_xdf"]
 
+_CHANNEL_COUNT = re.compile(r"<channel_count>\s*(\d{1,18})\s*</channel_count>")
 _MAGIC = b"XDF:"
 _FILE_HEADER, _STREAM_HEADER, _SAMPLES, _CLOCK_OFFSET, _BOUNDARY, _STREAM_FOOTER = range(1, 7)
 _BOUNDARY_ID = bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4")
@@ -118,9 +120,14 @@ class XdfLayout:
 
 
 def walk_xdf(path: Path) -> XdfLayout:
-    """Go through a file's chunks by their lengths. Raises SchemaError where it is no XDF file."""
+    """Go through a file's chunks by their lengths.
+
+    Raises SchemaError where it is no XDF file, and where a chunk says that it holds more values than it has bytes:
+    whoever reads it would make room for them.
+    """
     size = path.stat().st_size
     headers: dict[int, str] = {}
+    n_channels: dict[int, int] = {}
     with path.open("rb") as file:
         if file.read(4) != _MAGIC:
             raise SchemaError("the file is no XDF file", path=path, code="GT-XDF")
@@ -133,9 +140,23 @@ def walk_xdf(path: Path) -> XdfLayout:
             start = file.tell()
             if length < 2 or start + length > size:
                 break
-            if struct.unpack("<H", file.read(2))[0] == _STREAM_HEADER and length > 6:
-                stream = struct.unpack("<I", file.read(4))[0]
+            tag = struct.unpack("<H", file.read(2))[0]
+            stream = struct.unpack("<I", file.read(4))[0] if length > 6 else 0
+            if tag == _STREAM_HEADER and length > 6:
                 headers[stream] = file.read(length - 6).decode("utf-8", errors="replace")
+                said = _CHANNEL_COUNT.search(headers[stream])
+                n_channels[stream] = int(said[1]) if said else 1
+            elif tag == _SAMPLES and length > 6:
+                n_samples = int.from_bytes(
+                    file.read(min(int.from_bytes(file.read(1), "little"), 8)), "little"
+                )
+                if n_samples * max(1, n_channels.get(stream, 1)) > length:
+                    raise SchemaError(
+                        f"a chunk of {length} bytes says that it holds {n_samples} samples",
+                        path=path,
+                        hint="Copy it again from its source.",
+                        code="GT-XDF",
+                    )
             file.seek(start + length)
             whole = start + length
     return XdfLayout(headers=headers, whole_bytes=whole, size_bytes=size)

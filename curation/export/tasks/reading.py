@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -13,7 +12,7 @@ import pyarrow as pa
 from PIL import Image
 
 from curation.export.box_frames import QUARTER, ShownSize
-from curation.export.pictures import encode_png
+from curation.export.pictures import encode_png, open_picture
 from curation.export.tasks.record import Place, Shown
 from curation.view_settings import TaskOptions
 from keyframes.derived import clips, shuffled_sequences
@@ -160,7 +159,7 @@ class TaskReading:
 
     def _shown(self, content: bytes, info: Mapping[str, Any]) -> Shown:
         matrix = (int(info["matrix_width_px"]), int(info["matrix_height_px"]))
-        with Image.open(io.BytesIO(content)) as picture:
+        with open_picture(content) as picture:
             width, height = picture.size
             if self.options.box_frame == "quarter":
                 width, height = (max(1, side // int(QUARTER)) for side in matrix)
