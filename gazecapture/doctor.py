@@ -215,6 +215,13 @@ def _devices() -> Iterator[Check]:
     else:
         for screen in screens:
             yield from _screen(screen)
+    held = [str(what) for what in content.get("held_back") or []]
+    yield _check(
+        "screen saver",
+        "screen saver" in held,
+        f"held back while somebody reads: {', '.join(held)}" if held else "nothing here can hold it back",
+        "Switch screen saver, sleep and notifications off in the system's settings before a session.",
+    )
     if microphones is None:
         reason = str(content.get("microphones_unknown_because") or "unknown")
         yield _check("microphone", False, reason, "Install the sound libraries (on Debian: libpulse0).")

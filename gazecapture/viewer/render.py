@@ -87,15 +87,16 @@ def resample(
     )
     width, height = -(-(x1 - x0) // pitch), -(-(y1 - y0) // pitch)
     if cv2 is not None and max(source.shape) <= CV2_LARGEST_PX:
-        return _by_cv2(source, to_level, width, height)
+        return _by_cv2(source, to_level, width, height, nearest=coarse)
     return _by_numpy(source, to_level, width, height)
 
 
 def look_up(table: Grey, values: Values, out: Grey) -> None:
     """Put the grey level of each value into ``out``, of the same shape; ``table`` has `TABLE_SIZE` entries."""
     if cv2 is not None:
-        looked_up = cv2.LUT(values, table)
-        np.copyto(out, looked_up)
+        looked_up = cv2.LUT(values, table, dst=out)
+        if not np.shares_memory(looked_up, out):
+            np.copyto(out, looked_up)
     else:
         np.take(table, values, out=out, mode="clip")
 
@@ -103,20 +104,22 @@ def look_up(table: Grey, values: Values, out: Grey) -> None:
 def doubled(grey: Grey, out: Grey) -> None:
     """Put a picture of half the resolution into ``out``; an odd last column or row is cut."""
     height, width = out.shape
-    if cv2 is not None:
-        large = cv2.resize(grey, (2 * grey.shape[1], 2 * grey.shape[0]), interpolation=cv2.INTER_NEAREST)
-    else:
-        large = grey.repeat(2, axis=0).repeat(2, axis=1)
-    np.copyto(out, large[:height, :width])
+    # Two equal pixels are one number of twice the size; OpenCV's resize takes twice as long.
+    pairs = grey.astype(np.uint16)
+    pairs |= pairs << 8
+    rows = pairs.view(np.uint8)
+    out[0::2] = rows[:, :width]
+    out[1::2] = rows[: height // 2, :width]
 
 
-def _by_cv2(source: Values, to_level: Affine, width: int, height: int) -> Values:
+def _by_cv2(source: Values, to_level: Affine, width: int, height: int, *, nearest: bool) -> Values:
     a, b, c, d, e, f = to_level.coefficients
     warped: Any = cv2.warpAffine(
         source,
         np.array([[a, b, c], [d, e, f]], np.float64),
         (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        # What moves is gone in a moment, and the level is a mean already; it takes a third of the time.
+        flags=(cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
     result: Values = warped

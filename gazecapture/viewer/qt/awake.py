@@ -84,7 +84,13 @@ class Awake:
         """What was granted until now."""
         self._cookies: list[tuple[Inhibition, int]] = []
         self._watchers: list[QDBusPendingCallWatcher] = []
+        self._n_answered = 0
         self._caffeinate: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Say whether everything that was asked has answered, or nothing had to be asked."""
+        return self._n_answered == len(self._watchers)
 
     def start(self) -> None:
         """Ask for it."""
@@ -127,6 +133,7 @@ class Awake:
         return QDBusConnection.sessionBus().asyncCall(message)
 
     def _answered(self, inhibition: Inhibition, watcher: QDBusPendingCallWatcher) -> None:
+        self._n_answered += 1
         answer = QDBusPendingReply(watcher)
         if not answer.isError():
             self._cookies.append((inhibition, int(answer.argumentAt(0))))

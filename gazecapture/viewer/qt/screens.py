@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 import click
@@ -16,12 +17,15 @@ from PyQt6.QtGui import QGuiApplication, QScreen
 from PyQt6.QtWidgets import QWidget
 
 from gazecapture.viewer.model import Rect
+from gazecapture.viewer.qt.awake import Awake
 from keyframes.geometry import Display
 
 __all__ = ["describe_devices", "display_of", "physical_size_mm", "rect_on_screen"]
 
 PLAUSIBLE_MM = (100.0, 3000.0)
 """mm; smaller or larger is not the size of a screen but a driver's filler."""
+DESKTOP_ANSWERS_S = 1.0
+"""s within which a desktop that is there answers."""
 ASPECT_TOLERANCE = 0.1
 """Share by which the aspect ratio in mm may differ from that in px: pixels of real screens are square."""
 
@@ -71,6 +75,7 @@ def describe_devices() -> dict[str, Any]:
         "screens": [_described(screen) for screen in QGuiApplication.screens()],
         "microphones": microphones,
         "microphones_unknown_because": reason,
+        "held_back": _held_back(),
     }
 
 
@@ -89,6 +94,19 @@ def _described(screen: QScreen) -> dict[str, Any]:
         "height_mm": size.height(),
         "size_is_plausible": physical_size_mm(screen) is not None,
     }
+
+
+def _held_back() -> list[str]:
+    """Try what keeps screen saver, sleep and notifications away; return what was granted."""
+    awake = Awake()
+    awake.start()
+    end = time.monotonic() + DESKTOP_ANSWERS_S
+    while not awake.is_answered and time.monotonic() < end:
+        QGuiApplication.processEvents()
+        time.sleep(0.01)
+    held = list(awake.held)
+    awake.stop()
+    return held
 
 
 def _microphones() -> tuple[list[str] | None, str]:

@@ -146,3 +146,51 @@ def render_preset() -> Preset:
 
 def _kind(name: str) -> ActionKind:
     return "rotate" if name == "rotate" else "flip"
+
+
+def large_picture(tmp_path: Path) -> Picture:
+    y, x = np.mgrid[0:900, 0:1200]
+    path = tmp_path / "large.png"
+    Image.fromarray((20 * x + 25 * y).astype(np.uint16)).save(path)
+    return Picture(load_radiograph(path), 0)
+
+
+@pytest.mark.parametrize("side", [(2401, 1803), (2400, 1802)])
+def test_a_large_viewport_is_coarse_while_it_moves_and_fine_once_it_rests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(render, "FINE_WHILE_MOVING_PX", 2_000_000)
+    model = ViewerModel((5.0, 9.0, 5.0 + side[0], 9.0 + side[1]))
+    picture = large_picture(tmp_path)
+    model.open_study(1, [picture.view])
+    (state,) = model.viewports
+    renderer = ViewportRenderer(picture)
+    canvas = np.zeros((side[1], side[0]), np.uint8)
+    assert not renderer.draw(state, canvas, 5, 9, moving=True)
+    coarse = canvas.copy()
+    assert renderer.draw(state, canvas, 5, 9, moving=False)
+    fine = canvas.copy()
+    # Each pixel is at most one level's px and one coarse px beside its place.
+    assert np.abs(coarse.astype(int) - fine).max() <= 3
+    left, top, _, _ = pixel_rect(state.shown()[1])
+    block = slice(top - 9, top - 9 + 1700), slice(left - 5, left - 5 + 2000)
+    assert (coarse[block][0::2, 0::2] == coarse[block][1::2, 1::2]).all()
+    assert (fine[block][0::2, 0::2] != fine[block][1::2, 1::2]).any()
+    # What was drawn finely stays so while only its window changes.
+    model.act(Action(kind="window", x=20000.0, y=50000.0))
+    assert renderer.draw(model.viewports[0], canvas, 5, 9, moving=True)
+
+
+def test_a_table_is_looked_up_alike_with_and_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.integers(0, 1 << 16, (40, 60)).astype(np.uint16)
+    table = rng.integers(0, 256, 1 << 16).astype(np.uint8)
+    whole = np.zeros((50, 90), np.uint8)
+    part = whole[3:43, 11:71]
+    render.look_up(table, values, part)
+    np.testing.assert_array_equal(part, table[values])
+    assert whole[:3].max() == whole[:, :11].max() == whole[43:].max() == 0
+    monkeypatch.setattr(render, "cv2", None)
+    part[:] = 0
+    render.look_up(table, values, part)
+    np.testing.assert_array_equal(part, table[values])
