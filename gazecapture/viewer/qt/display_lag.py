@@ -66,6 +66,9 @@ class FlipWindow(QWidget):
         grey = 255 if self._bright else 0
         painter.fillRect(QRect(0, self.height() - side, side, side), QColor(grey, grey, grey))
         painter.setPen(theme.DIM)
+        painter.drawRect(
+            0, self.height() - side - 2, side + 1, side + 2
+        )  # around it: it is black half of the time
         painter.setFont(theme.font(14))
         note = "Sensor onto the patch in the corner at the bottom left. Esc ends."
         painter.drawText(QRect(side + 24, self.height() - side, self.width() - side - 24, side), 0x80, note)

@@ -57,7 +57,7 @@ CHEAT_SHEET = (
     ("M", "magnifier at the cursor"),
     ("I   /   H   /   V", "invert   /   flip left-right   /   turn by 90°"),
     ("R   /   Ctrl Z", "reset   /   undo"),
-    ("S   /   Tab   /   L", "one or two images   /   the other image   /   link them"),
+    ("S   /   Tab   /   L", "one or two images   /   the other   /   link"),
     ("B   /   E,  then drag", "mark a finding by a box   /   an ellipse"),
     ("D,  then drag", "length"),
     ("C,  then drag twice", "cardiothoracic ratio: the heart, then the thorax"),

@@ -117,7 +117,7 @@ class FindingPanel(OverlayPanel):
     """Label, certainty and rating of a mark that was just drawn: one key or one click saves it."""
 
     panel_name = "finding"
-    size_logical_px = (300, 2 * PADDING + 26 + 72 + len(CHEXPERT_LABELS) * ROW_HEIGHT + 30)
+    size_logical_px = (356, 2 * PADDING + 26 + 72 + len(CHEXPERT_LABELS) * ROW_HEIGHT + 30)
 
     chosen = pyqtSignal(str, float, object)
     """Label, certainty (0 to 1), and rating (1 to 5) or None."""

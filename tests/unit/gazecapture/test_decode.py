@@ -180,6 +180,23 @@ def test_table_equals_pydicoms_pixelwise_result(tmp_path: Path, case: str, signe
         np.testing.assert_array_equal(got.grey8(preset_id=preset), expected)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_every_depth_equals_pydicoms_pixelwise_result(
+    tmp_path: Path, bits: int, signed: bool, function: str
+) -> None:
+    middle = 0 if signed else 1 << (bits - 1)
+    pixels = ramp(bits, signed=signed).astype({8: "b", 16: "h"}[bits] if signed else {8: "B", 16: "H"}[bits])
+    data = dataset(
+        pixels, bits=bits, BitsAllocated=bits, WindowCenter=middle + 3, WindowWidth=(1 << bits) // 3,
+        VOILUTFunction=function, PhotometricInterpretation="MONOCHROME1",
+    )  # fmt: skip
+    path = save(data, tmp_path / "x.dcm")
+    expected = 255 - to_grey8(pixelwise_share(pydicom.dcmread(path), 0))
+    np.testing.assert_array_equal(load_radiograph(path).grey8(), expected)
+
+
 def pixelwise_share(data: Dataset, index: int) -> Any:
     """Return pydicom's result, scaled by the range that the standard gives its last step."""
     shown = apply_voi_lut(apply_modality_lut(data.pixel_array, data), data, index).astype(np.float64)

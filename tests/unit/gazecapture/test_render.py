@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gazecapture.radiograph.decode import load_radiograph
+from gazecapture.radiograph.image import Radiograph
+from gazecapture.radiograph.lookup import ModalityTransform, Tone
 from gazecapture.radiograph.presets import ImageView, Preset
 from gazecapture.viewer import render
 from gazecapture.viewer.model import Action, ActionKind, ViewerModel
@@ -194,3 +196,32 @@ def test_a_table_is_looked_up_alike_with_and_without_opencv(monkeypatch: pytest.
     part[:] = 0
     render.look_up(table, values, part)
     np.testing.assert_array_equal(part, table[values])
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_at_1_to_1_the_screen_shows_the_radiographs_own_grey_levels(tmp_path: Path, signed: bool) -> None:
+    rng = np.random.default_rng(1)
+    stored = rng.integers(-(1 << 15), 1 << 15, (120, 160)) if signed else rng.integers(0, 1 << 16, (120, 160))
+    tone = Tone(
+        lowest=-(1 << 15) if signed else 0,
+        highest=(1 << 15) - 1 if signed else (1 << 16) - 1,
+        modality=ModalityTransform(slope=0.5, intercept=-100.0),
+        presets=(
+            Preset(preset_id="window:0", name="", center=900.0, width=9000.0, voi="SIGMOID"),
+            Preset(preset_id="window:1", name="", center=900.0, width=1.0, voi="LINEAR"),
+        ),
+        base_inverted=True,
+    )
+    film = Radiograph(stored=stored.astype(np.int16 if signed else np.uint16), tone=tone, suffix=".dcm")
+    picture = Picture(film, 0)
+    model = ViewerModel((0.0, 0.0, 160.0, 120.0))
+    model.open_study(1, [picture.view])
+    renderer = ViewportRenderer(picture)
+    canvas = np.zeros((120, 160), np.uint8)
+    for number, preset in enumerate(film.presets):
+        model.act(Action(kind="preset", amount=float(number)))
+        renderer.draw(model.viewports[0], canvas, 0, 0)
+        np.testing.assert_array_equal(canvas, film.grey8(preset_id=preset.preset_id))
+    model.act(Action(kind="invert"))
+    renderer.draw(model.viewports[0], canvas, 0, 0)
+    np.testing.assert_array_equal(canvas, film.grey8(preset_id="window:1", inverted=False))

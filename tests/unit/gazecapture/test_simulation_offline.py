@@ -266,3 +266,19 @@ def test_display_rows_come_with_frames(plain: SimulatedSession) -> None:
     assert np.abs(frames - np.round(frames)).max() < 1e-3
     events = journal["event"].to_pylist()
     assert events.count("on") == events.count("off") == 3, "one per viewport"
+
+
+def test_every_fixation_of_a_two_image_study_lands_on_the_right_image(plain: SimulatedSession) -> None:
+    truth = load_truth(plain.truth)
+    (reading,) = [r for r in readings(plain.session) if r.table("images").num_rows == 2]
+    (true,) = [t for t in truth.readings if t.reading_number == reading.meta.reading_number]
+    gaze = reading.to_pandas("gaze").query("valid")
+    seen: dict[int, int] = {0: 0, 1: 0}
+    for fixation in true.tables["fixations"].to_pylist():
+        during = gaze[(gaze["t_ns"] >= fixation["t_start_ns"]) & (gaze["t_ns"] < fixation["t_end_ns"])]
+        if fixation["image_index"] is None or during.empty:
+            continue
+        # Where it was for most of the time: noise of the tracker may cross an edge for a sample.
+        assert during["image_index"].mode()[0] == fixation["image_index"]
+        seen[fixation["image_index"]] += 1
+    assert min(seen.values()) >= 3
