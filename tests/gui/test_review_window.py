@@ -1,11 +1,11 @@
-"""The review window by keys and mouse, on a simulated session: every key does what the cheat sheet says."""
+"""The review window by keys and mouse, on a synthetic session: every key does what the cheat sheet says."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
@@ -20,9 +20,7 @@ from gazecapture.viewer.qt.review.window import ReviewWindow
 from gazecapture.viewer.review.loading import Prepared, prepare
 from gazecapture.viewer.review.model import ReviewModel
 from gazecapture.viewer.review.source import SESSION_LOCK, Material, SessionSource
-
-if TYPE_CHECKING:
-    from tests.conftest import SmallDataset
+from tests.unit.curation.readings import write_session
 
 PATIENCE_MS = 60_000
 K = Qt.Key
@@ -38,8 +36,8 @@ class PreparedOnce(SessionSource):
 
 
 @pytest.fixture(scope="module")
-def ready(small_dataset: SmallDataset) -> tuple[Path, dict[str, Prepared]]:
-    session = small_dataset.store.parent / "sessions" / "R01"
+def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Prepared]]:
+    session = write_session(tmp_path_factory.mktemp("review"), n_readings=2)
     source = SessionSource(session)
     return session, {item.key: prepare(source, item.key) for item in source.items()}
 
@@ -230,6 +228,30 @@ def test_readings_follow_each_other_and_decisions_stay_with_theirs(desk: Desk) -
     desk.wait_for_reading("1")
     assert desk.model.verdict == "accept"
     assert desk.written(2) == []
+
+
+def test_what_cannot_be_shown_is_said_and_the_others_are_reviewed(
+    ready: tuple[Path, dict[str, Prepared]], tmp_path: Path, qtbot: QtBot
+) -> None:
+    session = shutil.copytree(ready[0], tmp_path / "session")
+    for picture in (session / "images").iterdir():
+        picture.unlink()
+    window = ReviewWindow(SessionSource(session), reviewer="Q1", first="2")
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(lambda: "missing from the session" in window.said.text(), timeout=PATIENCE_MS)
+    assert window.title.startswith("2")
+    window.close()
+    shutil.rmtree(session / "streams" / next((session / "streams").iterdir()).name)
+    (session / "decisions.jsonl").write_text("no decision\n")
+    made = PreparedOnce(session)
+    made.ready = ready[1]
+    window = ReviewWindow(made, reviewer="Q1")
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(lambda: "GT-DECISION" in window.said.text(), timeout=PATIENCE_MS)
+    assert window.model is None, "nobody decides on what cannot be read"
+    window.close()
 
 
 def test_a_decision_that_must_wait_is_told_and_then_written(desk: Desk) -> None:

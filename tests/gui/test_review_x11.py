@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from curation.config import CurationConfig, ExportConfig
+from curation.config import CurationConfig
 from curation.ingest.into_store import INGESTERS, ingest
 from curation.run import curate
+from curation.stages import STAGES
 from gazecapture.session.decisions import session_decisions
 from gazecapture.store import Store
 from tests.unit.curation.readings import write_session
@@ -106,7 +107,8 @@ def test_what_is_decided_at_the_window_is_what_curation_does(tmp_path: Path, dis
     (moved,) = [line for line in decided(2) if line["kind"] == "sentence_bounds"]
     store = Store.create(tmp_path / "store")
     ingest(store, INGESTERS["session"], [session])
-    curate(store, CurationConfig(export=ExportConfig(formats=("parquet",), keyframe_pictures=False)))
+    obeying = [stage for stage in STAGES if stage.name in ("events", "dictation", "quality")]
+    curate(store, CurationConfig(), stages=obeying)
     readings = {store.meta(i).reading_number: i for i in store.reading_ids()}
     record = store.stage_record(readings[1], "quality")
     assert record is not None

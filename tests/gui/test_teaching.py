@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,8 @@ from PyQt6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from curation.consent import Consents
+from gazecapture.cli import cli
+from gazecapture.console import run_command
 from gazecapture.session.consent import CONSENT_FILE, ConsentRecord, write_consent
 from gazecapture.session.decisions import append_decision
 from gazecapture.store import DECISIONS_FILE, Store
@@ -26,7 +26,7 @@ from gazecapture.viewer.teaching import (
     StorePairs,
     compared,
 )
-from keyframes.errors import DataError, PrivacyError
+from keyframes.errors import DataError, ExitCode, PrivacyError
 
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
@@ -134,22 +134,13 @@ def test_a_rejected_reading_teaches_nobody(store: Store) -> None:
     assert pair.expert_key not in [one.expert_key for one in pairs_of(store).pairs()]
 
 
-def test_the_command_lists_and_refuses(store: Store) -> None:
-    command = [sys.executable, "-m", "gazecapture", "teach", "--store", str(store.root), "--reader", "R01"]
-    done = subprocess.run(
-        [*command, "--expert", "R02", "--list", "--json"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, len(json.loads(done.stdout)["studies"])) == (0, 2), done.stderr
+def test_the_command_lists_and_refuses(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["teach", "--store", str(store.root), "--reader", "R01", "--expert", "R02"]
+    assert run_command(cli, [*command, "--list", "--json"]) is ExitCode.OK
+    assert len(json.loads(capsys.readouterr().out)["studies"]) == 2
     (store.root / "consent.jsonl").unlink()
-    done = subprocess.run(
-        [*command, "--expert", "R02"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 5
-    assert NO_TEACHING_CONSENT in done.stderr
+    assert run_command(cli, command) is ExitCode.PRIVACY
+    assert NO_TEACHING_CONSENT in capsys.readouterr().err
 
 
 def test_the_window_shows_both(small_dataset: SmallDataset, qtbot: QtBot, screenshots: Path) -> None:

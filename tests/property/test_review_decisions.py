@@ -59,7 +59,7 @@ def done(book: DecisionBook, step: Any) -> str:
     return ""
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(todo=steps)
 def test_the_file_only_grows_and_curation_reads_what_stands(
     todo: list[tuple[int, Any]], tmp_path_factory: pytest.TempPathFactory
@@ -83,7 +83,7 @@ def test_the_file_only_grows_and_curation_reads_what_stands(
         assert {key: value for key, value in seen.items() if value is not None} == dict(stands)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(todo=st.lists(decisions, min_size=1, max_size=8))
 def test_undo_gives_back_every_state_in_reverse(
     todo: list[Any], tmp_path_factory: pytest.TempPathFactory
@@ -142,7 +142,7 @@ from gazecapture.viewer.review.book import DecisionFile, NewDecision
 folder, reviewer = Path(sys.argv[1]), sys.argv[2]
 path = folder / "decisions.jsonl"
 file = DecisionFile(path=path, read=list, prefix="1/", lock=(folder, SESSION_LOCK))
-for number in range(25):
+for number in range(12):
     line = NewDecision(kind="sentence_text", target=f"s{number}", value="x" * 6000)
     file.append(line, reviewer=reviewer, patience_s=60.0)
 """
@@ -155,10 +155,10 @@ def test_two_processes_write_at_once_and_no_line_is_torn(tmp_path: Path) -> None
     ]
     assert [writer.wait(timeout=100) for writer in writers] == [0, 0]
     lines = session_decisions(tmp_path / DECISIONS_FILE)[1]
-    assert len(lines) == 50
+    assert len(lines) == 24
     for code in ("Q1", "Q2"):
         own = [line["target"] for line in lines if line["reviewer"] == code]
-        assert own == [f"s{number}" for number in range(25)]
+        assert own == [f"s{number}" for number in range(12)]
 
 
 def test_a_store_that_is_held_makes_a_decision_wait_and_then_it_is_written(tmp_path: Path) -> None:

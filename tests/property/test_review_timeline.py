@@ -110,7 +110,7 @@ def test_the_display_in_force_is_the_last_row_of_each_viewport(times: list[tuple
 TIMELINE = Timeline(READING)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(at=st.integers(-(10**9), LAST + 10**9))
 def test_a_moment_holds_what_was_then_and_nothing_later(at: int) -> None:
     moment = TIMELINE.at(at)
@@ -141,6 +141,19 @@ def test_lost_gaze_is_a_gap() -> None:
     (gap,) = TIMELINE.gaps
     assert gap.t_start_ns / 1e9 == pytest.approx(2.0, abs=0.01)
     assert gap.t_end_ns / 1e9 == pytest.approx(2.4, abs=0.01)
+
+
+def test_a_reading_without_eyes_or_without_a_place_on_the_screen_has_a_timeline_too() -> None:
+    """As corpora of reports are, and recordings of others that say only that an image was shown."""
+    plain = make_reading(4)
+    nothing = {name: plain.table(name).slice(0, 0) for name in ("gaze", "display", "words")}
+    timeline = Timeline(completed(plain.with_tables(**nothing), {}))
+    assert timeline.at(10**9).display == ()
+    assert (timeline.sentences, timeline.letters, timeline.gaps) == ([], [], [])
+    assert timeline.next_fixation(0) == timeline.end_ns
+    rows = [{**row, "affine": None} for row in display_rows([]).to_pylist()]
+    nowhere = pa.Table.from_pylist(rows, schema=DISPLAY)
+    assert Timeline(READING.with_tables(display=nowhere)).at(0).display == ()
 
 
 def test_decided_sentences_keep_their_ids_and_stand_in_order_of_time() -> None:

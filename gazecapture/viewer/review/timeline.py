@@ -158,14 +158,19 @@ class Timeline:
         )
 
     def display_at(self, t_ns: int) -> tuple[Row, ...]:
-        """Return each viewport's row in force; before image on that of image on, after image off the last one."""
+        """Return each viewport's row in force; before image on that of image on, after image off the last one.
+
+        A row that does not say where the image was is left out: some sources know only that it was shown.
+        """
         found = []
         for starts, rows in self._display:
             place = max(int(np.searchsorted(starts, t_ns, side="right")) - 1, 0)
             while place and rows[place]["image_index"] is None:
                 place -= 1
-            if rows[place]["image_index"] is not None:
-                found.append(rows[place])
+            row = rows[place]
+            where = row["viewport_rect"] or row["dest_rect"]
+            if row["image_index"] is not None and row["affine"] is not None and where is not None:
+                found.append(row)
         return tuple(found)
 
     def next_fixation(self, t_ns: int) -> int:

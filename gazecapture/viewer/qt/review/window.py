@@ -201,14 +201,17 @@ class ReviewWindow(QWidget):
     # Readings
 
     def _load_items(self) -> None:
-        items = self._source.items()
-        self._prepared.emit("", items)
+        try:
+            self._prepared.emit("", self._source.items())
+        except Exception as error:
+            self._prepared.emit("", error)
 
     def _open(self, place: int) -> None:
         if not 0 <= place < len(self._items):
             self.say("There is no further reading.")
             return
         self._place, self.model = place, None
+        self.said.hide()
         item = self._items[place]
         self.title = f"{item.title}   ({place + 1} of {len(self._items)})"
         self._ticking.stop()
@@ -216,7 +219,7 @@ class ReviewWindow(QWidget):
             part.model = None
         self.film.show_reading(None, {})
         if item.problem:
-            self.say(f"This reading cannot be shown: {item.problem}.")
+            self.say(f"This reading cannot be shown: {item.problem}.", stays=True)
         else:
             self._in_background(lambda: self._prepare(item.key))
         self._refresh()
@@ -229,6 +232,12 @@ class ReviewWindow(QWidget):
 
     def _take_prepared(self, key: str, outcome: Any) -> None:
         if self._is_closing:
+            return
+        if isinstance(outcome, Exception) and (not key or key == self._items[self._place].key):
+            text = outcome.one_line() if isinstance(outcome, GazeToolError) else repr(outcome)
+            self.title = "it cannot be shown" if not key else self.title
+            self.say(f"This cannot be shown: {text}", stays=True)
+            self._refresh()
             return
         if not key:
             self._items = outcome
@@ -243,11 +252,8 @@ class ReviewWindow(QWidget):
             return
         if key != self._items[self._place].key:
             return  # another one was asked for meanwhile
-        if isinstance(outcome, Exception):
-            text = outcome.one_line() if isinstance(outcome, GazeToolError) else repr(outcome)
-            self.say(f"This reading cannot be shown: {text}")
-            return
-        self._show(outcome)
+        if isinstance(outcome, Prepared):
+            self._show(outcome)
 
     def _show(self, prepared: Prepared) -> None:
         try:
@@ -258,7 +264,7 @@ class ReviewWindow(QWidget):
             )
             model = ReviewModel(prepared.material, book, found_text=prepared.found_text)
         except GazeToolError as error:
-            self.say(error.one_line())
+            self.say(error.one_line(), stays=True)
             return
         self.model = self.side.model = model
         self.film.show_reading(model, prepared.pictures)
@@ -280,14 +286,17 @@ class ReviewWindow(QWidget):
         self.keys.place_in_middle(QRect(0, 0, width, height))
         self._place_said()
 
-    def say(self, text: str) -> None:
-        """Show a line for a moment, over the film."""
+    def say(self, text: str, *, stays: bool = False) -> None:
+        """Show a line over the film, for a moment or until another reading is opened."""
         self.said.setText(text)
         self.said.adjustSize()
         self._place_said()
         self.said.show()
         self.said.raise_()
-        self._hush.start(SAID_MS)
+        if stays:
+            self._hush.stop()
+        else:
+            self._hush.start(SAID_MS)
 
     def _place_said(self) -> None:
         self.said.move(20, BAR_HEIGHT + 16)
