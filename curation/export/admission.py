@@ -28,7 +28,12 @@ class Admission:
 def admit(store: Store, metas: Iterable[ReadingMeta]) -> Admission:
     """Ask for each reading what its reader, or its dataset's terms, allow at this moment."""
     consents = Consents.of(store)
-    found = {meta.reading_id: consents.permission(meta) for meta in metas}
+    known: dict[Permission | None, Permission | None] = {}
+    """Permissions that readings share are kept once: a dataset may have 100,000 readings."""
+    found = {}
+    for meta in metas:
+        allowed = consents.permission(meta)
+        found[meta.reading_id] = known.setdefault(allowed, allowed)
     return Admission(
         permissions={reading_id: allowed for reading_id, allowed in found.items() if allowed is not None},
         held_back={

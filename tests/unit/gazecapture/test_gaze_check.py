@@ -193,9 +193,10 @@ class TestSettings:
     def test_what_is_left_out_has_the_usual_value(self, tmp_path: Path) -> None:
         file = tmp_path / "room.toml"
         file.write_text(
-            '[validation]\nevery_readings = 5\n[calibration.commands]\neyelink = "track -c"\n"*" = "any"\n'
+            'site = "S1"\n[validation]\nevery_readings = 5\n[calibration.commands]\neyelink = "track -c"\n"*" = "any"\n'
         )
         room = load_room_settings(file)
+        assert (room.site, RoomSettings().site) == ("S1", "")
         assert room.validation.policy() == ValidationPolicy(every_readings=5)
         assert room.validation.timing() == Timing()
         assert room.calibration.command("eyelink") == "track -c"
@@ -210,6 +211,7 @@ class TestSettings:
             ("[validation]\ntimeout_s = 60\n", "validation.timeout_s"),
             ("[validation]\nsettle_s = 5\n", "longer than timeout_s"),
             ("[validaton]\n", "validaton"),
+            ('site = "Mercy Hospital"\n', "'site'"),
             ("[", "not a TOML file"),
         ],
     )

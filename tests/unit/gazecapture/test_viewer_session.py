@@ -22,7 +22,7 @@ from keyframes.errors import DataError, RecordingError, UsageError
 from keyframes.geometry import Display
 
 SCREEN = Display(width_px=1920, height_px=1080, width_mm=None, height_mm=None, distance_mm=None)
-SETUP = SessionSetup(reader_code="R1", display=SCREEN, refresh_hz=60.0)
+SETUP = SessionSetup(reader_code="R1", reader_site="S1", display=SCREEN, refresh_hz=60.0)
 
 
 @pytest.fixture
@@ -92,6 +92,7 @@ def test_resuming_goes_on_with_what_is_unread(tmp_path: Path, studies: tuple[Wor
     again = ReadingSession.open(out, studies, SETUP)
     assert (again.n_read, again.unread(), again.unread(after=2)) == (1, [2, 3], [3])
     assert again.info.session_id == first.info.session_id
+    assert again.info.reader_site == "S1"
 
 
 @pytest.mark.parametrize(
