@@ -100,8 +100,9 @@ class Demo:
                              "--seed", str(self.seed), *steps])  # fmt: skip
         self._step(
             "evaluate",
-            [*GAZEX, "evaluate", str(model), self._data("test"), "--out", str(self.out / "scores")],
-        )
+            [*GAZEX, "evaluate", str(model), self._data("train"), self._data("test"), "--out",
+             str(self.out / "scores")],
+        )  # fmt: skip
         films = sorted((self.out / "test" / "simulated" / "studies").glob("S*/current.dcm"))[
             : self.sizes.n_pages
         ]

@@ -30,9 +30,10 @@ class SplitExamples:
 def load_split(datasets: list[Path], split: str, config: Config) -> SplitExamples:
     """Return all examples of one split of one or several datasets.
 
-    Raises TrainerError: what `light_rows` raises, GX-EMPTY where no row gives an example.
+    Not each of several datasets needs to have the split. Raises TrainerError: what `light_rows` raises, GX-NO-SHARDS where
+    no dataset has it or one is none, GX-EMPTY where no row gives an example.
     """
-    paths = [path for dataset in datasets for path in shards(dataset, config.data.format, split)]
+    paths = _of_split(datasets, split, config)
     examples: list[Example] = []
     tiers = set()
     n_rows = 0
@@ -48,6 +49,15 @@ def load_split(datasets: list[Path], split: str, config: Config) -> SplitExample
             hint="Check the split, the tasks' weights, and that its rows have pictures.",
         )
     return SplitExamples(examples=examples, paths=paths, n_rows=n_rows, tiers=frozenset(tiers))
+
+
+def _of_split(datasets: list[Path], split: str, config: Config) -> list[Path]:
+    """Return the shards of a split; a dataset may have only other splits, but not nothing."""
+    found: list[Path] = []
+    for dataset in datasets:
+        if any(path.name.startswith(f"{split}-") for path in shards(dataset, config.data.format, None)):
+            found += shards(dataset, config.data.format, split)
+    return found or shards(datasets[0], config.data.format, split)
 
 
 def refuse_shared_patients(datasets: list[Path], config: Config) -> None:
