@@ -30,8 +30,8 @@ class SplitExamples:
 def load_split(datasets: list[Path], split: str, config: Config) -> SplitExamples:
     """Return all examples of one split of one or several datasets.
 
-    Not each of several datasets needs to have the split. Raises TrainerError: what `light_rows` raises, GX-NO-SHARDS where
-    no dataset has it or one is none, GX-EMPTY where no row gives an example.
+    Not each of several datasets needs to have the split. Raises TrainerError: what `light_rows` raises, GX-NO-SHARDS
+    where no dataset has it or one is none, GX-EMPTY where no row gives an example.
     """
     paths = _of_split(datasets, split, config)
     examples: list[Example] = []
