@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from curation.access_log import log_access, read_access_log
 from curation.config import CurationConfig, config_hash, remembered_config
 from curation.export.switch import MANIFEST
+from gazecapture.access_log import log_access, read_access_log
 from gazecapture.files import make_private_folder, write_json_atomically
 
 __all__ = ["dataset_manifest", "export_config", "exported_folders", "logged_export"]

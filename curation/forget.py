@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from curation.access_log import log_access, read_access_log
 from curation.export.dataset import export_dataset
 from curation.export.switch import REPORT, complete_switch, remove_dataset
 from curation.forget_plan import ForgetIntent, HeldDataset
@@ -28,6 +27,7 @@ from curation.run import sweep_scratch
 from curation.sessions import remember_sessions
 from curation.stages import STAGES
 from curation.tombstones import Tombstones
+from gazecapture.access_log import log_access, read_access_log
 from gazecapture.files import write_bytes_atomically
 from gazecapture.session.removal import remove_reading, remove_session
 from gazecapture.store import Store

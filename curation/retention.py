@@ -6,8 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
-from curation.access_log import log_access
 from curation.sessions import known_sessions
+from gazecapture.access_log import log_access
 from gazecapture.session.removal import AUDIO_FOLDER, check_idle
 from gazecapture.session.schema import read_session_info
 from gazecapture.store import Store

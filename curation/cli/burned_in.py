@@ -9,8 +9,8 @@ from typing import Any
 import click
 from PIL import Image
 
-from curation.access_log import log_access
 from curation.cli.options import as_json, hold_store, store_folder
+from gazecapture.access_log import log_access
 from gazecapture.console import echo_result
 from gazecapture.files import make_private_folder
 from gazecapture.radiograph.decode import load_radiograph

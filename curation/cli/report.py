@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from curation.access_log import log_access
 from curation.cli.options import DATASET_KIND, as_json
 from curation.export.scan import scan_output
 from curation.report import DatasetSource, ReportSource, StoreSource, build_report, load_picture, load_scores
+from gazecapture.access_log import log_access
 from gazecapture.console import echo_result
 from gazecapture.files import as_tool_error, write_bytes_atomically
 from keyframes.errors import ExitCode, ExportError, PrivacyError, UsageError

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from gazecapture.access_log import log_access
 from gazecapture.session.consent import read_consent
 from gazecapture.session.decisions import reading_decisions, session_decisions
 from gazecapture.session.lock import LOCK_NAME
@@ -126,10 +127,11 @@ class SessionSource:
 
 
 class StoreSource:
-    """A store; a reading's key is its id."""
+    """A store; a reading's key is its id. Its access log says that it was opened: films are shown as they came."""
 
     def __init__(self, root: Path) -> None:
         self.store = Store.open(root)
+        log_access(self.store.root, command="review", event="begins")
 
     @property
     def name(self) -> str:

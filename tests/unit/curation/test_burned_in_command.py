@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.access_log import read_access_log
 from curation.cli import cli
 from curation.config import CurationConfig
 from curation.decisions import read_decisions
 from curation.run import curate
+from gazecapture.access_log import read_access_log
 from gazecapture.console import run_command
 from gazecapture.store import DECISIONS_FILE, Store
+from gazecapture.viewer.review.source import StoreSource
 from keyframes.errors import ExitCode
 
 BOX = (20, 150, 90, 170)
@@ -86,3 +87,10 @@ def test_half_a_decision_is_none(store: Store, arguments: tuple[str, ...]) -> No
     filled = [argument.replace("ID", reading_id) for argument in arguments]
     assert command(store, *filled) == ExitCode.USAGE
     assert not (store.folder(reading_id) / DECISIONS_FILE).exists()
+
+
+def test_whoever_opens_a_store_for_review_is_in_its_log(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store")
+    StoreSource(store.root)
+    (entry,) = read_access_log(store.root)
+    assert (entry.command, entry.event, entry.who != "") == ("review", "begins", True)

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.access_log import read_access_log
 from curation.cli import cli
 from curation.export.contents import rows_in
 from curation.export.read import ShardReader
 from curation.export.verify import verify_absence
 from curation.retention import delete_old_audio
 from curation.tombstones import TOMBSTONES, Tombstones
+from gazecapture.access_log import read_access_log
 from gazecapture.console import run_command
 from gazecapture.session.journal import read_journal
 from gazecapture.session.removal import AUDIO_FOLDER, remove_reading
@@ -302,6 +302,15 @@ def test_fitted_leads_and_reports_go(place: Place) -> None:
     assert {path.stem for path in leads.iterdir()} == {"R08"}
     assert not (place.store.root / "report.html").exists()
     assert not (place.dataset / "report.html").exists()
+
+
+def test_an_export_is_logged_before_and_after(place: Place) -> None:
+    """Before, so that a folder is known also where the export is killed."""
+    entries = [entry for entry in read_access_log(place.store.root) if entry.command == "run"]
+    assert [(entry.event, entry.folder, bool(entry.key)) for entry in entries] == [
+        ("begins", place.dataset, False),
+        ("done", place.dataset, True),
+    ]
 
 
 def test_versions_that_may_have_been_passed_on_are_listed(place: Place) -> None:
