@@ -20,7 +20,9 @@ def test_each_rule_is_in_the_code_once_and_has_its_tests_and_its_line_in_the_doc
     rules = tool.read_rules()
     assert len({rule.rule for rule in rules}) == len(rules) >= 90
     for rule in rules:
-        assert (ROOT / rule.file).read_text(encoding="utf-8").count(rule.text) == 1, rule.rule
+        assert (ROOT / rule.file).read_text(encoding="utf-8").count(rule.text) == 1, (
+            f"tools/removed_rules/privacy.toml: {rule.rule}"
+        )
         assert rule.text != rule.without
         for test in rule.tests:
             file, _, name = test.partition("::")
