@@ -173,8 +173,9 @@ def _remove_name(worklist: Path, reading_number: int) -> None:
     """Empty the study's name in the list of what was to be read; the others stay at their places."""
     if worklist.is_file():
         content = json.loads(worklist.read_bytes())
-        content["studies"][reading_number - 1] = ""
-        write_json_atomically(worklist, content)
+        if reading_number <= len(content["studies"]):  # an addendum is not in the list
+            content["studies"][reading_number - 1] = ""
+            write_json_atomically(worklist, content)
 
 
 def _remove_study(session: Path, reading_number: int, studies: Iterable[StudyInfo]) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,11 @@ def without_identifiers(info: SessionInfo) -> SessionInfo:
     def opaque(kind: str, text: str) -> str:
         return hmac.new(key, f"{kind}/{text}".encode(), hashlib.sha256).hexdigest() if text else ""
 
-    return replace(info, studies=tuple(_anonymous(study, opaque) for study in info.studies))
+    numbers = {study.study_id: str(study.reading_number) for study in reversed(info.studies)}
+    return replace(info, studies=tuple(_anonymous(study, opaque, numbers) for study in info.studies))
 
 
-def _anonymous(study: StudyInfo, opaque: Callable[[str, str], str]) -> StudyInfo:
+def _anonymous(study: StudyInfo, opaque: Callable[[str, str], str], numbers: Mapping[str, str]) -> StudyInfo:
     images = tuple(
         replace(
             image,
@@ -101,7 +102,13 @@ def _anonymous(study: StudyInfo, opaque: Callable[[str, str], str]) -> StudyInfo
         for image in study.images
     )
     return replace(
-        study, study_id=str(study.reading_number), indication="", sex="", age_band="", images=images
+        study,
+        study_id=str(study.reading_number),
+        repeat_of=numbers.get(study.repeat_of, ""),
+        indication="",
+        sex="",
+        age_band="",
+        images=images,
     )
 
 

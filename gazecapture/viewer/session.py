@@ -98,7 +98,7 @@ class ReadingSession:
         rows = journal.select(["t_ns", "reading_number", "event"]).sort_by("t_ns").to_pylist()
         closed = [row["reading_number"] for row in rows if row["event"] == "off"]
         self._read = set(closed)
-        self._last_read: int | None = closed[-1] if closed else None
+        self._last_read: int | None = closed[-1] if closed and self._is_listed(closed[-1]) else None
         self._annotations = read_journal(folder / "annotations", schema=ANNOTATIONS).table
 
     @classmethod
@@ -161,6 +161,10 @@ class ReadingSession:
     def original(self, reading_number: int) -> int:
         """Return the number of the reading that an addendum goes back to; of any other its own."""
         return self._info.studies[reading_number - 1].addendum_of or reading_number
+
+    def _is_listed(self, reading_number: int) -> bool:
+        """Say whether the study is one of the worklist's: the reading that an addendum is of may have been removed."""
+        return self.original(reading_number) <= len(self._studies)
 
     def begin_addendum(self, reading_number: int) -> int:
         """Enter a new reading of a study that was read; return its number. The first reading stays as it is."""

@@ -16,6 +16,7 @@ from gazecapture.screen.targets import centre_target, validation_targets
 from gazecapture.screen.validation import Timing, ValidationResult, ValidationRun
 from gazecapture.session.journal import JournalWriter
 from gazecapture.session.pauses import PAUSE_SEAM_NS
+from gazecapture.session.removal import remove_reading
 from gazecapture.session.schema import (
     ANNOTATIONS,
     DISPLAY_JOURNAL,
@@ -35,6 +36,7 @@ from gazecapture.session.schema import (
 )
 from gazecapture.session.to_readings import SessionReading, to_readings
 from gazecapture.session.validations import SittingValidations, note_row, result_rows
+from gazecapture.session.xdf_export import without_identifiers
 from keyframes.errors import SchemaError
 from keyframes.geometry import Display
 from keyframes.reading import Reading, Tracker
@@ -512,3 +514,21 @@ def test_a_measure_is_no_finding(tmp_path: Path) -> None:
     write_rows(session / "annotations", ANNOTATIONS, [line])
     (reading,) = good(cut(session))
     assert reading.table("findings")["finding_id"].to_pylist() == ["f1"]
+
+
+def test_an_addendum_can_be_taken_out_by_itself_and_no_study_is_named_in_xdf(tmp_path: Path) -> None:
+    again = replace(study(1), reading_number=2, addendum_of=1)
+    session = make_session(tmp_path / "s", studies=(study(1), again))
+    (session / "worklist.json").write_text('{"fingerprint": "x", "studies": ["S1"]}')
+    remove_reading(session, 2)
+    (left,) = good(cut(session))
+    assert left.meta.reading_number == 1
+    assert "S1" in (session / "worklist.json").read_text()
+    repeat = replace(study(2), study_id="CANARY-2", repeat_of="CANARY-1")
+    named = SessionInfo(
+        session_id="s", reader_code="R1", created_unix_ns=1, tool_version="0",
+        studies=(replace(study(1), study_id="CANARY-1"), repeat),
+    )  # fmt: skip
+    plain = without_identifiers(named)
+    assert "CANARY" not in repr(plain)
+    assert plain.studies[1].repeat_of == plain.studies[0].study_id
