@@ -103,8 +103,8 @@ def remove_reading(session: Path, reading_number: int) -> None:
         clock = fit_clock(offsets, read_journal(folder).table)
         _rewrite(folder, functools.partial(_stream_rows_outside, clock, outside))
     _rewrite(session / "words", lambda rows: outside(rows["t_start_ns"].to_numpy()))
-    for folder in ("annotations", "tracker_marks"):
-        _rewrite(session / folder, of_others)
+    for name in ("annotations", "tracker_marks"):
+        _rewrite(session / name, of_others)
     if (session / _DECISIONS).is_file():
         write_bytes_atomically(session / _DECISIONS, others_decisions(session / _DECISIONS, reading_number))
     for transcript in (session / TRANSCRIPTS_FOLDER).glob(f"reading-{reading_number}.*"):
