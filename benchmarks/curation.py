@@ -28,6 +28,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 SINGLE, SHARED, SHARED_READERS = 25, 1, 5
 READINGS = SINGLE + SHARED * SHARED_READERS
 SIZE_PX = (636, 764)
+N_AGAIN = 3
 TARGET_CPU_S, TARGET_AGAIN_MS, TARGET_MIB = 0.8, 2.0, 1024.0
 
 
@@ -93,8 +94,9 @@ def measure(corpus: Path, n_blocks: int, folder: Path, jobs: int) -> dict[str, A
         used = command("ingest", part / "sessions", "--format", "session", "--store", store)
         ingest_cpu_s += used["cpu_s"]
     curate = ("run", "--store", store, "--out", out, "-j", jobs)
-    first, again = command(*curate), command(*curate)
-    idle = command("export", "--help")  # what a command that may write a dataset takes to start
+    first = command(*curate)
+    again = least(*curate)
+    idle = least("export", "--help")  # what a command that may write a dataset takes to start
     n = n_blocks * READINGS
     if (found := len(list(store.glob("*/reading.json")))) != n:
         raise SystemExit(f"the store has {found} readings, expected {n}")
@@ -112,6 +114,12 @@ def measure(corpus: Path, n_blocks: int, folder: Path, jobs: int) -> dict[str, A
         "store_mb_per_reading": size_bytes(store) / n / 1e6,
         "dataset_mb_per_reading": size_bytes(out) / n / 1e6,
     }
+
+
+def least(*arguments: object) -> dict[str, float]:
+    """Run `gazecurate` some times and return what the quickest took: the difference of two is looked for."""
+    runs = [command(*arguments) for _ in range(N_AGAIN)]
+    return min(runs, key=lambda used: used["cpu_s"])
 
 
 def command(*arguments: object) -> dict[str, float]:

@@ -82,6 +82,18 @@ def store(filled: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(filled, tmp_path / "store"))
 
 
+def test_what_only_computing_needs_is_not_waited_for() -> None:
+    """Each of these takes up to half a second to import; commands that compute nothing need none of them."""
+    code = (
+        "import sys\n"
+        "import curation.cli.ingest, curation.cli.run, curation.cli.status\n"
+        "heavy = {'numba', 'scipy', 'pydicom', 'h5py', 'jinja2', 'pandas', 'matplotlib', 'distributed', 'torch'}\n"
+        "sys.exit(', '.join(sorted(heavy & {name.split('.')[0] for name in sys.modules})) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_names_every_command_without_importing_them() -> None:
     code = "import sys, curation.cli; curation.cli.main()"
     done = subprocess.run(
