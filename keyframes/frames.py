@@ -93,6 +93,7 @@ def toolkit_keyframes(
     silent_s: float = SILENT_S,
     silent_pause_s: float = SILENT_PAUSE_S,
     min_silent_s: float = MIN_SILENT_S,
+    looks: Looks | None = None,
 ) -> pa.Table:
     """Return table ``keyframes`` of one reading, ``order`` from 0, profile ``toolkit``.
 
@@ -109,7 +110,8 @@ def toolkit_keyframes(
     ``box`` is the connected hot area with the most dwell in the map of Gaussians (SD ``sigma_deg``, weighted by
     dwell, each within what was shown at its time); hot is at least ``box_share`` of the peak. ``centroid`` is the
     dwell-weighted mean of the fixations in the box. Fixations on no image do not count, those beyond its edge as in
-    `keyframes.looks.looks_on_images`, with ``error_deg`` (of the tracker) and ``edge_tolerance_deg``.
+    `keyframes.looks.looks_on_images`, with ``error_deg`` (of the tracker) and ``edge_tolerance_deg``; a caller who has
+    what that gives for the same input may give it as ``looks``.
 
     Columns beyond the schema: ``boxes`` of all hot areas, most dwell first; ``fixation_dwell_s`` (within the key
     frame, times the weight at an edge) and ``shown_rects``, both beside ``fixation_indexes``; ``finding_ids``;
@@ -131,9 +133,10 @@ def toolkit_keyframes(
         "silent_pause_s": silent_pause_s,
         "min_silent_s": min_silent_s,
     }
-    looks = looks_on_images(
-        events, gaze, display, sizes, error_deg=error_deg, edge_tolerance_deg=used["edge_tolerance_deg"]
-    )
+    if looks is None:
+        looks = looks_on_images(
+            events, gaze, display, sizes, error_deg=error_deg, edge_tolerance_deg=used["edge_tolerance_deg"]
+        )
     makes = _Maker(
         sizes=sizes,
         maps=LookMaps(looks, sizes, sigma_deg),

@@ -61,6 +61,8 @@ class KeyframesStage:
         events, gaze, display, images = (
             reading.table(name) for name in ("events", "gaze", "display", "images")
         )
+        edge = {name: rules[name] for name in ("error_deg", "edge_tolerance_deg")}
+        looks = looks_on_images(events, gaze, display, image_sizes(images), **edge)
         made = toolkit_keyframes(
             events,
             reading.table("sentences"),
@@ -69,10 +71,10 @@ class KeyframesStage:
             images,
             event_regions=reading.table("event_regions"),
             findings=reading.table("findings"),
+            looks=looks,
             **rules,
         )
-        edge = {name: rules[name] for name in ("error_deg", "edge_tolerance_deg")}
-        share = discarded_share(events, looks_on_images(events, gaze, display, image_sizes(images), **edge))
+        share = discarded_share(events, looks)
         notes = {
             "profile": settings.profile,
             "lead_is_fitted": context.lead_is_fitted,
