@@ -20,6 +20,8 @@ __all__ = ["examples_of", "inspection_steps", "load_prompts", "shuffled_order"]
 
 MIN_ORDERED, MAX_ORDERED = 2, 16
 """Frames of an order task; one alone has no order, more do not fit a question."""
+MARKED_WITHIN_NS = 1_000_000_000
+"""A mark so soon after a sentence is of what it was about: shorter than any pause in which another could be said."""
 BOX_FREE_LABEL = "No Finding"
 
 
@@ -143,7 +145,7 @@ class _Maker:
         boxes = {label: box for label, (present, box, _) in known.items() if present and box is not None}
         for key, sentence in self.reading.sentences.items():
             shown = [k for k in self.reading.keyframes if k["sentence_id"] == key]
-            labels = self._labels(sentence)
+            labels = self._meant(sentence)
             if shown and len(labels) == 1 and labels[0] in boxes:
                 points = self.reading.gaze_of(key)
                 others = [box for label, box in boxes.items() if label != labels[0]]
@@ -246,6 +248,15 @@ class _Maker:
 
     def _sentence_frames(self) -> list[dict[str, Any]]:
         return [k for k in self.reading.keyframes if k["sentence_id"] is not None and k["kind"] == "holistic"]
+
+    def _meant(self, sentence: Mapping[str, Any]) -> list[str]:
+        """Return the labels that a sentence says or, where it names none, of what was marked right after it."""
+        end_ns = int(sentence["t_end_ns"])
+        return self._labels(sentence) or [
+            f["label"]
+            for f in self.reading.row["findings"] or ()
+            if f["present"] and f["t_ns"] is not None and 0 <= int(f["t_ns"]) - end_ns <= MARKED_WITHIN_NS
+        ]
 
     def _labels(self, sentence: Mapping[str, Any]) -> list[str]:
         named = {f["finding_id"]: f["label"] for f in self.reading.row["findings"] or () if f["present"]}

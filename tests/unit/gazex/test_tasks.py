@@ -92,6 +92,21 @@ def test_a_clip_asks_which_finding_it_means(examples: list[Example]) -> None:
         assert written_box(box) not in (example.about("others") or "")  # type: ignore[arg-type]
 
 
+def test_a_mark_right_after_a_sentence_that_names_nothing_is_what_it_means(rows: list[Row]) -> None:
+    row = Row(rows[0])
+    row.shard, row.row = rows[0].shard, rows[0].row
+    row["sentences"] = [{**s, "finding_ids": []} for s in row["sentences"]]
+    first, second = (int(s["t_end_ns"]) for s in row["sentences"][:2])
+    there = [f for f in row["findings"] if f["present"]][:2]
+    row["findings"] = [
+        {**there[0], "t_ns": second + 50_000_000},
+        {**there[1], "t_ns": first + 60_000_000_000},
+    ]
+    asked = [e for e in examples_of(row, TaskSettings()) if e.task == "pointed_finding"]
+    assert [e.about("label") for e in asked] == [there[0]["label"]]
+    assert row["sentences"][1]["sentence_id"] in asked[0].example_id
+
+
 def test_shuffled_clips_tell_nothing_of_the_own_one(examples: list[Example]) -> None:
     (first, second) = [e for e in examples if e.task == "pointed_finding"][:2]
     clips = [replace(e, reading_id=f"r{k // 2}") for k, e in enumerate([first, second] * 200)]
