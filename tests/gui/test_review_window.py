@@ -155,18 +155,18 @@ def test_a_sentence_is_moved_by_keys_and_by_mouse_and_its_text_corrected(desk: D
     desk.key(K.Key_Down)
     sentence = model.sentence
     assert sentence is not None
-    model.seek(sentence.t_end_ns - 300_000_000)
-    desk.key(K.Key_BracketRight)
-    y = round(strip.row_rect("sentences").center().y())
-    start = QPoint(round(strip.x_of(sentence.t_start_ns)), y)
-    desk.drag(strip, start, start + QPoint(40, 0))
+    model.seek(sentence.t_start_ns + 300_000_000)
+    desk.key(K.Key_BracketLeft)
+    # Beyond what a 32-bit number of ns holds.
+    end = QPoint(round(strip.x_of(sentence.t_end_ns)), round(strip.row_rect("sentences").center().y()))
+    desk.drag(strip, end, end + QPoint(60, 0))
     desk.key(K.Key_E)
     desk.answer("The lungs are clear.")
     moved = model.sentence
     assert moved is not None
     assert (moved.text, moved.is_moved, moved.is_corrected) == ("The lungs are clear.", True, True)
-    assert moved.t_end_ns == sentence.t_end_ns - 300_000_000
-    assert moved.t_start_ns == strip.t_of(start.x() + 40)
+    assert moved.t_start_ns == sentence.t_start_ns + 300_000_000
+    assert moved.t_end_ns == strip.t_of(end.x() + 60) > 2**31
     assert [line["kind"] for line in desk.written()] == ["sentence_bounds"] * 2 + ["sentence_text"]
     for _ in range(3):
         desk.undo()

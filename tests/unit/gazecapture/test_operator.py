@@ -171,7 +171,8 @@ def test_a_damaged_message_is_left_out_and_what_follows_is_kept(tmp_path: Path) 
     path = tmp_path / "00000.arrows"
     content = bytearray(path.read_bytes())
     record = path.with_suffix(".crc").read_bytes()[40:60]
-    content[int.from_bytes(record[:8], "little") + 70] ^= 255
+    offset, length = (int.from_bytes(record[at : at + 8], "little") for at in (0, 8))
+    content[offset + length - 8] ^= 255  # of the number itself: nothing but its checksum tells
     path.write_bytes(content)
     rows = JournalTail(tmp_path).new_rows()
     assert rows is not None

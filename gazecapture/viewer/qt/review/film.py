@@ -223,6 +223,8 @@ class FilmView(QWidget):
             painter.setOpacity(0.15 + 0.85 * k / n)
             painter.drawLine(QPointF(xs[k - 1], ys[k - 1]), QPointF(xs[k], ys[k]))
         painter.setOpacity(1.0)
+        if not (own[-1] and good[-1]):
+            return  # gaze has gone on to another image, or is lost
         painter.setPen(QPen(theme.SURROUND, 1.0))
         painter.setBrush(palette.GAZE)
         painter.drawEllipse(QPointF(xs[-1], ys[-1]), 4.5, 4.5)
