@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from keyframes.geometry import Affine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 and xdotool are Linux's")
 
-SENDER = Path(__file__).parents[1] / "fault" / "lsl_sender.py"
 SCREEN = (1280, 800)
 SERVER_OPTIONS = ["-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24", "-nolisten", "tcp"]
 PATIENCE_S = 40.0
@@ -48,22 +48,16 @@ def display() -> Iterator[str]:
 
 
 @pytest.fixture
-def stream() -> Iterator[str]:
-    name = f"gaze {uuid.uuid4().hex[:6]}"
-    sender = subprocess.Popen(
-        [sys.executable, str(SENDER), "--name", name, "--rate-hz", "250", "--seconds", "300"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+def reader() -> Iterator[None]:
+    """A simulated reader's eyes and voice, without its hands."""
+    simulated = subprocess.Popen(
+        [sys.executable, "-m", "gazecapture", "simulate", "--rate-hz", "250", "--seed", "4"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    assert sender.stdout is not None
-    assert sender.stdin is not None
-    assert sender.stdout.readline() == "ready\n"
-    yield name
-    sender.kill()
-    sender.wait()
-    sender.stdin.close()
-    sender.stdout.close()
+    yield
+    simulated.send_signal(signal.SIGINT)
+    simulated.wait(timeout=PATIENCE_S)
 
 
 class Hands:
@@ -132,7 +126,7 @@ def press_until_rows(hands: Hands, key: str, session: Path, n_rows: int) -> None
             time.sleep(0.05)
 
 
-def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, stream: str) -> None:
+def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, reader: None) -> None:
     grey = (np.add.outer(np.arange(500), np.arange(400)) / 4).astype(np.uint8)
     for name in ("1.png", "2.png", "3.png"):
         Image.fromarray(grey).save(tmp_path / name)
@@ -143,7 +137,7 @@ def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, stream: s
     environment = {k: v for k, v in os.environ.items() if k != "QT_QPA_PLATFORM"}
     viewer = subprocess.Popen(
         [
-            sys.executable, "-m", "gazecapture", "read", str(listed), "--out", str(session), "--stream", stream,
+            sys.executable, "-m", "gazecapture", "read", str(listed), "--out", str(session), "--wait-s", "40",
             "--no-validation", "--no-consent", "--display-mm", "340x212", "--distance-mm", "600",
             "--indication", "before", "--dictation", f"file:{tmp_path / 'said.wav'}", "--talk", "hold",
         ],
@@ -210,6 +204,7 @@ def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, stream: s
         viewer.wait()
     assert viewer.returncode == 0, errors
     assert "2 of 2 studies read" in output
+    assert json.loads((session / "self-check.json").read_text())["problems"] == []
     info = read_session_info(session)
     assert info.display is not None
     assert (info.display.width_px, info.display.height_px, info.display.width_mm) == (*SCREEN, 340.0)
