@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from gazecapture.demo.studies import write_demo_studies
 from gazecapture.radiograph.decode import load_radiograph
+from gazecapture.radiograph.image import Radiograph
 from gazecapture.viewer.findings import Finding
 from gazecapture.viewer.measures import Line, Measure
 from gazecapture.viewer.model import Action, ViewerModel
@@ -56,12 +57,18 @@ class Screens:
         QApplication.sendEvent(canvas, event)
 
 
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Radiograph:
+    folder = tmp_path_factory.mktemp("films")
+    write_demo_studies(folder, n_studies=1, seed=3, size_px=(640, 768))
+    (study,) = load_worklist(folder / "worklist.csv")
+    return load_radiograph(study.images[0].path)
+
+
 @pytest.fixture
-def screens(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[[int], Screens]]:
+def screens(qtbot: QtBot, tmp_path: Path, film: Radiograph) -> Iterator[Callable[[int], Screens]]:
     folder = Path(os.environ.get("GAZECAPTURE_SCREENS", tmp_path / "screens"))
     folder.mkdir(parents=True, exist_ok=True)
-    write_demo_studies(tmp_path / "films", n_studies=1, seed=3, size_px=(640, 768))
-    (study,) = load_worklist(tmp_path / "films" / "worklist.csv")
     windows: list[ReadingWindow] = []
 
     def make(n_images: int) -> Screens:
@@ -73,7 +80,7 @@ def screens(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[[int], Screens]]:
         window.setGeometry(0, 0, *SIZE)
         window.show()
         qtbot.waitExposed(window)
-        pictures = [Picture(load_radiograph(study.images[0].path), index) for index in range(n_images)]
+        pictures = [Picture(film, index) for index in range(n_images)]
         model.open_study(1, [p.view for p in pictures])
         roles = [ImageLabel(role="current", view_position="PA"), ImageLabel(role="prior", view_position="PA")]
         window.header.show_progress(12, 300)
