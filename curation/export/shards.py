@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+import numpy as np
 import pyarrow as pa
 
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
@@ -96,11 +97,61 @@ def check_version(found: str, path: Path) -> None:
 
 
 def _table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist([{name: row.get(name) for name in SHARD.names} for row in rows], schema=SHARD)
+    """Return rows as a table of `SHARD`.
+
+    Bytes of pictures are put in afterwards, end to end: Arrow's own conversion takes three times as long for them.
+    """
+    bare = []
+    of_images: list[bytes | None] = []
+    of_frames: list[bytes | None] = []
+    for row in rows:
+        cells = {name: row.get(name) for name in SHARD.names}
+        if cells["images"]:
+            cells["images"] = [_without_bytes(picture, of_images) for picture in cells["images"]]
+        if cells["keyframes"]:
+            cells["keyframes"] = [_without_picture(frame, of_frames) for frame in cells["keyframes"]]
+        bare.append(cells)
+    table = pa.Table.from_pylist(bare, schema=SHARD)
+    images, frames = whole_column(table, "images"), whole_column(table, "keyframes")
+    pictures = _with(frames.values.field("picture"), "bytes", _binary(of_frames))
+    whole = {
+        "images": _list_of(images, _with(images.values, "bytes", _binary(of_images))),
+        "keyframes": _list_of(frames, _with(frames.values, "picture", pictures)),
+    }
+    return pa.table([whole.get(name, table.column(name)) for name in SHARD.names], schema=SHARD)
+
+
+def _without_bytes(picture: Mapping[str, Any] | None, taken: list[bytes | None]) -> Mapping[str, Any] | None:
+    taken.append(None if picture is None else picture.get("bytes"))
+    return picture and {"path": picture.get("path")}
+
+
+def _without_picture(frame: Mapping[str, Any] | None, taken: list[bytes | None]) -> Mapping[str, Any] | None:
+    picture = _without_bytes((frame or {}).get("picture"), taken)
+    return frame and {**frame, "picture": picture}
+
+
+def _binary(cells: Sequence[bytes | None]) -> pa.Array:
+    ends = np.cumsum([0, *(len(cell or b"") for cell in cells)], dtype=np.int64)
+    known = pa.array([cell is not None for cell in cells], pa.bool_()).buffers()[1]
+    data = pa.py_buffer(b"".join(cell or b"" for cell in cells))
+    offsets = pa.py_buffer(ends)
+    return pa.Array.from_buffers(pa.large_binary(), len(cells), [known, offsets, data]).cast(pa.binary())
+
+
+def _with(rows: pa.StructArray, name: str, member: pa.Array) -> pa.StructArray:
+    """Return a struct with one of its members in place of the one that it has."""
+    members = [member if field.name == name else rows.field(field.name) for field in rows.type]
+    return pa.StructArray.from_arrays(members, fields=list(rows.type), mask=rows.is_null())
+
+
+def _list_of(lists: pa.ListArray, values: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(lists.offsets, values, type=lists.type, mask=lists.is_null())
 
 
 def _size_of(row: Mapping[str, Any]) -> int:
     """Return about how many bytes a row takes as Python objects."""
-    pictures = [*(row["images"] or ()), *(k["picture"] for k in row["keyframes"] or () if k["picture"])]
+    pictures = [*(row["images"] or ()), *(frame.get("picture") for frame in row["keyframes"] or () if frame)]
     n_members = sum(len(value) for value in row.values() if isinstance(value, list))
-    return ROW_BYTES + MEMBER_BYTES * n_members + sum(len(picture["bytes"]) for picture in pictures)
+    n_bytes = sum(len(picture.get("bytes") or b"") for picture in pictures if picture)
+    return ROW_BYTES + MEMBER_BYTES * n_members + n_bytes

@@ -93,6 +93,12 @@ def same(a: Any, b: Any) -> bool:
 CASES: dict[str, list[dict[str, Any]]] = {
     "no row": [],
     "all null": [plain_row()],
+    "no lists, null members": [
+        plain_row(images=None, keyframes=None),
+        plain_row(images=[None, {"bytes": b"a", "path": None}, {"bytes": None, "path": "x"}, {}]),
+        plain_row(keyframes=[None, {}, {"order": 1}, {"picture": {}}, {"picture": {"bytes": b"b"}}]),
+        plain_row(images=[{"bytes": b"", "path": ""}], keyframes=None),
+    ],
     "huge text": [plain_row(text="clear " * 180_000), plain_row(text="short")],
     "huge picture": [
         plain_row(images=[{"bytes": random.Random(0).randbytes(3_000_000), "path": "a.png"}]),

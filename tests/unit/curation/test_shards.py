@@ -104,6 +104,48 @@ def test_row_groups_close_at_either_limit(tmp_path: Path) -> None:
     assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [3, 3, 1]
 
 
+class Seen:
+    """A writer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.tables: list[pa.Table] = []
+        self.is_closed = False
+
+    def write(self, rows: pa.Table) -> None:
+        self.tables.append(rows)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_rows_become_columns_once_for_all_writers_and_never_many_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shards, "BATCH_BYTES", 3 * (shards.ROW_BYTES + shards.MEMBER_BYTES + len(PNG)))
+    one, other = Seen(), Seen()
+    with shards.RowBatches(one, other) as rows:
+        for _ in range(7):
+            rows.add(minimal_row())
+        rows.add(minimal_row(words=[{"word": "clear"}] * 1_000))  # a long reading weighs more
+        rows.add(minimal_row())
+    assert [table.num_rows for table in one.tables] == [3, 3, 2, 1]
+    assert all(a is b for a, b in zip(one.tables, other.tables, strict=True))
+    assert one.is_closed
+    assert other.is_closed
+
+
+def test_every_writer_is_closed_when_one_fails() -> None:
+    class Full(Seen):
+        def write(self, rows: pa.Table) -> None:
+            raise OSError
+
+    one, other = Full(), Seen()
+    with pytest.raises(OSError), shards.RowBatches(one, other) as rows:
+        rows.add(minimal_row())
+    assert one.is_closed
+    assert other.is_closed
+
+
 def test_a_newer_major_version_is_refused(tmp_path: Path) -> None:
     parquet, hdf5 = write(tmp_path, [minimal_row()])
     table = load(parquet).replace_schema_metadata({"schema_version": "2.0"})
