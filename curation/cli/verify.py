@@ -33,10 +33,11 @@ __all__ = ["verify"]
 )
 @as_json
 def verify(*, dataset: Path, store_root: Path | None, against: tuple[Path, ...], as_json: bool) -> ExitCode:
-    """Check DATASET against its manifest, and that no patient is in two of its splits.
+    """Check DATASET: hashes, schema, no patient in two splits, nothing that its own marks keep back.
 
-    Exit code 6 where a file differs or a patient, study or picture is where it may not be, 5 where something forgotten
-    is left. Pictures that only look alike are listed and change no exit code.
+    Marks are the tiers and what each reader agreed to. Exit code 6 where a file differs or a patient, study or picture
+    is where it may not be, 5 where it holds what a mark keeps back or something forgotten. Pictures that only look
+    alike are listed and change no exit code.
     """
     summary = verify_dataset(dataset)
     result: dict[str, object] = {"dataset": str(dataset), **asdict(summary)}

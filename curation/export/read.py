@@ -64,7 +64,7 @@ class ShardReader:
         for path in self.shards:
             if split is not None and split_of(path) != split:
                 continue
-            batches = _parquet(path, schema, batch_rows) if path.suffix == ".parquet" else None
+            batches = parquet_batches(path, schema, batch_rows) if path.suffix == ".parquet" else None
             yield from read_hdf5_batches(path, schema, batch_rows) if batches is None else batches
 
     def rows(
@@ -112,7 +112,8 @@ def _kept(field: pa.Field, places: Sequence[tuple[str, ...]]) -> pa.Field | None
     return field.with_type(pa.list_(kept) if pa.types.is_list(field.type) else kept)
 
 
-def _parquet(path: Path, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
+def parquet_batches(path: Path, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
+    """Give a Parquet shard's rows in tables of these columns. Raises SchemaError for a damaged shard."""
     try:
         # Mapped, so that picture bytes are copied once, out of the page cache into the table.
         with pq.ParquetFile(path, memory_map=True) as file:

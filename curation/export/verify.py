@@ -15,6 +15,7 @@ from curation.export.contents import rows_in
 from curation.export.dataset import MANIFEST
 from curation.export.dataset_views import VIEWS_FOLDER
 from curation.export.hdf5_guard import open_hdf5
+from curation.export.marks import check_marks
 from curation.export.place import private_strings
 from curation.export.scan import scan_output
 from curation.export.stays import what_stays
@@ -44,10 +45,11 @@ class VerifySummary:
 
 
 def verify_dataset(dataset: Path) -> VerifySummary:
-    """Check every file of a dataset.
+    """Check every file of a dataset, and every row (`curation.export.marks`).
 
-    Raises ShardIntegrityError where a file is missing, altered or not in the manifest, or where the formats
-    disagree on the number of rows; UsageError where the folder holds no dataset.
+    Raises ShardIntegrityError where a file is missing, altered or not in the manifest, where the formats disagree, or a
+    shard has not the schema; PrivacyError where it holds what its own marks keep back; UsageError where the folder
+    holds no dataset.
     """
     try:
         manifest = json.loads((dataset / MANIFEST).read_bytes())
@@ -72,6 +74,7 @@ def verify_dataset(dataset: Path) -> VerifySummary:
     for folder, rows in (("readings", _parquet_rows(dataset)), ("hdf5", _hdf5_rows(dataset))):
         if any(name.startswith(f"{folder}/") for name in entries) and rows != n_readings:
             raise ShardIntegrityError(f"{folder}/ holds {rows} readings, expected {n_readings}", path=dataset)
+    check_marks(dataset, manifest)
     return VerifySummary(
         n_files=len(entries), n_bytes=sum(int(e["bytes"]) for e in entries.values()), n_readings=n_readings
     )
