@@ -40,8 +40,8 @@ def check_marks(dataset: Path, manifest: Mapping[str, Any]) -> None:
     """Look at every row of a dataset whose files are as its manifest says.
 
     Raises ShardIntegrityError where a shard has not the schema of its version, or a row stands twice, in another split
-    than its file, or in one format only; PrivacyError where the dataset's tier lets more people in than a reading's, and
-    where a row or the dataset holds what its gaze tier, its reader's scopes or its tier keep back.
+    than its file, or in one format only; PrivacyError where the dataset's tier lets more people in than a reading's
+    does, and where a row or the dataset holds what its gaze tier, its reader's scopes or its tier keep back.
     """
     files = [str(entry["path"]) for entry in manifest["files"]]
     if manifest.get("gaze_tier") == "fixations" and any(name.startswith(_SAMPLES) for name in files):

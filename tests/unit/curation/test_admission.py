@@ -21,6 +21,7 @@ from curation.export.admission import may_show_public_ids
 from curation.export.dataset import MANIFEST, export_dataset
 from curation.export.hdf5_shard import read_hdf5
 from curation.export.parquet_shard import read_parquet
+from curation.export.verify import verify_dataset
 from curation.ingest.terms import TERMS
 from curation.privacy.gaze_tier import GazeTier, samples_for_tier, thinned
 from curation.privacy.narrowing import GAZE_TABLES
@@ -72,7 +73,8 @@ def agree(store: Store, reader_code: str, *scopes: str, tier: AccessTier = "open
 def rows_of(store: Store, out: Path, **settings: Any) -> list[dict[str, Any]]:
     """Export by both formats; return the rows by reader, after a look that both formats say the same."""
     config = CurationConfig(privacy=PrivacyConfig(originals=False, **settings), export=LIGHT)
-    export_dataset(store, out, reading_ids=store.reading_ids(), config=config)
+    exported = export_dataset(store, out, reading_ids=store.reading_ids(), config=config)
+    assert verify_dataset(out).n_readings == exported.n_readings, "its marks allow what it holds"
     rows = [r for p in out.glob("readings/*.parquet") for b in read_parquet(p) for r in b.to_pylist()]
     hdf5 = [r for p in out.glob("hdf5/*.h5") for r in read_hdf5(p).to_pylist()]
     for name in ("gaze_tier", "access_tier", "words", *GAZE_COLUMNS):

@@ -16,6 +16,7 @@ from curation.config import CurationConfig, ExportConfig
 from curation.export.dataset import export_dataset
 from curation.export.hdf5_shard import read_hdf5
 from curation.export.read import ShardReader
+from curation.export.verify import verify_dataset
 from curation.ingest.grouped import grouped
 from curation.ingest.into_store import INGESTERS, ingest
 from curation.ingest.json_stream import stream_items
@@ -188,7 +189,7 @@ def test_all_of_it_comes_out_of_a_dataset(tmp_path: Path) -> None:
     out = tmp_path / "out"
     export_dataset(store, out, reading_ids=summary.kept, config=config, views=("huggingface", "llamafactory"))
     rows = {row["reading_id"]: row for row in ShardReader(out).rows()}
-    assert len(rows) == 8
+    assert len(rows) == verify_dataset(out).n_readings == 8
     assert {row["access_tier"] for row in rows.values()} == {"credentialed"}
     assert {row["gaze_tier"] for row in rows.values()} == {"none"}
     splits: dict[str, set[str]] = {}

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.cli import cli
 from curation.cli.report import report_command
 from curation.config import CurationConfig, QualityConfig, remember_config
 from curation.export.dataset import MANIFEST, export_dataset
@@ -282,7 +283,9 @@ def test_a_funnel_that_is_none_is_not_shown(funnel: Any, rows: list[dict[str, An
 
 
 @pytest.mark.usefixtures("light")
-def test_the_funnel_of_a_store_and_of_what_was_exported(tmp_path: Path, readings: ModuleType) -> None:
+def test_the_funnel_of_a_store_and_of_what_was_exported(
+    tmp_path: Path, readings: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     store: Store = readings.fill_store(tmp_path / "store", 1, duration_s=4.0)
     store.add(readings.make_reading(2, duration_s=4.0, lost=[(0.2, 3.8)]), {})
     store.add(readings.make_reading(3, duration_s=4.0), {})
@@ -300,6 +303,12 @@ def test_the_funnel_of_a_store_and_of_what_was_exported(tmp_path: Path, readings
     assert of_store.reasons["rejected"].keys() >= {"GQ-LOSS-SHARE", "GQ-LOSS-LONG"}
     assert set(of_store.reasons["held_back"]) == {"GT-NO-CONSENT"}
     assert set(of_store.reasons["failed"]) == {"GT-SCHEMA"}
+    assert run_command(cli, ["status", "--store", str(store.root), "--json"]) == ExitCode.OK
+    status = json.loads(capsys.readouterr().out)
+    assert (status["curated"], status["rejected"], status["held_back"], status["to_do"]) == (1, 1, 1, 0)
+    assert status["rejected_by"] == dict(of_store.reasons["rejected"])
+    assert status["held_back_by"] == {"GT-NO-CONSENT": 1}
+    assert [failure["code"] for failure in status["failed"]] == ["GT-SCHEMA"]
     out = tmp_path / "out"
     export_dataset(store, out, reading_ids=summary.kept, config=config, funnel=summary.funnel())
     of_dataset = DatasetSource(out).funnel()
