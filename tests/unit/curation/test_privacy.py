@@ -256,6 +256,13 @@ def test_an_original_is_the_same_each_time_and_uids_stay_related(tmp_path: Path)
     assert first.read_bytes() == second.read_bytes()
     other = write_original(source, tmp_path / "c", patient="p1", pseudonym=KeyedHash(b"j" * 32))
     assert pydicom.dcmread(other).StudyInstanceUID != pydicom.dcmread(first).StudyInstanceUID
+    lateral = canary_film(tmp_path / "lateral.dcm")
+    film = pydicom.dcmread(lateral)
+    film.SOPInstanceUID = "1.2.3.5"
+    film.save_as(lateral)
+    of_the_study = write_original(lateral, tmp_path / "d", patient="p1", pseudonym=KeyedHash(b"k" * 32))
+    assert pydicom.dcmread(of_the_study).StudyInstanceUID == pydicom.dcmread(first).StudyInstanceUID
+    assert pydicom.dcmread(of_the_study).SOPInstanceUID != pydicom.dcmread(first).SOPInstanceUID
 
 
 def test_a_png_loses_its_metadata(tmp_path: Path) -> None:
