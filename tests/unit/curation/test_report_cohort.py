@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.cli import cli
@@ -146,6 +146,7 @@ def test_distributions_count_every_reading_once_and_know_the_gates() -> None:
     assert limits_of({"loss_share_warn": "much", "duration": None}) == {}
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.one_of(st.text(), st.sampled_from(FORMULAS), st.floats(), st.integers(), st.none()), min_size=1
