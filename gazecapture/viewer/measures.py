@@ -71,7 +71,7 @@ class Measure:
             return "heart; now the thorax" if value is None else f"CTR {value:.2f}"
         if value is None:
             return f"{self.lines[0].length_px:.0f} px"
-        return f"{value:.1f} mm" + (" at the detector" if spacing.kind == "detector" else "")
+        return f"{value:.1f} mm" + (" (detector plane)" if spacing.kind == "detector" else "")
 
     def row(self, t_ns: int, reading_number: int, spacing: Spacing) -> dict[str, Any]:
         """Return the row of the annotations journal; ``box`` has four numbers for each line."""

@@ -18,7 +18,7 @@ def test_a_length_follows_both_spacings_and_names_the_detectors_plane() -> None:
     measure = Measure(measure_id="m", kind="length", lines=(line(10, 10, 40, 90),))
     assert measure.value(IN_PATIENT) == pytest.approx(10.0)  # 30 px of 0.2 mm, 80 px of 0.1 mm
     assert measure.text(IN_PATIENT) == "10.0 mm"
-    assert measure.text(AT_DETECTOR) == "10.0 mm at the detector"
+    assert measure.text(AT_DETECTOR) == "10.0 mm (detector plane)"
     assert measure.value(Spacing()) is None
     assert measure.text(Spacing()) == "85 px"
 
