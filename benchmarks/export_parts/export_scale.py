@@ -59,8 +59,8 @@ def measure(folder: Path, sizes: Sequence[int]) -> Iterator[Row]:
         yield Row(
             measure=f"export of {one['n']:,} readings of {one['kb']:.0f} kB",
             target=f"<= {TARGET_MIB} MiB" if one["n"] >= TARGET_READINGS else "",
-            measured=f"{one['mib']:.0f} MiB of its own (before the first reading {one['before_mib']:.0f}, with mapped files "
-            f"{one['mapped_mib']:.0f}); for each "
+            measured=f"{one['mib']:.0f} MiB of its own (before the first reading {one['before_mib']:.0f}, "
+            f"with mapped files {one['mapped_mib']:.0f}); for each "
             f"{1e3 * one['cpu_s'] / one['n']:.0f} ms of a processor, {1e3 * one['s'] / one['n']:.0f} ms in all",
             met=one["mib"] <= TARGET_MIB if one["n"] >= TARGET_READINGS else None,
         )
@@ -157,18 +157,15 @@ def main() -> None:
     summary = export_dataset(
         store, Path(sys.argv[2]), reading_ids=store.reading_ids(), config=CurationConfig()
     )
-    taken = {"s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu_before}
-    print(
-        json.dumps(
-            {
-                "n": summary.n_readings,
-                **taken,
-                "mib": watch.most_mib,
-                "before_mib": before,
-                "mapped_mib": _mib("VmHWM"),
-            }
-        )
-    )
+    found = {
+        "n": summary.n_readings,
+        "s": time.perf_counter() - began,
+        "cpu_s": time.process_time() - cpu_before,
+        "mib": watch.most_mib,
+        "before_mib": before,
+        "mapped_mib": _mib("VmHWM"),
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
