@@ -25,6 +25,7 @@ from examples.gazex.data.rows import Row, light_rows
 from examples.gazex.errors import TrainerError
 from examples.gazex.evaluation.answered import Answered
 from examples.gazex.evaluation.controls import BlankPictures, asked, centre_prior, constant_order
+from examples.gazex.evaluation.faithfulness import faithfulness_scores
 from examples.gazex.evaluation.measures import Estimate
 from examples.gazex.evaluation.plots import draw_scores
 from examples.gazex.evaluation.readers import Counts, against_majority, model_labels, reader_labels
@@ -77,7 +78,11 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     with (out / "answers.jsonl").open("w", encoding="utf-8") as file:
         of_model = list(_noted(asked(ready, data, chosen, patients), "model", file))
-        results["model"] = scores(of_model) | vanishing(ready, data, patients)
+        results["model"] = (
+            scores(of_model)
+            | vanishing(ready, data, patients)
+            | faithfulness_scores(ready, data, chosen, patients)
+        )
         for name, model, shown in _other_ways(ready, config, held):
             places = chosen if shown.examples is held.examples else _with_frames(held.examples, chosen)
             results[name] = scores(_noted(asked(model, shown, places, patients), name, file))

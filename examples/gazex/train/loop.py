@@ -275,6 +275,13 @@ class _Run:
                 "tiers": sorted(self.training.tiers),
                 "n_readings": self.training.n_rows,
                 "n_examples": len(self.training.examples),
+                "labels": sorted(
+                    {
+                        label
+                        for e in self.training.examples
+                        if e.task == "presence" and (label := e.about("label"))
+                    }
+                ),
             }
             model = self.accelerator.unwrap_model(self.model)
             save_trained(
