@@ -212,7 +212,8 @@ def test_a_model_is_scored_beside_its_controls(
     assert found["model"]["grounding unreadable"]["value"] == 0  # the grammar allows nothing else
     assert found["centre prior"]["grounding IoU"]["value"] > 0.5  # the boxes of all readings overlap
     assert "| grounding IoU |" in table
-    assert "faithfulness: fall, cited box masked" in found["model"]  # Cardiomegaly is in every reading
+    # What it rightly says is there was painted over.
+    assert ("faithfulness: fall, cited box masked" in found["model"]) == ("yes" in yes)
     assert {line["control"] for line in answered(out)} == {"model", "untrained", "text only", "again"}
     assert not any("patient" in json.dumps(line) for line in answered(out))
 
