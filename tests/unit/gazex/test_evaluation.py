@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,7 +169,7 @@ def test_right_answers_score_one_and_unreadable_ones_are_counted() -> None:
     assert broken["grounding IoU"].value == 0
 
 
-def answered(out: Path) -> list[dict[str, object]]:
+def answered(out: Path) -> list[dict[str, Any]]:
     """Return the lines that an evaluation wrote of its answers."""
     return [json.loads(line) for line in (out / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
 
