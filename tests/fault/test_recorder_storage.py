@@ -99,10 +99,10 @@ def test_a_disk_that_hangs_for_seconds_loses_nothing(tmp_path: Path, queue: int)
     if queue == 50:
         assert len(overflows) == found["n_overflows"] == 1
         assert (overflows[0]["stream_id"], overflows[0]["detail"]) == ("replay", "held back, nothing dropped")
-        assert overflows[0]["duration_s"] > 1
+        assert overflows[0]["duration_s"] > 0.5
     else:
         assert overflows == []
-        assert found["high_water"] > 1000  # type: ignore[operator]
+        assert found["high_water"] > 200, "while the disk hung"  # type: ignore[operator]
 
 
 SMALL_DISK = """
