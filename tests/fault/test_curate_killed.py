@@ -19,7 +19,7 @@ from keyframes.errors import ExitCode
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @pytest.fixture

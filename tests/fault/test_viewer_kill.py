@@ -27,7 +27,7 @@ from gazecapture.session.to_readings import to_readings
 
 SENDER = Path(__file__).with_name("lsl_sender.py")
 RATE_HZ = 250
-PATIENCE_S = 40.0
+PATIENCE_S = 180.0
 
 
 class Driver:

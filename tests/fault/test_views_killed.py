@@ -18,7 +18,7 @@ from curation.run import curate
 from gazecapture.store import Store
 from tests.unit.curation.readings import fill_store
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 VIEWS = ("huggingface", "trl", "swift")
 
 

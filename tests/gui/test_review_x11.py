@@ -22,7 +22,7 @@ from tests.unit.curation.readings import write_session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 and xdotool are Linux's")
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 and xdotool
 
 SCREEN = (1280, 800)
 SERVER_OPTIONS = ["-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24", "-nolisten", "tcp"]
-PATIENCE_S = 40.0
+PATIENCE_S = 180.0
 
 
 @pytest.fixture
