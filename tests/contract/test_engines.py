@@ -111,7 +111,7 @@ def test_closing_asks_running_tasks_to_stop(workers: Engine, tmp_path: Path) -> 
     assert len(started) < 6
 
 
-@pytest.mark.timeout(300)  # the dataset of the tests may have to be made first
+@pytest.mark.timeout(600)  # the dataset of the tests may have to be made first
 def test_a_worker_killed_in_mid_run_costs_nothing(
     dask_cluster: Cluster, small_dataset: SmallDataset, tmp_path: Path
 ) -> None:

@@ -39,7 +39,7 @@ from tests.canary_inputs import (
     write_worklist,
 )
 
-pytestmark = pytest.mark.timeout(360)
+pytestmark = pytest.mark.timeout(600)
 """The first test waits for a dataset with every view, on a machine that may have other work."""
 
 

@@ -26,7 +26,7 @@ from gazecapture.session.status import read_status
 from gazecapture.sources.neon_simulator import SimulatedNeon, SimulatorOptions
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 OPTIONS = SimulatorOptions(
     payload="gaze", eye_events=False, imu=False, video_scale=0.2, video_rate_hz=10.0, noise_sd=6.0
 )

@@ -22,7 +22,7 @@ from curation.manifest import read_lines
 from gazecapture.console import run_command
 from keyframes.errors import ExitCode
 
-pytestmark = pytest.mark.timeout(400)  # the first run after an installation compiles kernels in every process
+pytestmark = pytest.mark.timeout(600)  # the first run after an installation compiles kernels in every process
 
 N_READINGS = 4
 READINGS = Path(__file__).parents[1] / "unit" / "curation" / "readings.py"

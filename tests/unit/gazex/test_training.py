@@ -28,7 +28,7 @@ from examples.gazex.train.loop import train
 from examples.gazex.train.loss import MODEL_INPUTS
 from tests.unit.gazex.conftest import reading, write_both
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 TINY: dict[str, dict[str, Any]] = {
     "data": {"image_max_px": 56 * 56, "frame_max_px": 28 * 28, "workers": 0},
