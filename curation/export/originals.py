@@ -199,16 +199,15 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 
 
 def _put_pixels(old: Dataset, new: Dataset, target: Path, masks: Sequence[Box]) -> None:
-    """Carry the pixels over as bare numbers: a compressed stream has room for comments, and so has a file's tail."""
+    """Carry the pixels over as bare numbers: a compressed stream has room for comments, and so has a file's tail.
+
+    Old files keep an overlay in the bits above the picture's; the decoder clears those.
+    """
     try:
         pixels = old.pixel_array
     except Exception as error:  # decoders raise what they like
         raise ImageError("a stored picture can no longer be decoded", path=target) from error
     signed = np.issubdtype(pixels.dtype, np.signedinteger)
-    most = np.iinfo(pixels.dtype).max >> max(8 * pixels.dtype.itemsize - int(old.BitsStored), 0)
-    if not signed and pixels.size and pixels.max() > most:
-        # Old files keep an overlay in the bits above the picture's.
-        pixels = pixels & most
     if masks:
         dark = pixels.max() if str(old.PhotometricInterpretation) == "MONOCHROME1" else pixels.min()
         pixels = masked(pixels, masks, fill=int(dark))

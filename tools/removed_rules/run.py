@@ -132,8 +132,13 @@ def main() -> int:
     )
     parser.add_argument("--markdown", action="store_true", help="print the table for the documents and end")
     options = parser.parse_args()
+    done: set[str] = set()
+    if options.out is not None and options.out.is_file():
+        done = {json.loads(line)["rule"] for line in options.out.read_text().splitlines()}
     rules = tuple(
-        r for r in read_rules(options.table) if not options.only or any(w in r.rule for w in options.only)
+        rule
+        for rule in read_rules(options.table)
+        if rule.rule not in done and (not options.only or any(word in rule.rule for word in options.only))
     )
     if options.markdown:
         print(as_markdown(rules), end="")
