@@ -496,8 +496,13 @@ def shared_dataset(folder: Path, **columns: Any) -> Path:
     writer = RowBatches(ParquetShardWriter(path, row_group_bytes=1 << 20, row_group_rows=1))
     keys = {"patient_key": f"p {name}", "study_key": f"s {name}"}
     empty = dict.fromkeys(SHARD.names) | {"images": [], "keyframes": []}
-    writer.add(empty | {"reading_id": name, "split": "train", **keys, **columns})
+    marks = {"source_format": "mimic-cxr", "access_tier": "credentialed", "gaze_tier": "none"}
+    writer.add(
+        empty
+        | {"reading_id": name, "split": "train", "consent_scopes": ["audio"], **marks, **keys, **columns}
+    )
     writer.close()
     entry = {"path": f"readings/{path.name}", "sha256": sha256_of(path), "bytes": path.stat().st_size}
-    (folder / "dataset.json").write_text(json.dumps({"files": [entry], "n_readings": 1}))
+    manifest = {"files": [entry], "n_readings": 1, "access_tier": "credentialed", "gaze_tier": "fixations"}
+    (folder / "dataset.json").write_text(json.dumps(manifest))
     return folder
