@@ -9,6 +9,8 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -132,6 +134,13 @@ def test_an_id_in_a_column_of_numbers(tmp_path: Path, cell: str, found: bool) ->
 def test_a_path_in_what_is_packed(tmp_path: Path) -> None:
     (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"a": "/home/somebody/store"}'))
     assert scan_output(tmp_path, {}, ["/home/somebody"]) == ["a.json.gz: a path or key of this computer"]
+
+
+def test_a_path_where_nothing_is_decoded(tmp_path: Path) -> None:
+    numbers = np.frombuffer(b"/home/somebody/a", np.int64)
+    pq.write_table(pa.table({"x": numbers}), tmp_path / "a.parquet", compression="none", use_dictionary=False)
+    assert scan_output(tmp_path, {}, ["/home/somebody/"]) == ["a.parquet: a path or key of this computer"]
+    assert scan_output(tmp_path, {}, ["/home/anybody/"]) == []
 
 
 def test_a_name_of_a_file(tmp_path: Path) -> None:
