@@ -46,6 +46,7 @@ from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.pictures import encode_png
 from curation.export.place import private_strings
 from curation.export.scan import scan_output
+from curation.export.shards import RowBatches
 from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard, load_lexicon
 from curation.privacy.narrowing import narrowed
@@ -212,23 +213,20 @@ def _multiplied(source: Path, target: Path, rows: list[dict[str, Any]], n_readin
         (target / part).mkdir(parents=True)
     stem, ids = "train-00000-of-00001", []
     sizes = ExportConfig()
-    writers = (
+    with RowBatches(
         ParquetShardWriter(
             target / "readings" / f"{stem}.parquet",
             row_group_bytes=sizes.row_group_mib << 20,
             row_group_rows=sizes.row_group_rows,
         ),
         Hdf5ShardWriter(target / "hdf5" / f"{stem}.h5"),
-    )
-    for number, row in zip(range(n_readings), itertools.cycle(rows), strict=False):
-        before, now = row["reading_id"], hashlib.sha256(f"{number}".encode()).hexdigest()[:16]
-        for writer in writers:
-            writer.add(_renamed(row, before, now))
-        for path in (source / "images").glob(f"{before}_*"):
-            shutil.copyfile(path, target / "images" / path.name.replace(before, now))
-        ids.append(now)
-    for writer in writers:
-        writer.close()
+    ) as batches:
+        for number, row in zip(range(n_readings), itertools.cycle(rows), strict=False):
+            before, now = row["reading_id"], hashlib.sha256(f"{number}".encode()).hexdigest()[:16]
+            batches.add(_renamed(row, before, now))
+            for path in (source / "images").glob(f"{before}_*"):
+                shutil.copyfile(path, target / "images" / path.name.replace(before, now))
+            ids.append(now)
     write_tables(target)
     for path in source.iterdir():
         if path.is_file():

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gazecapture.screen.scene_camera import read_scene_camera
 from gazecapture.screen.scene_map import SceneMap
 from gazecapture.screen.tags import tag_layout
 from gazecapture.session import scene_mapping
@@ -99,6 +100,7 @@ def add_streams(session: Path) -> None:
         written.append(content.table)
     write_stream_info(backfill, replace(read_stream_info(eye), stream_id="backfill"))
     info = read_session_info(session)
+    assert info.display is not None
     tags = tag_layout(
         info.display.width_px, info.display.height_px, width_mm=info.display.width_mm,
         height_mm=info.display.height_mm,
@@ -128,7 +130,7 @@ def add_streams(session: Path) -> None:
         matrices=np.tile(np.reshape(IDENTITY, (3, 3)), (len(pictures), 1, 1)),
         n_tags=np.full(len(pictures), 4),
         residual_px=np.zeros(len(pictures)),
-        camera=scene_mapping.read_scene_camera(video / "calibration.json"),
+        camera=read_scene_camera(video / "calibration.json"),
     )
     key = scene_mapping._key(scene, video, read_session_info(session))
     (session / "mapping").mkdir()

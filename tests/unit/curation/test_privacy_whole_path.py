@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+from typing import Literal
 
 import pyarrow.parquet as pq
 import pydicom
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from curation.config import CurationConfig, ExportConfig, PrivacyConfig
 from curation.export.dataset import export_dataset
@@ -59,7 +61,7 @@ def said(draw: st.DrawFn, family: str, first: str) -> Said:
             ]
         )
     )
-    form = draw(st.sampled_from(["NFC", "NFD"]))
+    form: Literal["NFC", "NFD"] = draw(st.sampled_from(["NFC", "NFD"]))
     return Said(tuple(unicodedata.normalize(form, word) for word in words))
 
 
@@ -79,7 +81,8 @@ def write_film(path: Path, header: Dataset, family: str, first: str) -> None:
     film.SpecificCharacterSet = "ISO_IR 192"
     film.PatientName, film.PatientID = f"{family.upper()}^{first.capitalize()}", "MRN-8675309421"
     film.StudyInstanceUID, film.SeriesInstanceUID = f"{UID_ROOT}.1", f"{UID_ROOT}.2"
-    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = f"{UID_ROOT}.3"
+    film.SOPInstanceUID = f"{UID_ROOT}.3"
+    film.file_meta.MediaStorageSOPInstanceUID = UID(f"{UID_ROOT}.3")
     film.preamble = CANARY.encode().ljust(128, b"\0")
     film.save_as(path)
 
@@ -87,7 +90,10 @@ def write_film(path: Path, header: Dataset, family: str, first: str) -> None:
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(header=planted(), spoken=readings_said(), text=st.sampled_from(["lexicon", "names"]))
 def test_nothing_that_was_planted_leaves_the_store(
-    readings: ModuleType, header: Dataset, spoken: tuple[str, str, list[Said]], text: str
+    readings: ModuleType,
+    header: Dataset,
+    spoken: tuple[str, str, list[Said]],
+    text: Literal["lexicon", "names"],
 ) -> None:
     family, first, sayings = spoken
     with TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -102,7 +102,7 @@ def frames_of(
     n_images: int = 1,
     display: pa.Table | None = None,
     findings: pa.Table | None = None,
-    **rules: float,
+    **rules: Any,
 ) -> list[dict[str, Any]]:
     table = toolkit_keyframes(
         make_events(fixations),
