@@ -118,7 +118,9 @@ def test_a_record_of_this_version_is_enough_here_and_beside(qtbot: QtBot, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "record", [None, given(version="older"), given(scopes=()), given(scopes=("audio",))], ids=str
+    "record",
+    [None, given(version="older"), given(scopes=()), given(scopes=("audio",))],
+    ids=["none", "of an older text", "no scope", "not gaze"],
 )
 def test_anything_else_is_not(record: ConsentRecord | None) -> None:
     assert not is_enough(record, CONSENT_VERSION)

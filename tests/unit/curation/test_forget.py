@@ -20,7 +20,7 @@ from curation.export.read import ShardReader
 from curation.export.verify import verify_absence
 from curation.retention import delete_old_audio
 from curation.tombstones import TOMBSTONES, Tombstones
-from gazecapture.access_log import read_access_log
+from gazecapture.access_log import log_access, read_access_log
 from gazecapture.console import run_command
 from gazecapture.session.journal import read_journal
 from gazecapture.session.removal import AUDIO_FOLDER, remove_reading
@@ -314,10 +314,12 @@ def test_an_export_is_logged_before_and_after(place: Place) -> None:
 
 
 def test_versions_that_may_have_been_passed_on_are_listed(place: Place) -> None:
+    """Also one that another has replaced since."""
     key = json.loads((place.dataset / "dataset.json").read_bytes())["key"]
+    log_access(place.store.root, command="export", folder=place.dataset, key="replaced", n_readings=3)
     result = place("forget", "--reader", "R08")
-    assert [version["key"] for version in result["may_have_been_passed_on"]] == [key]
-    assert read_access_log(place.store.root)[-1].may_have_been_passed_on == (key,)
+    assert [version["key"] for version in result["may_have_been_passed_on"]] == [key, "replaced"]
+    assert read_access_log(place.store.root)[-1].may_have_been_passed_on == (key, "replaced")
 
 
 @pytest.mark.parametrize(
