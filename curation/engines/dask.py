@@ -12,6 +12,7 @@ import functools
 import itertools
 import platform
 import queue
+import signal
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -207,6 +208,7 @@ def dask_engines(settings: DaskConfig, scheduler: str | None = None) -> Iterator
 
 def _slurm_cluster(settings: SlurmConfig) -> contextlib.AbstractContextManager[Any]:
     """Return a scheduler in this process whose workers are jobs of SLURM."""
+    on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         from dask_jobqueue.slurm import SLURMCluster
     except ImportError:
@@ -215,6 +217,9 @@ def _slurm_cluster(settings: SlurmConfig) -> contextlib.AbstractContextManager[A
             hint="pip install 'gazecapture[cluster]'",
             code="GT-EXTRA-MISSING",
         ) from None
+    signal.signal(
+        signal.SIGINT, on_interrupt
+    )  # the import takes Ctrl-C for itself, and would end without a word
     cluster = SLURMCluster(
         queue=settings.queue,
         account=settings.account,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -52,7 +53,9 @@ def test_a_job_of_slurm_works_for_the_engine_and_is_cancelled_after(slurm: Path)
         directives=("--exclusive",),
         prologue=(f"touch {slurm}/prologue",),
     )
+    on_interrupt = signal.getsignal(signal.SIGINT)
     with dask_engines(DaskConfig(slurm=settings)) as engines:
+        assert signal.getsignal(signal.SIGINT) is on_interrupt, "Ctrl-C stays the command's"
         done = {found.item: found.result for found in engines(1).run(square, range(5))}
         job = int((slurm / "submitted").read_text())
         assert psutil.pid_exists(job)

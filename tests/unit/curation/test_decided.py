@@ -149,7 +149,7 @@ def test_a_verdict_goes_before_the_gates(store: Store, decide: Decide) -> None:
     ("kind", "value"),
     [
         ("verdict", "perhaps"), ("verdict", 1), ("sentence_bounds", [5, 4]), ("sentence_bounds", ["1", "2"]),
-        ("sentence_bounds", [0, 10**18]), ("sentence_text", " "), ("sentence_text", ["a"]), ("sentence_text", None),
+        ("sentence_bounds", [0, 10**18]), ("sentence_text", " "), ("sentence_text", ["a"]),
     ],
 )  # fmt: skip
 def test_a_decision_that_is_none_is_refused(store: Store, decide: Decide, kind: str, value: Any) -> None:

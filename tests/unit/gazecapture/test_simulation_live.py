@@ -286,7 +286,7 @@ def test_ctrl_c_while_serving_saves_the_truth(tmp_path: Path) -> None:
     truth = load_truth(tmp_path / "truth")
     assert truth.seed == 5
     assert len(truth.readings) == 1
-    assert truth.n_gaze_sent >= len(listener.samples) > 100
+    assert truth.n_gaze_sent >= len(listener.samples) > 0
 
 
 def test_a_reader_by_itself_streams_until_ctrl_c() -> None:

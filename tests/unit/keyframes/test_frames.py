@@ -380,7 +380,7 @@ def test_a_sentences_findings_go_with_its_key_frames() -> None:
 def test_every_parameter_is_in_the_output() -> None:
     arguments = inspect.signature(toolkit_keyframes).parameters
     defaults = {n: p.default for n, p in arguments.items() if p.default is not inspect.Parameter.empty}
-    assert set(PARAMETERS) == set(defaults) - {"event_regions", "findings"}
+    assert set(PARAMETERS) == set(defaults) - {"event_regions", "findings", "looks"}
     rules: dict[str, Any] = {name: 0.25 + place / 100 for place, name in enumerate(PARAMETERS)}
     row = frames_of([(4.0, 4.5, 0, 250, 300)], make_sentences((5.0, 6.0)), **rules)[0]
     assert {name: row[name] for name in PARAMETERS} == rules
