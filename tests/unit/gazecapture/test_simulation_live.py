@@ -227,7 +227,7 @@ def test_a_viewer_that_goes_leaves_the_truth_of_what_was_finished(tmp_path: Path
     assert [r.study_id for r in truth.readings] == ["A"]
     fixations = truth.readings[0].tables["fixations"]
     assert fixations["t_end_ns"].to_numpy().max() < 1.2e9, "clipped where the image went off"
-    assert truth.n_gaze_sent >= len(listener.samples) > 0
+    assert truth.n_gaze_sent >= len(listener.samples) > 100
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,9 @@ def test_ctrl_c_while_serving_saves_the_truth(tmp_path: Path) -> None:
         listener = Listener(announced["gaze_source_id"])
         viewer.hello()
         viewer.show(1, "A")
-        time.sleep(0.8)
+        deadline = time.monotonic() + 60
+        while len(listener.samples) <= 100 and time.monotonic() < deadline:
+            time.sleep(0.02)
         viewer.hide(1)
         time.sleep(0.5)
         code, err = interrupt(process)
@@ -286,7 +288,7 @@ def test_ctrl_c_while_serving_saves_the_truth(tmp_path: Path) -> None:
     truth = load_truth(tmp_path / "truth")
     assert truth.seed == 5
     assert len(truth.readings) == 1
-    assert truth.n_gaze_sent >= len(listener.samples) > 0
+    assert truth.n_gaze_sent >= len(listener.samples) > 100
 
 
 def test_a_reader_by_itself_streams_until_ctrl_c() -> None:
