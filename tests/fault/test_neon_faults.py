@@ -160,9 +160,11 @@ def test_the_scene_video_plays_and_says_which_frames_are_whole(tmp_path: Path) -
     folder = done.session / "video" / "neon_scene"
     with av.open(str(folder / "00000.mp4")) as file:
         packets = [packet for packet in file.demux(video=0) if packet.size]
-    assert len(packets) == written.sum()
     ticks = rows["rtp_timestamp"][written]
-    np.testing.assert_array_equal([p.pts for p in packets], (ticks - ticks[0]) % 2**32)
+    # Pictures that came after the last batch that was recorded are in the file alone, behind the ones with a row.
+    n_more = len(packets) - len(ticks)
+    assert 0 <= n_more < 10
+    np.testing.assert_array_equal([p.pts for p in packets[: len(ticks)]], (ticks - ticks[0]) % 2**32)
     calibration = json.loads((folder / "calibration.json").read_text())
     assert len(calibration["scene"]["distortion_coefficients"]) == 8
     assert calibration["scene"]["camera_matrix"][0][0] == pytest.approx(890 * 0.2)
