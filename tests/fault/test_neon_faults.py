@@ -163,7 +163,7 @@ def test_the_scene_video_plays_and_says_which_frames_are_whole(tmp_path: Path) -
     ticks = rows["rtp_timestamp"][written]
     # Pictures that came after the last batch that was recorded are in the file alone, behind the ones with a row.
     n_more = len(packets) - len(ticks)
-    assert 0 <= n_more < 10
+    assert 0 <= n_more < 100
     np.testing.assert_array_equal([p.pts for p in packets[: len(ticks)]], (ticks - ticks[0]) % 2**32)
     calibration = json.loads((folder / "calibration.json").read_text())
     assert len(calibration["scene"]["distortion_coefficients"]) == 8
