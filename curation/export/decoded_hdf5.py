@@ -21,7 +21,7 @@ from keyframes.errors import SchemaError
 
 __all__ = ["hdf5_parts"]
 
-_BLOCK_ROWS = 1 << 16
+_BLOCK_ROWS = 1 << 13
 _BLOCK_PICTURES = 32
 _BLOCK_BYTES = 1 << 24
 _CELLS = {b"string": False, b"bytes": True}

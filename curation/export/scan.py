@@ -55,7 +55,9 @@ def scan_output(
 
     literals = _Literals(private_paths)
     hits = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    # As bare strings: a dataset has a file and more of each reading.
+    found = [f"{place}{os.sep}{name}" for place, _, names in os.walk(folder) for name in names]
+    for path in (path for path in map(Path, sorted(found)) if path.is_file()):
         shown = path.relative_to(folder).as_posix()
         if anywhere.is_in(_Texts([shown])):
             shown = f"a {path.suffix} file"
