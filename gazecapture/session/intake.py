@@ -19,7 +19,7 @@ from gazecapture.clock import session_now_ns
 from gazecapture.session.journal import JournalWriter
 from gazecapture.session.recorded_stream import RecordedStream, merged
 from gazecapture.sources.protocol import Source, SourceBatch, SourceMark
-from keyframes.errors import DiskFullError, GazeToolError, RecordingError
+from keyframes.errors import DiskFullError, GazeToolError, RecordingError, StreamLostError
 
 __all__ = ["Intake", "Note"]
 
@@ -31,6 +31,8 @@ READ_S = 0.2
 QUEUE_BATCHES = 60_000
 """A minute of a 1000 Hz stream that comes one sample at a time."""
 DISK_FULL_PAUSE_S = 0.5
+LAST_READS_S = 2.0
+"""s in which what a source holds at the end is fetched; far longer than a pull of all of it takes."""
 HELD_BACK_PAUSE_S = 0.01
 """s between two looks of a receiving thread that waits for room in the queue."""
 
@@ -60,7 +62,7 @@ class Intake:
         self._patience_s = patience_s
         self._queue: queue.SimpleQueue[tuple[RecordedStream, SourceBatch] | None] = queue.SimpleQueue()
         self._end = threading.Event()
-        self._receivers: list[threading.Thread] = []
+        self._receivers: list[tuple[threading.Thread, Source, Mapping[str, RecordedStream]]] = []
         self._writer = threading.Thread(target=self._write, name="write", daemon=True)
         self._writer.start()
 
@@ -72,33 +74,64 @@ class Intake:
     def add(self, source: Source, streams: Mapping[str, RecordedStream]) -> None:
         """Begin to take what an open source gives; ``streams`` by the source's own stream ids."""
         thread = threading.Thread(target=self._receive, args=(source, streams), name="receive", daemon=True)
-        self._receivers.append(thread)
+        self._receivers.append((thread, source, streams))
         thread.start()
 
     def finish(self) -> None:
-        """Stop receiving, write all that was received, end the threads."""
+        """Stop receiving, close the sources, write all that came until then, end the threads."""
         self._end.set()
-        for thread in self._receivers:
+        for thread, _, _ in self._receivers:
             thread.join()
+        for _, source, streams in self._receivers:
+            self._close(source, streams)
         self._queue.put(None)
         self._writer.join()
+
+    def _close(self, source: Source, streams: Mapping[str, RecordedStream]) -> None:
+        """Close a source that nobody reads any more; take what it held back until its end."""
+        try:
+            source.close()
+            self._take_rest(source, streams)
+        except StreamLostError:
+            pass  # closed, and nothing is left
+        except GazeToolError as error:
+            logger.warning("%s", error.one_line())
+        except Exception as error:
+            self._source_failed(error)
 
     def _receive(self, source: Source, streams: Mapping[str, RecordedStream]) -> None:
         try:
             while not self._end.is_set():
-                batch = source.read(READ_S)
-                if batch is not None:
-                    stream = streams[batch.stream_id]
-                    stream.note_arrival(batch, time.monotonic())
-                    self._put(stream, batch)
+                self._take(source, streams, READ_S)
+            self._take_rest(source, streams)
         except GazeToolError as error:
             self.other_trouble = error.one_line()
             logger.warning("%s", self.other_trouble)
             for stream in streams.values():
                 self._mark("stop", stream.info.stream_id, detail=error.code)
         except Exception as error:
-            logger.exception("a receiving thread ended")
-            self.failure = RecordingError(f"a source failed: {type(error).__name__}", code="GT-INTERNAL")
+            self._source_failed(error)
+
+    def _source_failed(self, error: Exception) -> None:
+        logger.error("a source failed", exc_info=error)
+        self.failure = self.failure or RecordingError(
+            f"a source failed: {type(error).__name__}", code="GT-INTERNAL"
+        )
+
+    def _take(self, source: Source, streams: Mapping[str, RecordedStream], timeout_s: float) -> bool:
+        batch = source.read(timeout_s)
+        if batch is None:
+            return False
+        stream = streams[batch.stream_id]
+        stream.note_arrival(batch, time.monotonic())
+        self._put(stream, batch)
+        return True
+
+    def _take_rest(self, source: Source, streams: Mapping[str, RecordedStream]) -> None:
+        """Take what a source holds at this moment: on a busy machine its samples may have waited for this thread."""
+        end = time.monotonic() + LAST_READS_S
+        while self._take(source, streams, 0.0) and time.monotonic() < end:
+            pass
 
     def _put(self, stream: RecordedStream, batch: SourceBatch) -> None:
         if self._queue.qsize() >= QUEUE_BATCHES:

@@ -23,7 +23,7 @@ from keyframes.errors import RecordingError
 __all__ = ["RecorderHandle", "adopt_recorder", "start_recorder"]
 
 LOG_NAME = "recorder.log"
-START_S = 20.0
+START_S = 60.0
 """s for an interpreter to start on a slow disk and to connect, on top of the time to look for streams."""
 EXIT_S = 5.0
 """s for a recorder that has said its last word to end."""

@@ -218,8 +218,8 @@ class LslSource:
         n_questions = 0
         while not self._end.is_set():
             if self._wake.wait(0.0 if n_questions else max(0.0, due - time.monotonic())):
+                self._wake.clear()  # only what was seen: a wake-up between the two would be lost
                 n_questions = MOST_QUESTIONS
-            self._wake.clear()
             if self._end.is_set():
                 return
             if n_questions:

@@ -139,10 +139,15 @@ class NeonSource:
         self._clock.start()
 
     def read(self, timeout_s: float) -> SourceBatch | None:
-        """Wait for rows of any stream; return all that are there of the one that waited longest."""
-        if self._end.is_set() or not self._infos:
+        """Wait for rows of any stream; return all that are there of the one that waited longest.
+
+        What was held when it was closed, for an earlier packet or a sender report, is given after that.
+        """
+        ended = self._end.is_set()
+        batch = self._queue.take(0.0 if ended else timeout_s, self._infos) if self._infos else None
+        if batch is None and (ended or not self._infos):
             raise StreamLostError("the Neon is not open")
-        return self._queue.take(timeout_s, self._infos)
+        return batch
 
     def offsets(self) -> list[ClockOffset]:
         """Return the measurements of the phone's clock since the last call, one per stream each."""

@@ -20,7 +20,7 @@ OFFSET_INTERVAL_S = 2.0
 ASSUMED_UNCERTAINTY_S = 0.1
 """s by which two clocks set over the internet may differ, where the phone has no time echo."""
 CLOSE_S = 8.0
-"""s for a measurement under way to end; each of its echoes has a second."""
+"""s for a measurement under way to end; each of its echoes has three."""
 
 
 class PhoneClockWatch:

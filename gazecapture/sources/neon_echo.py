@@ -20,7 +20,8 @@ __all__ = ["Echo", "EchoClient", "OffsetEstimate", "estimate_offset"]
 
 ECHOES = 24
 """Per measurement: their phases cover the millisecond in steps of about 0.05 ms."""
-TIMEOUT_S = 1.0
+TIMEOUT_S = 3.0
+"""s for one answer; a phone that sleeps, or a host that is busy, has been late by a second."""
 _PHASE_S = 0.000618
 """s between echoes, in units of which a millisecond is covered evenly (golden section)."""
 _RESOLUTION_S = 1e-3

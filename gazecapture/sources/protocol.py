@@ -84,7 +84,7 @@ class SourceMark:
 class Source(Protocol):
     """One or several streams of one device.
 
-    `read` is called by one thread, everything else by another; `close` ends a `read` under way within its
+    `read` is called by one thread at a time, everything else by another; `close` ends a `read` under way within its
     timeout. After `open` no sample may be lost between two calls of `read`, however far apart they are (within
     the source's buffer of minutes).
     """
@@ -101,7 +101,8 @@ class Source(Protocol):
     def read(self, timeout_s: float) -> SourceBatch | None:
         """Wait for samples and return all that are there, or None after ``timeout_s`` without any.
 
-        Raises StreamLostError where the stream is gone for good.
+        After `close` it gives what the source still held, if anything, and then raises StreamLostError; also where
+        the stream is gone for good.
         """
         ...
 

@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 _LOOKING = "looking for the gaze stream"
 WATCH_S = 2.0
 """s between two looks at the recorder's process; so long a gap is the most that its death costs."""
-START_S = 20.0
+START_S = 60.0
 """s for the recorder's process to start and to connect, on top of the time to look for its stream."""
 
 

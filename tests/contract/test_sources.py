@@ -77,7 +77,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Source]]:
             lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=60
         )
         assert found is not None
-        threads.append(threading.Thread(target=outlet.run, kwargs={"wait_for_consumer_s": 20, "stop": stop}))
+        threads.append(threading.Thread(target=outlet.run, kwargs={"wait_for_consumer_s": 300, "stop": stop}))
         threads[-1].start()
         return LslSource(found[0])
 
@@ -127,7 +127,7 @@ def gaze_of(source: Source) -> StreamInfo:
     return info
 
 
-def drain(source: Source, n: int, *, limit_s: float = 15.0) -> list[SourceBatch]:
+def drain(source: Source, n: int, *, limit_s: float = 120.0) -> list[SourceBatch]:
     """Read ``n`` samples of gaze, or more: a device goes on where a recording ends."""
     batches: list[SourceBatch] = []
     end = time.monotonic() + limit_s
@@ -138,13 +138,19 @@ def drain(source: Source, n: int, *, limit_s: float = 15.0) -> list[SourceBatch]
     return batches
 
 
+def drain_closed(source: Source) -> None:
+    """Read what a source still held when it was closed, until it says that there is no more."""
+    while True:
+        assert source.read(0.05) is not None
+
+
 def test_every_sample_comes_once_in_order_with_its_values(make: Callable[[], Source]) -> None:
     source = make()
     assert isinstance(source, Source)
+    began_ns = session_now_ns()
     source.open()
     try:
         info = gaze_of(source)
-        began_ns = session_now_ns()
         batches = drain(source, N)
         frames = np.concatenate([b.columns["frame_number"] for b in batches])
         assert frames[:N].tolist() == list(range(N))
@@ -162,7 +168,7 @@ def test_every_sample_comes_once_in_order_with_its_values(make: Callable[[], Sou
         np.testing.assert_allclose(np.diff(t_s), 1 / RATE_HZ, atol=tick_s)
         received = np.concatenate([b.t_received_ns for b in batches])
         assert (np.diff(received) >= 0).all()
-        assert began_ns - 5_000_000_000 < received[0] <= received[-1] <= session_now_ns()
+        assert began_ns < received[0] <= received[-1] <= session_now_ns()
         if isinstance(source, NeonSource):
             return  # a device goes on, and what it sends is compared in tests/fault/test_neon_faults.py
         x = np.concatenate([b.columns["x"] for b in batches])
@@ -189,21 +195,25 @@ def test_a_reader_that_stalls_loses_nothing(make: Callable[[], Source]) -> None:
 
 def test_its_clock_is_measured_when_it_opens_and_told_once(make: Callable[[], Source]) -> None:
     source = make()
+    began_ns = session_now_ns()
     source.open()
     try:
         offsets = source.offsets()
         assert [offset.stream_id for offset in offsets] == [info.stream_id for info in source.info]
         (offset,) = [offset for offset in offsets if offset.stream_id == gaze_of(source).stream_id]
         # A Neon counts from 1970, the session clock does not; both ends are this host.
-        ahead_s = time.time() - session_now_ns() / 1e9 if isinstance(source, NeonSource) else 0.0
-        assert abs(offset.offset_s + ahead_s) < 0.05
-        assert 0 <= offset.uncertainty_s < 0.05
-        assert abs(offset.t_ns - session_now_ns()) < 5_000_000_000
+        before_ns, unix_s, after_ns = session_now_ns(), time.time(), session_now_ns()
+        ahead_s = unix_s - after_ns / 1e9 if isinstance(source, NeonSource) else 0.0
+        # How far off it may be says the source itself: it knows how busy the host was.
+        assert offset.uncertainty_s >= 0
+        assert abs(offset.offset_s + ahead_s) <= offset.uncertainty_s + (after_ns - before_ns) / 1e9 + 1e-3
+        assert began_ns <= offset.t_ns <= after_ns
         assert source.offsets() == []
         assert source.marks() == []
         (batch, *_) = drain(source, 1)
-        age_s = session_now_ns() / 1e9 - (batch.t_remote_s[-1] + offset.offset_s)
-        assert -0.05 < age_s < 10
+        taken_s = batch.t_remote_s[-1] + offset.offset_s
+        margin_s = offset.uncertainty_s + 0.05
+        assert began_ns / 1e9 - margin_s < taken_s < session_now_ns() / 1e9 + margin_s
     finally:
         source.close()
 
@@ -226,4 +236,4 @@ def test_closing_ends_it_and_twice_is_once(make: Callable[[], Source]) -> None:
     source.close()
     source.close()
     with pytest.raises(SourceError):
-        source.read(0.05)
+        drain_closed(source)

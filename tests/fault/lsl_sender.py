@@ -1,6 +1,6 @@
 """A sender for the tests, run as a process: numbered gaze samples, and words if asked; prints what it sent.
 
-It ends after ``--seconds``, or when a line comes in.
+It sends for ``--seconds``, or until a line comes in, and stays until it is ended: what it sent may be on its way.
 
 The samples are synthetic: positions are the sample's own number.
 """
@@ -25,6 +25,7 @@ CHANNELS = (
     ("right_y", "ScreenY", "right", "pixels"),
     ("frame_number", "FrameNumber", "both", "count"),
 )
+LONGER_THAN_A_TEST_S = 500.0
 
 
 def outlet(name: str, rate_hz: float, source_id: str) -> pylsl.StreamOutlet:
@@ -44,7 +45,6 @@ def main() -> None:
     parser.add_argument("--rate-hz", type=float, default=1000.0)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--words", type=int, default=0)
-    parser.add_argument("--linger-s", type=float, default=1.5)
     parser.add_argument("--skip", type=int, default=-1, help="frame number that is never sent")
     options = parser.parse_args()
     gaze = outlet(options.name, options.rate_hz, f"source-of-{options.name}")
@@ -56,9 +56,9 @@ def main() -> None:
         words = pylsl.StreamOutlet(header)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    gaze.wait_for_consumers(30)
+    gaze.wait_for_consumers(LONGER_THAN_A_TEST_S)
     if words is not None:
-        words.wait_for_consumers(30)
+        words.wait_for_consumers(LONGER_THAN_A_TEST_S)
         now_s = session_now_ns() / 1e9
         for n in range(options.words):
             said = {"word": f"word{n}", "t_start_s": now_s + n, "t_end_s": now_s + n + 0.4, "confidence": 0.5}
@@ -84,7 +84,7 @@ def main() -> None:
         time.sleep(0.002)
     sys.stdout.write(f"sent {sent}\n")
     sys.stdout.flush()
-    time.sleep(options.linger_s)
+    threading.Event().wait(LONGER_THAN_A_TEST_S)
 
 
 if __name__ == "__main__":

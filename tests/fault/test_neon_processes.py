@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,12 +20,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from gazecapture.session.journal import read_journal, read_segments
-from gazecapture.session.schema import MARKS
-from gazecapture.session.status import read_status
 from gazecapture.sources.neon_simulator import SimulatedNeon, SimulatorOptions
+from tests.waiting import LIMIT_S, marks_of, n_recorded, only_unfinished, wait_until
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-LIMIT_S = 180.0
 OPTIONS = SimulatorOptions(
     payload="gaze", eye_events=False, imu=False, video_scale=0.2, video_rate_hz=10.0, noise_sd=6.0
 )
@@ -36,11 +33,18 @@ def tool(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "gazecapture", *map(str, arguments)]
 
 
-def wait_until(ready: Callable[[], bool]) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not ready():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+def recorded(command: list[str], session: Path, enough: Callable[[], object]) -> str:
+    """Record until it is enough; return what the command said of it."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as recorder:
+        try:
+            wait_until(lambda: enough() or recorder.poll() is not None, "for enough")
+            recorder.send_signal(signal.SIGINT)
+            said, errors = recorder.communicate(timeout=LIMIT_S)
+        finally:
+            recorder.kill()
+    assert recorder.returncode == 0, errors
+    assert "Traceback" not in errors
+    return said
 
 
 def rows_of(session: Path, stream: str) -> dict[str, np.ndarray]:
@@ -49,8 +53,7 @@ def rows_of(session: Path, stream: str) -> dict[str, np.ndarray]:
 
 
 def backups_of(session: Path) -> list[str]:
-    marks = read_journal(session / "marks", schema=MARKS).table.to_pylist()
-    return [mark["detail"] for mark in marks if mark["kind"] == "backup"]
+    return [str(mark["detail"]) for mark in marks_of(session) if mark["kind"] == "backup"]
 
 
 def n_pictures(video: Path) -> int:
@@ -73,18 +76,17 @@ def test_one_command_records_what_the_other_simulates(tmp_path: Path) -> None:
         assert simulator.stdout is not None
         where = json.loads(simulator.stdout.readline())
         session = tmp_path / "session"
-        address = f"{where['host']}:{where['port']}"
-        done = subprocess.run(
-            tool("record", "--neon", address, "--out", session, "--seconds", "1.5", "--json"),
-            capture_output=True, text=True, check=False, timeout=LIMIT_S,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        said = recorded(
+            tool("record", "--neon", f"{where['host']}:{where['port']}", "--out", session, "--json"),
+            session,
+            lambda: n_recorded(session, "neon_gaze") > 200,
+        )
     finally:
         simulator.send_signal(signal.SIGINT)
         simulator.wait(LIMIT_S)
         if simulator.stdout is not None:
             simulator.stdout.close()
-    streams = {stream["name"]: stream for stream in json.loads(done.stdout)["streams"]}
+    streams = {stream["name"]: stream for stream in json.loads(said)["streams"]}
     assert {"Neon Gaze", "Neon Scene Video", "Neon Eye Events"} <= set(streams)
     rows = rows_of(session, "neon_gaze")
     sent = pq.read_table(truth).to_pylist()
@@ -114,15 +116,10 @@ class Killed:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     session = tmp_path_factory.mktemp("killed") / "session"
     with SimulatedNeon(OPTIONS) as phone:
-        command = tool("record", "--neon", f"{phone.host}:{phone.port}", "--out", session)
+        # Over TCP: a machine that is busy enough loses datagrams.
+        command = tool("record", "--neon", f"{phone.host}:{phone.port}", "--neon-tcp", "--out", session)
         recorder = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-        def has_video() -> bool:
-            status = read_status(session)
-            streams = () if status is None else status.streams
-            return any(s.name == "Neon Scene Video" and s.n_samples >= 12 for s in streams)
-
-        wait_until(has_video)
+        wait_until(lambda: n_recorded(session, "neon_scene") >= 12, "for video")
         os.kill(recorder.pid, KILL)
         recorder.wait()
         left: dict[str, Any] = {
@@ -136,7 +133,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
             ),
         }
         backups, recordings = backups_of(session), [dict(r) for r in phone.recordings]
-        subprocess.run([*command, "--seconds", "0.5"], check=True, capture_output=True, timeout=LIMIT_S)
+        recorded(command, session, (session / "video" / "neon_scene" / "00001.mp4").exists)
         return Killed(
             session=session,
             backups=(backups, backups_of(session)),
@@ -151,7 +148,7 @@ def test_a_killed_recorder_leaves_a_video_that_plays_and_gaze_without_a_hole(kil
     # The container writes a picture when the next one tells how long it lasts: the newest may go with the process.
     assert killed.n_pictures >= written.size - 1
     assert np.array_equal(np.diff(killed.gaze["frame_number"]), np.ones(killed.gaze["frame_number"].size - 1))
-    assert killed.damage == ()
+    assert only_unfinished(killed.damage)
     videos = sorted(path.name for path in (killed.session / "video" / "neon_scene").glob("*.mp4"))
     assert videos == ["00000.mp4", "00001.mp4"], "the next recorder touches nothing"
 
@@ -173,23 +170,24 @@ def test_a_full_disk_for_the_video_does_not_stop_gaze(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
         main()
         """
+
+    def not_written() -> list[str]:
+        told = [str(m["detail"]) for m in marks_of(session) if m["stream_id"] == "neon_scene"]
+        return [detail for detail in told if detail.startswith("video not written")]
+
     with SimulatedNeon(replace(OPTIONS, video_scale=0.5, noise_sd=40.0)) as phone:
-        arguments = ("record", "--neon", f"{phone.host}:{phone.port}", "--out", session, "--seconds", "2.5")
-        done = subprocess.run(
+        arguments = ("record", "--neon", f"{phone.host}:{phone.port}", "--neon-tcp", "--out", session)
+        recorded(
             [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-            capture_output=True, text=True, check=False, timeout=LIMIT_S,
-        )  # fmt: skip
+            session,
+            lambda: not_written() and n_recorded(session, "neon_gaze") > 400,
+        )
         sent = {(p.ssrc, p.sequence): p for p in phone.truth.packets("gaze")}
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
     gaze, scene = rows_of(session, "neon_gaze"), rows_of(session, "neon_scene")
     keys = [(int(s), int(q)) for s, q in zip(gaze["ssrc"], gaze["rtp_sequence"], strict=True)]
     samples = [sent[key].sample for key in keys]
     assert samples == list(range(samples[0], samples[0] + len(samples)))
     assert len(samples) > 400
-    marks = read_journal(session / "marks", schema=MARKS).table.to_pylist()
-    told = [m["detail"] for m in marks if m["stream_id"] == "neon_scene" and m["kind"] == "gap"]
-    assert any(detail.startswith("video not written") for detail in told)
     in_first = scene["file_number"] == 0
     assert 0 < in_first.sum() < scene["file_number"].size
     # The picture on which the disk was full may be torn.

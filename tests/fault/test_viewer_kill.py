@@ -8,9 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,13 @@ from PIL import Image
 
 from gazecapture.session.journal import read_journal
 from gazecapture.session.recorder_client import adopt_recorder
-from gazecapture.session.schema import read_session_info
+from gazecapture.session.schema import ANNOTATIONS, read_session_info
 from gazecapture.session.status import read_status
 from gazecapture.session.to_readings import to_readings
+from tests.waiting import LIMIT_S, n_recorded, only_unfinished, wait_until
 
 SENDER = Path(__file__).with_name("lsl_sender.py")
 RATE_HZ = 250
-PATIENCE_S = 180.0
 
 
 class Driver:
@@ -35,12 +34,12 @@ class Driver:
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
-        self._server.settimeout(PATIENCE_S)
+        self._server.settimeout(LIMIT_S)
         self.port = self._server.getsockname()[1]
 
     def accept(self) -> None:
         self._connection, _ = self._server.accept()
-        self._connection.settimeout(PATIENCE_S)
+        self._connection.settimeout(LIMIT_S)
         self._lines = self._connection.makefile("r")
 
     def receive(self, kind: str) -> dict[str, Any]:
@@ -92,7 +91,7 @@ def session(tmp_path: Path) -> Iterator[Path]:
     yield folder
     recorder = adopt_recorder(folder)
     if recorder is not None:
-        recorder.stop()
+        recorder.stop(LIMIT_S)
 
 
 def worklist(folder: Path, n_studies: int) -> Path:
@@ -123,21 +122,9 @@ def start_viewer(listed: Path, session: Path, stream: str, port: int, *more: str
 
 def display_rows(session: Path) -> list[tuple[int, str]]:
     content = read_journal(session / "display")
-    assert content.damage == ()
+    assert only_unfinished(content.damage), "a row may be on its way"
     rows = content.table.select(["reading_number", "event"]).to_pylist()
     return [(row["reading_number"], row["event"]) for row in rows]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def n_recorded(session: Path) -> int:
-    status = read_status(session)
-    return 0 if status is None else sum(s.n_samples for s in status.streams)
 
 
 def test_a_killed_viewer_loses_nothing_and_resumes_at_the_unread_study(
@@ -154,7 +141,9 @@ def test_a_killed_viewer_loses_nothing_and_resumes_at_the_unread_study(
     assert driver.receive("image_on")["study_id"] == "S2"
     driver.send(type="action", kind="zoom", x=300.0, y=300.0, amount=2.0)
     driver.send(type="finding", finding_id="f1", label="Edema", image_index=0, box=[10, 10, 50, 60])
-    wait_for(lambda: (2, "change") in display_rows(session))
+    wait_until(lambda: (2, "change") in display_rows(session))
+    # The finding was sent after the zoom, and may be read after the zoom is painted.
+    wait_until(lambda: read_journal(session / "annotations", schema=ANNOTATIONS).table.num_rows)
     viewer.kill()
     viewer.communicate()
     driver.hang_up()
@@ -163,7 +152,7 @@ def test_a_killed_viewer_loses_nothing_and_resumes_at_the_unread_study(
     recorder = adopt_recorder(session)
     assert recorder is not None
     before = n_recorded(session)
-    wait_for(lambda: n_recorded(session) > before + RATE_HZ // 2)
+    wait_until(lambda: n_recorded(session) > before + RATE_HZ // 2)
 
     viewer = start_viewer(listed, session, name, driver.port)
     driver.accept()
@@ -180,7 +169,7 @@ def test_a_killed_viewer_loses_nothing_and_resumes_at_the_unread_study(
     sender.stdin.flush()
     n_sent = int(sender.stdout.readline().removeprefix("sent "))
     driver.send(type="done", n_gaze_sent=n_sent, n_words_sent=0)
-    output, errors = viewer.communicate(timeout=PATIENCE_S)
+    output, errors = viewer.communicate(timeout=LIMIT_S)
     driver.hang_up()
     assert viewer.returncode == 0, errors
 
@@ -209,7 +198,7 @@ def test_a_changed_worklist_and_another_reader_are_refused(
     driver.receive("hello")
     driver.receive("image_on")
     driver.hang_up()  # the connection is lost: the session is closed, the study stays unread
-    _, errors = viewer.communicate(timeout=PATIENCE_S)
+    _, errors = viewer.communicate(timeout=LIMIT_S)
     assert viewer.returncode == 1
     assert "closed the connection before the session was over" in errors
     assert display_rows(session) == [(1, "on")]
@@ -218,7 +207,7 @@ def test_a_changed_worklist_and_another_reader_are_refused(
 
     listed.write_text(listed.read_text().replace("S2,2.png", "S2,1.png"))
     again = start_viewer(listed, session, name, driver.port)
-    _, errors = again.communicate(timeout=PATIENCE_S)
+    _, errors = again.communicate(timeout=LIMIT_S)
     assert again.returncode == 2
     assert "the worklist, or its order, is not the one that this session began with" in errors
     assert sum(line.startswith("error: ") for line in errors.splitlines()) == 1, errors
@@ -227,7 +216,7 @@ def test_a_changed_worklist_and_another_reader_are_refused(
 def test_without_a_gaze_stream_there_is_one_clear_line(tmp_path: Path, driver: Driver, session: Path) -> None:
     listed = worklist(tmp_path, 1)
     viewer = start_viewer(listed, session, f"nothing {uuid.uuid4().hex}", driver.port, "--wait-s", "1")
-    _, errors = viewer.communicate(timeout=PATIENCE_S)
+    _, errors = viewer.communicate(timeout=LIMIT_S)
     assert viewer.returncode == 1
     assert errors.strip().splitlines()[-1].startswith("error: ")
     assert display_rows(session) == []
@@ -252,9 +241,9 @@ def test_a_killed_recorder_is_started_again_and_ctrl_c_closes_the_session(
         status = read_status(session)
         return status is not None and status.pid != first.pid and status.state == "recording"
 
-    wait_for(runs_again)
+    wait_until(runs_again)
     viewer.send_signal(signal.SIGINT)
-    _, errors = viewer.communicate(timeout=PATIENCE_S)
+    _, errors = viewer.communicate(timeout=LIMIT_S)
     driver.hang_up()
     assert viewer.returncode == 130, errors
     assert "interrupted" in errors

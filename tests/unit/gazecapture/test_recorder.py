@@ -33,6 +33,8 @@ from gazecapture.sources.replay import Recording, ReplaySource
 from keyframes.errors import DeviceUnavailableError, DeviceUnavailableReason, RecordingError, UsageError
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
+from tests.steady_source import SteadySource
+from tests.waiting import LIMIT_S, beside, n_recorded, stopped_when, wait_until
 
 RATE_HZ = 500.0
 
@@ -117,13 +119,26 @@ def test_every_sample_is_journaled_numbered_and_counted(tmp_path: Path) -> None:
     assert read_session_info(session).reader_code == ""
 
 
-def test_a_batch_is_on_disk_soon_after_its_first_sample(tmp_path: Path) -> None:
+def test_a_sample_is_on_disk_before_others_follow(tmp_path: Path) -> None:
+    """How soon is measured in benchmarks/acquisition.py."""
     session = tmp_path / "s"
-    source = ReplaySource(recording(400))
-    record_session(session, connect=lambda: [source], seconds=1.2)
-    with (session / "streams" / "replay" / "00000.crc").open("rb") as records:
-        n_messages = len(records.read()) // 20 - 1
-    assert n_messages >= 400 / RATE_HZ / 0.05, "samples are not held back beyond 50 ms"
+    source = SteadySource()
+
+    def pause_and_go_on() -> None:
+        wait_until(lambda: n_recorded(session))
+        for _ in range(3):
+            before = source.n_given
+            source.enough.clear()
+            wait_until(lambda before=before: source.n_given > before)  # type: ignore[misc]
+            source.enough.set()  # nothing more comes
+            wait_until(lambda: n_on_disk() == source.n_given)
+        source.end(session)
+
+    def n_on_disk() -> int:
+        return read_journal(session / "streams" / "replay").table.num_rows
+
+    with beside(pause_and_go_on):
+        record_session(session, connect=lambda: [source])
 
 
 def test_words_are_rows_on_the_session_clock_and_raw_in_their_stream(tmp_path: Path) -> None:
@@ -178,19 +193,14 @@ def test_streams_of_one_name_do_not_mix(tmp_path: Path) -> None:
 
 def test_a_stop_request_ends_it_after_what_is_on_its_way(tmp_path: Path) -> None:
     session = tmp_path / "s"
-    source = ReplaySource(recording(5000))
+    source = ReplaySource(recording(50_000))
     done: list[RecorderStatus] = []
     thread = threading.Thread(target=lambda: done.append(record_session(session, connect=lambda: [source])))
     thread.start()
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        status = read_status(session)
-        if status is not None and status.streams and status.streams[0].n_samples:
-            break
-        time.sleep(0.05)
+    wait_until(lambda: n_recorded(session))
     asked_ns = session_now_ns()
     request_stop(session)
-    thread.join(60)
+    thread.join(LIMIT_S)
     assert done
     assert done[0].state == "stopped"
     table = read_journal(session / "streams" / "replay").table
@@ -259,9 +269,8 @@ def test_a_late_source_is_recorded_and_marked(tmp_path: Path) -> None:
     session = tmp_path / "s"
     late = [Words([json.dumps({"word": "w", "t_start_s": 1, "t_end_s": 2})])]
     source = ReplaySource(recording(100))
-    final = record_session(
-        session, connect=lambda: [source], late=lambda: [late.pop()] if late else [], seconds=1.8
-    )
+    with stopped_when(session, lambda: n_recorded(session) == 101):
+        final = record_session(session, connect=lambda: [source], late=lambda: [late.pop()] if late else [])
     assert {s.stream_id: s.n_samples for s in final.streams} == {"replay": 100, "words": 1}
     assert ("late_start", "words") in marks(session)
 
@@ -269,17 +278,22 @@ def test_a_late_source_is_recorded_and_marked(tmp_path: Path) -> None:
 def test_a_late_first_sample_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gazecapture.session.recorded_stream.LATE_START_S", 0.3)
     session = tmp_path / "s"
-    made = recording(100)
+    may_play = threading.Event()
 
     class Late(ReplaySource):
-        def open(self) -> None:
-            super().open()
-            assert self._stamps is not None
-            self._stamps += 0.6
+        def read(self, timeout_s: float) -> SourceBatch | None:
+            return super().read(timeout_s) if may_play.wait(timeout_s) else None
 
-    final = record_session(session, connect=lambda: [Late(made)], seconds=1.2)
+    began = time.monotonic()
+    with stopped_when(session, lambda: n_recorded(session) == 100):
+        final = record_session(
+            session,
+            connect=lambda: [Late(recording(100))],
+            on_start=lambda _: threading.Timer(0.6, may_play.set).start(),
+        )
     assert final.streams[0].n_samples == 100
-    assert final.streams[0].late_start_s == pytest.approx(0.7, abs=0.4)
+    assert final.streams[0].late_start_s is not None
+    assert 0.6 <= final.streams[0].late_start_s < time.monotonic() - began
     rows = read_journal(session / "marks").table.to_pylist()
     assert [row["detail"] for row in rows if row["kind"] == "late_start"] == ["first sample"]
 
@@ -289,23 +303,23 @@ def test_a_clock_that_is_set_and_a_sleep_are_marked(tmp_path: Path, monkeypatch:
     session = tmp_path / "s"
     real_unix, real_ever = time.time_ns, clock.awake_or_asleep_ns
     moved_s = {"unix": 0, "slept": 0}
+    ticks: list[clock.ClockTriples] = []
     monkeypatch.setattr(time, "time_ns", lambda: real_unix() + moved_s["unix"] * 10**9)
     monkeypatch.setattr(clock, "awake_or_asleep_ns", lambda: (real_ever() or 0) + moved_s["slept"] * 10**9)
-    monkeypatch.setattr(recorder, "ClockTriples", partial(clock.ClockTriples, interval_s=0.05))
 
-    def change(_: RecorderStatus) -> None:
-        def later() -> None:
-            time.sleep(0.5)
-            moved_s["unix"] -= 3600
-            time.sleep(0.6)
-            moved_s["slept"] += 90
-            moved_s["unix"] += 90
+    class Moved(clock.ClockTriples):
+        def tick(self) -> list[clock.ClockStep]:
+            ticks.append(self)
+            if len(ticks) == 2:
+                moved_s["unix"] -= 3600
+            if len(ticks) == 4:
+                moved_s["slept"] += 90
+                moved_s["unix"] += 90
+            return super().tick()
 
-        threading.Thread(target=later).start()
-
-    final = record_session(
-        session, connect=lambda: [ReplaySource(recording(500))], seconds=1.8, on_start=change
-    )
+    monkeypatch.setattr(recorder, "ClockTriples", partial(Moved, interval_s=0.0))
+    with stopped_when(session, lambda: len(ticks) > 5):
+        final = record_session(session, connect=lambda: [ReplaySource(recording(500))])
     rows = read_journal(session / "marks").table.to_pylist()
     steps = {row["detail"]: row["duration_s"] for row in rows if row["kind"] == "clock_step"}
     assert steps["the unix clock was set"] == pytest.approx(-3600, abs=0.05)
