@@ -66,6 +66,6 @@ def test_the_command_watches_a_session_that_is_over(going: Going) -> None:
     arguments = ["operator", str(going.session), "--size", "900x600", "--until-end"]
     done = subprocess.run(
         [sys.executable, "-m", "gazecapture", *arguments],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

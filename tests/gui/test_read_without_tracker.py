@@ -24,7 +24,7 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     (folder / "list.csv").write_text("study_id,current\nS1,1.png\nS2,2.png\n")
     script = Path(__file__).with_name("read_by_hand.py")
     command = [sys.executable, str(script), str(folder / "list.csv"), str(folder / "session"), request.param]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout == "2 read\n", done.stderr
     return request.param, folder / "session"
 

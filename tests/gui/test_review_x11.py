@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +25,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 and xdotool
 PATIENCE_S = 180.0
 
 
-@pytest.fixture
-def display() -> Iterator[str]:
-    reading, writing = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "-nolisten", "tcp"],  # noqa: S607
-        pass_fds=[writing],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        number = pipe.readline().strip()
-    assert number, "Xvfb did not start"
-    yield f":{number}"
-    server.terminate()
-    server.wait()
-
-
 def hands(display: str, *words: str | int) -> str:
     done = subprocess.run(
         ["xdotool", *map(str, words)],  # noqa: S607 - wherever the system has it
-        env={**os.environ, "DISPLAY": display}, capture_output=True, text=True, timeout=30, check=False,
+        env={**os.environ, "DISPLAY": display}, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     return done.stdout.strip() if done.returncode == 0 else ""
 

@@ -69,7 +69,7 @@ def test_the_tags_follow_the_window_and_a_window_without_them_has_all_its_room(q
     assert window.tag_frame is not None
     first = window.tag_frame.tags
     window.resize(800, 650)
-    qtbot.waitUntil(lambda: window.tag_frame is not None and window.tag_frame.tags != first, timeout=3000)
+    qtbot.waitUntil(lambda: window.tag_frame is not None and window.tag_frame.tags != first, timeout=60_000)
     assert set(AprilTagDetector().find(grey_of(window), range(8), is_crop=True)) == set(range(8))
     plain = ReadingWindow(ViewerModel((0.0, 0.0, 1.0, 1.0)), the_screen(), on_presented=lambda: None)
     qtbot.addWidget(plain)

@@ -101,7 +101,7 @@ class Sitting:
 
     def wait_for_card(self, title: str) -> None:
         message = self.window.message
-        self.bot.waitUntil(lambda: message.isVisible() and message.title == title, timeout=20_000)
+        self.bot.waitUntil(lambda: message.isVisible() and message.title == title, timeout=60_000)
 
     def rows(self) -> list[tuple[int, str]]:
         table = read_journal(self.folder / "display").table
@@ -134,7 +134,7 @@ class Server:
         self._received = b""
 
     def accept(self) -> None:
-        self._server.settimeout(20)
+        self._server.settimeout(120)
         self.connection, _ = self._server.accept()
         self.connection.setblocking(False)
 
@@ -274,24 +274,27 @@ def test_a_driver_that_fails_ends_the_session_cleanly(
     server.receive()
     server.receive()
     server.connection.setblocking(True)
-    if what:
+
+    def send() -> None:
         with contextlib.suppress(OSError):  # the viewer may hang up before the end
             server.connection.sendall(what)
-    else:
-        server.connection.close()
+
+    # More than a socket may hold, and the viewer that takes it is in this very thread.
+    sending = threading.Thread(target=send if what else server.connection.close)
+    sending.start()
     sitting.wait_until_over()
+    sending.join()
     assert isinstance(sitting.controller.error, StreamLostError)
     assert told in sitting.controller.error.message
     assert sitting.rows() == [(1, "on")]
 
 
 def test_a_driver_that_is_not_there_is_told(sit: Callable[..., Sitting]) -> None:
-    free = socket.create_server(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-    free.close()
-    sitting = sit(DriverClient("127.0.0.1", port))
-    sitting.controller.start()
-    sitting.wait_until_over()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # ours, so that nobody else listens there
+        sitting = sit(DriverClient(*nobody.getsockname()))
+        sitting.controller.start()
+        sitting.wait_until_over()
     assert "cannot be reached" in str(sitting.controller.error)
     assert sitting.rows() == []
 
@@ -330,10 +333,8 @@ def test_the_tracker_gets_an_opaque_mark_at_image_on_and_off(sit: Callable[..., 
     assert sent.texts == [f"gazecapture-mark {r['mark']}" for r in rows]
     assert sent.threads == {"tracker-marks"}, "the window's thread sends nothing"
     assert not any("S1" in text for text in sent.texts)
-    shown = [
-        r["t_ns"] for r in read_journal(sitting.folder / "display").table.to_pylist() if r["event"] == "on"
-    ]
-    assert 0 <= rows[0]["t_ns"] - shown[0] < 1_000_000_000
+    on_ns, off_ns = read_journal(sitting.folder / "display").table["t_ns"].to_pylist()[:2]
+    assert on_ns <= rows[0]["t_ns"] < off_ns <= rows[1]["t_ns"]
 
 
 def test_back_reads_the_last_film_anew_and_leaves_the_first_reading_as_it_was(
@@ -359,7 +360,7 @@ def test_back_reads_the_last_film_anew_and_leaves_the_first_reading_as_it_was(
     assert sitting.session.info.studies[3].addendum_of == 1
     sitting.key(Qt.Key.Key_N)
     sitting.bot.waitUntil(
-        lambda: sitting.rows().count((3, "on")) == 4, timeout=20_000
+        lambda: sitting.rows().count((3, "on")) == 4, timeout=60_000
     )  # the film comes again
     sitting.key(Qt.Key.Key_N)
     sitting.wait_for_card("All films are read")
@@ -398,9 +399,9 @@ def test_a_pause_shows_nothing_and_counts_as_no_time(sit: Callable[..., Sitting]
     sitting.key(Qt.Key.Key_N)  # a pause is ended by its own key only
     sitting.bot.wait(400)
     sitting.key(Qt.Key.Key_P)
-    sitting.bot.waitUntil(lambda: (1, "resume") in sitting.rows(), timeout=20_000)
+    sitting.bot.waitUntil(lambda: (1, "resume") in sitting.rows(), timeout=60_000)
     sitting.key(Qt.Key.Key_N)
-    sitting.bot.waitUntil(lambda: (1, "off") in sitting.rows(), timeout=20_000)
+    sitting.bot.waitUntil(lambda: (1, "off") in sitting.rows(), timeout=60_000)
     assert sitting.rows() == [(1, "on"), (1, "pause"), (1, "resume"), (1, "off")]
     times = dict(
         zip(
@@ -449,7 +450,7 @@ def test_the_reader_corrects_the_words_after_the_film(sit: Callable[..., Sitting
         words.append_rows([{**row, "t_start_ns": t_ns + n, "word": word} for n, word in enumerate(said)])
     sitting.key(Qt.Key.Key_N)
     panel = sitting.window.transcript
-    sitting.bot.waitUntil(panel.isVisible, timeout=20_000)
+    sitting.bot.waitUntil(panel.isVisible, timeout=60_000)
     field = panel.findChild(QPlainTextEdit)
     assert field is not None
     assert field.toPlainText() == "no a fusion."
@@ -459,5 +460,5 @@ def test_the_reader_corrects_the_words_after_the_film(sit: Callable[..., Sitting
     sitting.bot.keyClick(field, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     sitting.wait_for_card("This study cannot be shown")
     kept = sitting.folder / "transcripts" / "reading-1.txt"
-    sitting.bot.waitUntil(kept.is_file, timeout=20_000)
+    sitting.bot.waitUntil(kept.is_file, timeout=60_000)
     assert kept.read_text() == "No effusion.\n"

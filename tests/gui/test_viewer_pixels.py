@@ -149,7 +149,7 @@ def test_the_dot_is_painted_where_the_journal_says_on_a_scaled_screen(tmp_path: 
         env={**os.environ, "QT_SCALE_FACTOR": scale, "QT_QPA_PLATFORM": "offscreen"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
