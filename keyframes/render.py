@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
+from PIL import Image
 
 from keyframes.heatmap import SIGMA_DEG, DwellMap, Glow, log_normalised
+from keyframes.lighting import lit_by
 from keyframes.looks import Looks, looks_on_images
 
 __all__ = ["FramePainter", "LookMaps", "render_keyframe"]
@@ -85,7 +86,7 @@ class FramePainter:
         self._maps = LookMaps(looks, self._sizes, sigma_deg)
         self._looks = {index: place for place, index in enumerate(looks.event_index.tolist())}
         self._spans = np.stack([looks.t_start_ns, looks.t_end_ns], axis=1)
-        self._small: dict[int, Image.Image] = {}
+        self._small: dict[int, NDArray[np.uint8]] = {}
 
     def paint(self, row: Mapping[str, Any]) -> NDArray[np.uint8] | None:
         """Return one frame: grey * (0.15 + 0.85 * heat), heat log-normalised; None where there is no picture for it.
@@ -103,18 +104,15 @@ class FramePainter:
 
     def _lit(self, image: int, drawn: DwellMap | None) -> NDArray[np.uint8]:
         if image not in self._small:
-            self._small[image] = Image.fromarray(_shrunk(self._pictures[image], self._longest_px))
+            self._small[image] = _shrunk(self._pictures[image], self._longest_px)
         picture = self._small[image]
         if drawn is None:
-            return np.asarray(picture.point([round(DARK * grey) for grey in range(256)]))
+            return np.array([round(DARK * grey) for grey in range(256)], np.uint8)[picture]
         width_px, height_px = self._sizes[image]
-        covered = (0.0, 0.0, width_px / drawn.cell_px, height_px / drawn.cell_px)
         light = 255.0 * (DARK + (1.0 - DARK) * log_normalised(drawn.heat))
         # 8 bit from here on: a third of the time, and no more than one grey level away.
-        light8 = Image.fromarray((light + 0.5).astype(np.uint8))
-        return np.asarray(
-            ImageChops.multiply(picture, light8.resize(picture.size, Image.Resampling.BILINEAR, box=covered))
-        )
+        light8 = (light + 0.5).astype(np.uint8)
+        return lit_by(picture, light8, covered_cells=(width_px / drawn.cell_px, height_px / drawn.cell_px))
 
     def _dwell_s(self, row: Mapping[str, Any], indexes: Sequence[int]) -> Sequence[float]:
         told = row.get("fixation_dwell_s")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from curation.cli.options import as_json, list_lines, store_folder
-from curation.export.pictures import encode_png
+from curation.export.pictures import encode_frame_png
 from gazecapture.console import echo_result
 from gazecapture.files import claim_output_folder, write_bytes_atomically
 from gazecapture.radiograph.decode import load_radiograph
@@ -112,6 +112,6 @@ def _draw(store: Store, reading: Reading, folder: Path) -> int:
         lit = painter.paint(frame)
         if lit is not None:
             name = f"{reading_id}_k{frame['keyframe_index']:03d}.png"
-            write_bytes_atomically(folder / name, encode_png(lit))
+            write_bytes_atomically(folder / name, encode_frame_png(lit))
             n_drawn += 1
     return n_drawn

@@ -11,12 +11,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 from PIL import Image
 
 from keyframes.errors import ImageError
 
-__all__ = ["Box", "decode_png", "encode_png", "masked", "open_picture", "salted_sha256", "shrink"]
+__all__ = [
+    "Box",
+    "decode_png",
+    "encode_frame_png",
+    "encode_png",
+    "masked",
+    "open_picture",
+    "salted_sha256",
+    "shrink",
+]
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in px, half-open."""
@@ -28,6 +38,8 @@ _UP = 2
 """Filter type: the difference to the pixel above. One for all lines: trying all five on each takes longer than
 packing does and saves 4 % on radiographs of 636 x 764 px."""
 _ZLIB_LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 1, 15, 9
+_ISAL_LEVEL = 1
+"""0 is no faster and gives 16 % more on key frames, 3 takes twice as long and gives no less."""
 
 
 MAX_SHARD_PIXELS = 1 << 26
@@ -96,16 +108,35 @@ def salted_sha256(grey8: NDArray[np.uint8], salt: str) -> str:
 def encode_png(grey8: NDArray[np.uint8]) -> bytes:
     """Return the picture, (h, w), as PNG bytes, the same for the same pixels (PNG, third edition, sections 5 and 9).
 
+    Datasets know a film by the hash of these bytes, so they are to stay what they are.
+
     Packed as runs and Huffman codes: in noise, which radiographs are full of, nothing longer repeats, so that looking
     for it takes time and makes the file larger. Half the time of Pillow's encoder, and 20 % smaller.
     """
+    packer = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_RLE)
+    return _png(grey8, packer.compress(_lines(grey8)) + packer.flush())
+
+
+def encode_frame_png(grey8: NDArray[np.uint8]) -> bytes:
+    """Return a key frame as PNG bytes: as `encode_png` in a quarter of the time, a fifth larger.
+
+    Nothing knows a frame by its bytes. They are the same for the same pixels on the same kind of processor.
+    """
+    return _png(grey8, isal_zlib.compress(_lines(grey8), _ISAL_LEVEL))
+
+
+def _lines(grey8: NDArray[np.uint8]) -> memoryview:
+    """Return the picture's lines, each behind its filter type."""
     height, width = grey8.shape
     lines = np.empty((height, 1 + width), np.uint8)
     lines[:, 0] = _UP
     lines[0, 1:] = grey8[0]
     np.subtract(grey8[1:], grey8[:-1], out=lines[1:, 1:])
-    packer = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_RLE)
-    data = packer.compress(lines.data) + packer.flush()
+    return lines.data
+
+
+def _png(grey8: NDArray[np.uint8], data: bytes) -> bytes:
+    height, width = grey8.shape
     size = struct.pack(">II", width, height)
     return b"".join((_SIGNATURE, _chunk(b"IHDR", size + _GREY8), _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
 

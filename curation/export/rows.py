@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curation.export.phash import perceptual_hash
-from curation.export.pictures import encode_png, salted_sha256, shrink
+from curation.export.pictures import encode_frame_png, encode_png, salted_sha256, shrink
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from curation.privacy.gaze_tier import GazeTier
 from curation.privacy.narrowing import gaze_tier_of
@@ -341,7 +341,7 @@ def _keyframes(
         drawn = painter.paint(frame) if frame["box"] else None
         if drawn is not None:
             name = f"{reading.meta.reading_id}_k{frame['keyframe_index']:03d}.png"
-            picture = {"bytes": encode_png(drawn), "path": name}
+            picture = {"bytes": encode_frame_png(drawn), "path": name}
         rows.append({**frame, **region, "picture": picture})
     return rows
 
