@@ -11,12 +11,12 @@ from typing import Protocol
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.session.consent import read_consent
 from gazecapture.session.consent_log import ConsentLog
-from gazecapture.session.decisions import reading_decisions
 from gazecapture.session.schema import read_session_info
-from gazecapture.store import DECISIONS_FILE, Store
+from gazecapture.store import Store
 from gazecapture.viewer.render import Picture
+from gazecapture.viewer.review.book import THE_READING
 from gazecapture.viewer.review.derived import completed
-from gazecapture.viewer.review.source import Material, SessionSource, StoreSource
+from gazecapture.viewer.review.source import Material, ReviewSource, SessionSource, StoreSource
 from gazecapture.viewer.review.timeline import Timeline
 from keyframes.errors import DataError, GazeToolError, ImageError, PrivacyError, UsageError
 from keyframes.reading import Reading
@@ -27,6 +27,7 @@ __all__ = [
 
 NO_TEACHING_CONSENT = "GT-NO-TEACHING-CONSENT"
 NOT_CLOSED = "GT-NOT-CLOSED"
+REJECTED = "GT-REJECTED"
 _KEY_BYTES = 32
 
 
@@ -40,7 +41,10 @@ class Pairing:
 
 
 class PairSource(Protocol):
-    """Where pairs of readings come from; nothing is given without both readers' consent."""
+    """Where pairs of readings come from; nothing is given without both readers' consent.
+
+    A reading that a reviewer rejected teaches nobody: it is in no pair, neither as the expert's nor as the trainee's.
+    """
 
     def pairs(self) -> list[Pairing]:
         """Return the studies that both have read and closed, in the trainee's order.
@@ -50,7 +54,11 @@ class PairSource(Protocol):
         ...
 
     def load(self, pair: Pairing) -> tuple[Material, Material]:
-        """Return the trainee's and the expert's reading. Raises as `pairs` does: a consent may be withdrawn."""
+        """Return the trainee's and the expert's reading.
+
+        Raises as `pairs` does, for a consent may be withdrawn, and DataError (GT-REJECTED) where a reviewer rejected
+        one meanwhile.
+        """
         ...
 
 
@@ -103,10 +111,7 @@ class Comparison:
 
 
 class StorePairs:
-    """Pairs of one store, where every reading is closed: an unfinished one is never ingested.
-
-    Readings that a reviewer rejected are left out.
-    """
+    """Pairs of one store, where every reading is closed: an unfinished one is never ingested."""
 
     def __init__(self, root: Path, *, reader_code: str, expert_code: str) -> None:
         if reader_code == expert_code:
@@ -126,7 +131,7 @@ class StorePairs:
                 continue
             if not log.may_teach(meta):
                 raise _no_consent(meta.reader_code)
-            if self._is_rejected(reading_id):
+            if _is_rejected(self._source, reading_id):
                 continue
             # A study that was read twice counts by its first reading.
             by_reader[meta.reader_code].setdefault(meta.study_key, reading_id)
@@ -140,17 +145,14 @@ class StorePairs:
 
     def load(self, pair: Pairing) -> tuple[Material, Material]:
         """See `PairSource.load`."""
+        for key in (pair.own_key, pair.expert_key):
+            _refuse_rejected(self._source, key)
         own, expert = self._source.load(pair.own_key), self._source.load(pair.expert_key)
         log = ConsentLog.read(self._store.root)
         for one in (own, expert):
             if not log.may_teach(one.reading.meta):
                 raise _no_consent(one.reading.meta.reader_code)
         return own, expert
-
-    def _is_rejected(self, reading_id: str) -> bool:
-        lines = reading_decisions(self._store.folder(reading_id) / DECISIONS_FILE)
-        verdicts = [line["value"] for line in lines if line["kind"] == "verdict"]
-        return bool(verdicts) and verdicts[-1] == "reject"
 
 
 class SessionPairs:
@@ -167,12 +169,14 @@ class SessionPairs:
         self._check_consent()
         films: dict[tuple[str, ...], str] = {}
         for item in self._expert.items():
-            if not item.problem:
+            if not item.problem and not _is_rejected(self._expert, item.key):
                 films.setdefault(self._films(self._expert, item.key), item.key)
         return [
             Pairing(title=item.title, own_key=item.key, expert_key=films[study])
             for item in self._own.items()
-            if not item.problem and (study := self._films(self._own, item.key)) in films
+            if not item.problem
+            and not _is_rejected(self._own, item.key)
+            and (study := self._films(self._own, item.key)) in films
         ]
 
     def load(self, pair: Pairing) -> tuple[Material, Material]:
@@ -183,6 +187,7 @@ class SessionPairs:
                 raise DataError(
                     "the reading is not closed", hint="Finish it first.", record=key, code=NOT_CLOSED
                 )
+            _refuse_rejected(source, key)
         return self._own.load(pair.own_key), self._expert.load(pair.expert_key)
 
     def _check_consent(self) -> None:
@@ -245,6 +250,23 @@ def _side(reading: Reading) -> Side:
         order=tuple(inspection[0]["letter_order"]) if inspection else (),
         missed={index: frozenset(names) for index, names in missed.items()},
     )
+
+
+def _is_rejected(source: ReviewSource, key: str) -> bool:
+    """Say whether the last word of a reviewer on a reading is a rejection; one that was taken back is none."""
+    lines = source.decisions(key).read()
+    verdicts = [line["value"] for line in lines if (line["kind"], line["target"]) == ("verdict", THE_READING)]
+    return bool(verdicts) and verdicts[-1] == "reject"
+
+
+def _refuse_rejected(source: ReviewSource, key: str) -> None:
+    if _is_rejected(source, key):
+        raise DataError(
+            "a reviewer rejected the reading",
+            hint="Choose another study: `gazecapture teach --list`.",
+            record=key,
+            code=REJECTED,
+        )
 
 
 def _no_consent(reader_code: str) -> GazeToolError:

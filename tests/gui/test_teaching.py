@@ -132,6 +132,33 @@ def test_a_rejected_reading_teaches_nobody(store: Store) -> None:
         kind="verdict", target="reading", value="reject", reviewer="Q1", reason="lost",
     )  # fmt: skip
     assert pair.expert_key not in [one.expert_key for one in pairs_of(store).pairs()]
+    with pytest.raises(DataError) as caught:
+        pairs_of(store).load(pair)
+    assert caught.value.code == "GT-REJECTED"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_rejected_reading_of_a_session_teaches_nobody_until_that_is_taken_back(
+    sessions: tuple[Path, Path], place: int
+) -> None:
+    pair = SessionPairs(*sessions).pairs()[0]
+    rejected = (pair.own_key, pair.expert_key)[place]
+
+    def decide(target: str, value: str | None) -> None:
+        append_decision(
+            sessions[place] / DECISIONS_FILE, kind="verdict", target=target, value=value, reviewer="Q1", reason="lost",
+        )  # fmt: skip
+
+    decide(rejected, "accept")
+    decide(rejected, "reject")
+    source = SessionPairs(*sessions)
+    (left,) = source.pairs()
+    assert rejected != (left.own_key, left.expert_key)[place]
+    with pytest.raises(DataError) as caught:
+        source.load(pair)
+    assert caught.value.code == "GT-REJECTED"
+    decide(rejected, None)
+    assert len(SessionPairs(*sessions).pairs()) == 2
 
 
 def test_the_command_lists_and_refuses(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
