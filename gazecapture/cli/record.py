@@ -14,6 +14,7 @@ from gazecapture.cli.profile_option import own_profiles_option
 from gazecapture.cli.volume_warning import warn_where_not_encrypted
 from gazecapture.console import FiniteRange, echo_result
 from gazecapture.files import claim_output_folder
+from gazecapture.session.consent import may_record_speech
 from gazecapture.session.profiles import keep_profiles, session_profiles
 from gazecapture.session.recorder import record_session
 from gazecapture.session.self_check import check_recording
@@ -62,6 +63,8 @@ def record_command(
 
     Every sample is on disk within 50 ms of its arrival and survives the death of this process. At the end all is
     read again; the report is printed and saved as self-check.json. Exit code 6 where data are damaged or absent.
+
+    Words are not recorded where the session's reader was asked and did not agree to it (`gazecapture consent`).
     """
     if len(set(streams)) < len(streams):
         raise UsageError("a stream is named twice")
@@ -76,11 +79,18 @@ def record_command(
     own_profiles = session_profiles(out)
     sources: list[LslSource] = []
 
+    def words_that_came() -> list[LslSource]:
+        """Look for a words stream; asked anew each time, for the reader may agree, or no longer, meanwhile."""
+        return late_words(sources) if may_record_speech(out) else []
+
     def connect() -> Sequence[Source]:
         if without_gaze or (phone is not None and not streams):
-            late_words(sources)
+            words_that_came()
         else:
-            sources.extend(choose_sources(streams, wait_s=wait_s, own_profiles=own_profiles))
+            with_words = may_record_speech(out)
+            sources.extend(
+                choose_sources(streams, wait_s=wait_s, own_profiles=own_profiles, with_words=with_words)
+            )
         if phone is None:
             return sources
         return [NeonSource(phone.host, phone.port, session=out, options=phone.options), *sources]
@@ -98,7 +108,7 @@ def record_command(
     final = record_session(
         out,
         connect=connect,
-        late=None if streams else lambda: late_words(sources),
+        late=None if streams else words_that_came,
         seconds=seconds,
         on_start=started,
     )

@@ -25,6 +25,7 @@ __all__ = [
     "SIMULATED_READER",
     "ConsentRecord",
     "Scope",
+    "may_record_speech",
     "read_consent",
     "write_consent",
 ]
@@ -118,6 +119,16 @@ def read_consent(session: Path) -> ConsentRecord | None:
             "the consent is another reader's than the session", path=path, hint=_HINT, code="GT-CONSENT"
         )
     return record
+
+
+def may_record_speech(session: Path) -> bool:
+    """Say whether what is said may be recorded: not where the reader was asked and did not agree to it.
+
+    Where nobody was asked here (consent on paper) it may; nothing of that is exported before a record says so. Raises
+    SchemaError as `read_consent` does.
+    """
+    record = read_consent(session)
+    return record is None or "audio" in record.scopes
 
 
 def write_consent(session: Path, record: ConsentRecord) -> None:

@@ -21,12 +21,13 @@ SETTLE_S = 0.5
 
 
 def choose_sources(
-    names: Sequence[str], *, wait_s: float, own_profiles: Sequence[Profile] = ()
+    names: Sequence[str], *, wait_s: float, own_profiles: Sequence[Profile] = (), with_words: bool = True
 ) -> list[LslSource]:
     """Find the streams that are named (by name or source id), or else the gaze stream and the words stream.
 
     Where no words stream is named, the one of the same host comes too. A stream counts as gaze by its type, or where
-    one of ``own_profiles`` is for its name and type.
+    one of ``own_profiles`` is for its name and type. Without ``with_words`` no words stream is taken, named or not: the
+    reader has not agreed to it.
 
     Raises DeviceUnavailableError where one does not appear within ``wait_s``, UsageError where a choice among
     several is left to nobody.
@@ -38,14 +39,17 @@ def choose_sources(
             present = {text for stream in seen for text in (stream.name, stream.source_id)}
             missing = [name for name in names if name not in present]
             raise _not_found(f"no stream named {', '.join(map(repr, missing))}", wait_s)
-        streams = [*chosen, *_words_beside(chosen, seen)]
+        streams = [*chosen, *(_words_beside(chosen, seen) if with_words else [])]
     else:
         is_gaze = functools.partial(_is_gaze, own_profiles=own_profiles)
         if wait_for_streams(lambda found: _any(is_gaze, found, seen), wait_s=wait_s) is None:
             raise _not_found("no gaze stream", wait_s)
         gaze = _only([stream for stream in _with_words(seen) if is_gaze(stream)])
         words = [stream for stream in seen if _is_words(stream)]
-        streams = [gaze, *([_only(words)] if words else [])]
+        streams = [gaze, *([_only(words)] if words and with_words else [])]
+    if not with_words and any(_is_words(stream) for stream in seen):
+        logger.warning("the reader did not agree that speech is recorded: no words stream is taken")
+        streams = [stream for stream in streams if not _is_words(stream)]
     return [LslSource(stream, own_profiles=own_profiles) for stream in streams]
 
 

@@ -35,6 +35,7 @@ class SessionRecorder:
     without_gaze  : there is no gaze to record.
     profile_files : a user's own stream profiles.
     neon    : arguments of `gazecapture record` that name a Neon.
+    may_hear : words may be recorded. A running recorder that takes some all the same is not gone on with.
     wait_s  : s that a started recorder looks for the gaze stream.
     """
 
@@ -46,6 +47,7 @@ class SessionRecorder:
         without_gaze: bool = False,
         profile_files: Sequence[Path] = (),
         neon: Sequence[str] = (),
+        may_hear: bool = True,
         wait_s: float = 10.0,
     ) -> None:
         self._session = session
@@ -53,6 +55,7 @@ class SessionRecorder:
         self._without_gaze = without_gaze
         self._profile_files = tuple(profile_files)
         self._neon = tuple(neon)
+        self._may_hear = may_hear
         self._wait_s = wait_s
         self._handle: RecorderHandle | None = None
         self._guard = threading.Lock()
@@ -63,6 +66,10 @@ class SessionRecorder:
         Raises DeviceUnavailableError where there is no gaze stream, RecordingError where it cannot record.
         """
         handle = adopt_recorder(self._session)
+        if handle is not None and not self._may_hear and self._takes_words(handle):
+            say("the reader did not agree that speech is recorded: the running recorder is replaced by another")
+            handle.stop()
+            handle = None
         if handle is not None:
             say("a recorder is running for this session; it goes on")
         else:
@@ -73,6 +80,10 @@ class SessionRecorder:
         status = handle.wait_until_recording(START_S + self._wait_s)
         names = ", ".join(f"{s.name} ({s.nominal_rate_hz:g} Hz)" for s in status.streams)
         say(f"recording {names or 'no stream yet'}")
+
+    @staticmethod
+    def _takes_words(handle: RecorderHandle) -> bool:
+        return any(stream.role == "words" for stream in handle.wait_until_recording(START_S).streams)
 
     def revive(self) -> bool:
         """Start the recorder anew if its process died; say whether it had to be. Blocks meanwhile.

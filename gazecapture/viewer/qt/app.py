@@ -11,6 +11,7 @@ from typing import Any
 
 from PyQt6.QtCore import QTimer
 
+from gazecapture.session.consent import may_record_speech
 from gazecapture.session.tracker_marks import MarkSender, TrackerMarks
 from gazecapture.viewer.cursor_outlet import CursorOutlet
 from gazecapture.viewer.dictation import Dictation
@@ -116,9 +117,8 @@ def read_worklist(
         say(f"{n_before} of {session.n_studies} studies are read already")
     if not session.unread():
         return ReadSummary(session=options.out, n_studies=session.n_studies, n_read=n_before, n_read_now=0)
-    may_hear = True
     if options.asks_consent:
-        consent = ensure_consent(
+        ensure_consent(
             options.out,
             options.reader_code,
             screen,
@@ -126,7 +126,7 @@ def read_worklist(
             beside=options.knows_reader,
             size_px=station.size_px,
         )
-        may_hear = "audio" in consent.scopes
+    may_hear = may_record_speech(options.out)
     cursor = (
         CursorOutlet(setup.display, session_id=session.info.session_id) if station.gaze == "mouse" else None
     )
@@ -136,6 +136,7 @@ def read_worklist(
         without_gaze=station.gaze == "none",
         profile_files=station.profile_files,
         neon=() if station.neon is None else station.neon.arguments(),
+        may_hear=may_hear,
         wait_s=station.wait_s,
     )
     model = ViewerModel((0.0, 0.0, 1.0, 1.0))
