@@ -67,7 +67,9 @@ class SessionRecorder:
         """
         handle = adopt_recorder(self._session)
         if handle is not None and not self._may_hear and self._takes_words(handle):
-            say("the reader did not agree that speech is recorded: the running recorder is replaced by another")
+            say(
+                "the reader did not agree that speech is recorded: the running recorder is replaced by another"
+            )
             handle.stop()
             handle = None
         if handle is not None:
