@@ -42,6 +42,16 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Pre
     return session, {item.key: prepare(source, item.key) for item in source.items()}
 
 
+def close(qtbot: QtBot, window: ReviewWindow) -> None:
+    """Close a window, and wait until its threads have ended.
+
+    In place of `qtbot.addWidget`, which deletes a window as soon as it is closed.
+    """
+    with qtbot.waitSignal(window.closed, timeout=PATIENCE_MS):
+        window.close()
+    window.deleteLater()
+
+
 class Desk:
     """A window on one reading, and hands."""
 
@@ -50,10 +60,12 @@ class Desk:
         source = PreparedOnce(session)
         source.ready = ready
         self.window = ReviewWindow(source, reviewer="Q1")
-        qtbot.addWidget(self.window)
         self.window.resize(1280, 800)
         self.window.show()
         self.wait_for_reading("1")
+
+    def close(self) -> None:
+        close(self.qtbot, self.window)
 
     def wait_for_reading(self, key: str) -> None:
         self.qtbot.waitUntil(
@@ -101,7 +113,7 @@ def desk(ready: tuple[Path, dict[str, Prepared]], tmp_path: Path, qtbot: QtBot) 
     session = shutil.copytree(ready[0], tmp_path / "session")
     made = Desk(qtbot, session, ready[1])
     yield made
-    made.window.close()
+    made.close()
 
 
 def test_keys_go_through_the_time(desk: Desk, screenshots: Path) -> None:
@@ -237,21 +249,19 @@ def test_what_cannot_be_shown_is_said_and_the_others_are_reviewed(
     for picture in (session / "images").iterdir():
         picture.unlink()
     window = ReviewWindow(SessionSource(session), reviewer="Q1", first="2")
-    qtbot.addWidget(window)
     window.show()
     qtbot.waitUntil(lambda: "missing from the session" in window.said.text(), timeout=PATIENCE_MS)
     assert window.title.startswith("2")
-    window.close()
+    close(qtbot, window)
     shutil.rmtree(session / "streams" / next((session / "streams").iterdir()).name)
     (session / "decisions.jsonl").write_text("no decision\n")
     made = PreparedOnce(session)
     made.ready = ready[1]
     window = ReviewWindow(made, reviewer="Q1")
-    qtbot.addWidget(window)
     window.show()
     qtbot.waitUntil(lambda: "GT-DECISION" in window.said.text(), timeout=PATIENCE_MS)
     assert window.model is None, "nobody decides on what cannot be read"
-    window.close()
+    close(qtbot, window)
 
 
 def test_a_decision_that_must_wait_is_told_and_then_written(desk: Desk) -> None:
@@ -262,3 +272,22 @@ def test_a_decision_that_must_wait_is_told_and_then_written(desk: Desk) -> None:
     assert desk.model.verdict == "accept", "the reviewer goes on"
     lock.release()
     assert [line["value"] for line in desk.written()] == ["accept"]
+
+
+def test_a_close_holds_nobody_up_and_tells_what_could_not_be_written(
+    ready: tuple[Path, dict[str, Prepared]], tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its line waits for a lock that nobody gives back: the window is gone all the same."""
+    monkeypatch.setattr("gazecapture.viewer.qt.review.window.WRITE_PATIENCE_S", 0.5)
+    session = shutil.copytree(ready[0], tmp_path / "session")
+    desk = Desk(qtbot, session, ready[1])
+    lock = FolderLock(session, name=SESSION_LOCK)
+    lock.acquire()
+    desk.key(K.Key_A)
+    with qtbot.waitSignal(desk.window.closed, timeout=PATIENCE_MS):
+        desk.window.close()
+        assert not desk.window.isVisible()
+        assert desk.window.unwritten == [], "a thread still tries to write them"
+    assert desk.window.unwritten == ["verdict reading"]
+    lock.release()
+    assert session_decisions(session / "decisions.jsonl") == {}

@@ -41,28 +41,23 @@ class Inhibition:
     arguments: tuple[Any, ...]
 
 
+def _freedesktop(what: str, name: str, *further: Any, under: str = "") -> Inhibition:
+    """Return a service of freedesktop.org's, all of which are called alike; ``under``: of its path and interface."""
+    service = f"org.freedesktop.{name}"
+    path, interface = f"/{service.replace('.', '/')}", service
+    return Inhibition(
+        what=what,
+        service=service,
+        path=f"{path}/{under}" if under else path,
+        interface=f"{interface}.{under}" if under else interface,
+        arguments=(WHO, WHY, *further),
+    )
+
+
 INHIBITIONS = (
-    Inhibition(
-        what="screen saver",
-        service="org.freedesktop.ScreenSaver",
-        path="/org/freedesktop/ScreenSaver",
-        interface="org.freedesktop.ScreenSaver",
-        arguments=(WHO, WHY),
-    ),
-    Inhibition(
-        what="sleep",
-        service="org.freedesktop.PowerManagement",
-        path="/org/freedesktop/PowerManagement/Inhibit",
-        interface="org.freedesktop.PowerManagement.Inhibit",
-        arguments=(WHO, WHY),
-    ),
-    Inhibition(
-        what="notifications",
-        service="org.freedesktop.Notifications",
-        path="/org/freedesktop/Notifications",
-        interface="org.freedesktop.Notifications",
-        arguments=(WHO, WHY, {}),
-    ),
+    _freedesktop("screen saver", "ScreenSaver"),
+    _freedesktop("sleep", "PowerManagement", under="Inhibit"),
+    _freedesktop("notifications", "Notifications", {}),
 )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from gazecapture.viewer.background import Workers
 from gazecapture.viewer.dictation import Dictation
 from gazecapture.viewer.film_check import GazeCount, problems_of_film
 from gazecapture.viewer.flow import ReadingFlow
@@ -50,7 +50,7 @@ class BetweenFilms(QObject):
         self._on_ns = 0
         self._pages: deque[Callable[[], None]] = deque()
         self._go_on: Callable[[], None] = self.over.emit
-        self._workers: list[threading.Thread] = []
+        self._workers = Workers()
         self._heard.connect(self._show_heard)
         window.transcript_edited.connect(self._keep_transcript)
 
@@ -91,8 +91,7 @@ class BetweenFilms(QObject):
 
     def close(self) -> None:
         """Wait for what is being written."""
-        for worker in self._workers:
-            worker.join()
+        self._workers.join()
 
     def _say(self, title: str, text: str) -> None:
         self._go_on = self.over.emit
@@ -101,7 +100,7 @@ class BetweenFilms(QObject):
     def _ask_for_words(self, number: int, on_ns: int, off_ns: int) -> None:
         """Show the words of a film that was closed; a thread gets them from the disk."""
         self._go_on = self._window.transcript.finish
-        self._in_background(
+        self._workers.start(
             lambda: self._heard.emit(number, words_between(self._session.folder, on_ns, off_ns))
         )
 
@@ -115,10 +114,5 @@ class BetweenFilms(QObject):
             except GazeToolError as error:
                 self.failed.emit(error)
 
-        self._in_background(keep)
+        self._workers.start(keep)
         self.over.emit()
-
-    def _in_background(self, work: Callable[[], None]) -> None:
-        worker = threading.Thread(target=work, daemon=True)
-        self._workers.append(worker)
-        worker.start()

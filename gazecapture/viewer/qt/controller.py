@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,22 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from gazecapture.clock import session_now_ns
 from gazecapture.session.tracker_marks import TrackerMarks
+from gazecapture.viewer.background import Workers
 from gazecapture.viewer.dictation import Dictation
 from gazecapture.viewer.film_check import GazeCount
 from gazecapture.viewer.flow import ReadingFlow, ReadingRules
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.loader import StudyLoader
-from gazecapture.viewer.model import Action, ViewerModel
+from gazecapture.viewer.model import ViewerModel
 from gazecapture.viewer.qt.between import BetweenFilms
 from gazecapture.viewer.qt.checks import GazeChecks
-from gazecapture.viewer.qt.driver import DriverClient, hello_message, image_on_message
+from gazecapture.viewer.qt.driven import DrivenSitting
+from gazecapture.viewer.qt.driver import DriverClient
 from gazecapture.viewer.qt.header import ImageLabel
 from gazecapture.viewer.qt.marking import Marking
-from gazecapture.viewer.qt.screenshots import take_screenshot
 from gazecapture.viewer.qt.window import ReadingWindow
 from gazecapture.viewer.recording import RecorderWatch, SessionRecorder
 from gazecapture.viewer.session import PreparedStudy, ReadingSession
-from keyframes.errors import UsageError
 
 __all__ = ["SessionController"]
 
@@ -90,8 +89,9 @@ class SessionController(QObject):
         self._session = session
         self._model = model
         self._recorder = recorder
-        self._driver = driver
-        self._screenshots = screenshots
+        self._driven = (
+            None if driver is None else DrivenSitting(driver, session, model, screenshots=screenshots)
+        )
         self._window: ReadingWindow | None = None
         self._loader = StudyLoader(session, on_ready=self._loaded.emit, on_ahead=self._read_ahead.emit)
         self._journals: ViewerJournals | None = None
@@ -106,13 +106,11 @@ class SessionController(QObject):
         """The study whose indication is on the screen before it."""
         self._after_card: Callable[[], None] = self._open_next
         self._between: BetweenFilms | None = None
-        self._workers: list[threading.Thread] = []
+        self._workers = Workers()
         self._watch = RecorderWatch(recorder, on_error=self._failed.emit)
         self.error: BaseException | None = None
         self.unreadable: list[tuple[str, str]] = []
         """Study id and reason of every study that could not be shown."""
-        self.screenshot_files: list[str] = []
-        self.driver_counts: dict[str, Any] = {}
         self._loaded.connect(self._study_ready)
         self._failed.connect(self.end)
         self._read_ahead.connect(self._take_background)
@@ -120,9 +118,7 @@ class SessionController(QObject):
         self._closed.connect(self._everything_closed)
         if driver is not None:
             driver.connected.connect(self._driver_connected)
-            driver.action_asked.connect(self._driver_action)
             driver.next_asked.connect(self.next_study)
-            driver.screenshot_asked.connect(self._take_screenshot)
             driver.done.connect(self._driver_done)
             driver.lost.connect(self._driver_lost)
 
@@ -149,10 +145,10 @@ class SessionController(QObject):
         )
         self._between.over.connect(self._open_next)
         self._between.failed.connect(self.end)
-        if checks is not None:
-            checks.target_shown.connect(self._target_shown)
-        if self._driver is not None:
-            self._driver.finding_asked.connect(self._marking.put)
+        if self._driven is not None:
+            self._driven.attach(window, self._marking, self._workers.start)
+        if self._driven is not None and checks is not None:
+            checks.target_shown.connect(self._driven.look)
         if dictation is not None:
             window.talking.connect(dictation.talk)
             window.header.show_dictation(dictation)
@@ -164,8 +160,8 @@ class SessionController(QObject):
     def start(self) -> None:
         """Open the first unread study (after the driver has answered, where there is one)."""
         self._watch.start()
-        if self._driver is not None:
-            self._driver.connect_to_reader()
+        if self._driven is not None:
+            self._driven.driver.connect_to_reader()
         else:
             self._open_next()
 
@@ -189,7 +185,7 @@ class SessionController(QObject):
     def back(self) -> None:
         """Go back to the film that was closed last, as an addendum; one that is open is given up and comes again."""
         last = self._flow.last_closed
-        if last is None or self._driver is not None or self._state not in {_State.READING, _State.CARD}:
+        if last is None or self._driven is not None or self._state not in {_State.READING, _State.CARD}:
             return
         if self._state is _State.READING:
             if not self._is_presented:
@@ -277,7 +273,7 @@ class SessionController(QObject):
         self._loader.open(number)
 
     def _after_all(self) -> None:
-        if self._driver is None and self._flow.last_closed is not None:
+        if self._driven is None and self._flow.last_closed is not None:
             self._show_card(
                 "All films are read",
                 "",
@@ -312,10 +308,6 @@ class SessionController(QObject):
         self._state = _State.CHECKING
         self._checks.run("validate", background=self._background, then=self.end, trigger="end")
 
-    def _target_shown(self, x_screen_px: float, y_screen_px: float) -> None:
-        if self._driver is not None:
-            self._driver.send({"type": "look", "x_screen_px": x_screen_px, "y_screen_px": y_screen_px})
-
     def _study_ready(self, outcome: PreparedStudy | Exception) -> None:
         if self._state is not _State.WAITING:
             return  # the session ended while the study was being read
@@ -328,7 +320,7 @@ class SessionController(QObject):
             _LOGGER.warning("a study cannot be shown: %s", outcome.error.message)
             hint = "N goes on with the next study."
             self._show_card("This study cannot be shown", outcome.error.message, hint, then=self._open_next)
-            if self._driver is not None:
+            if self._driven is not None:
                 QTimer.singleShot(DRIVEN_CARD_MS, self._leave_card)
         else:
             self._outcome = outcome
@@ -345,7 +337,7 @@ class SessionController(QObject):
         number = outcome.reading_number
         return (
             self._flow.rules.indication_before
-            and self._driver is None
+            and self._driven is None
             and bool(self._session.study(number).indication)
             and self._session.original(number) == number
         )
@@ -377,9 +369,8 @@ class SessionController(QObject):
         if self._dictation is not None and self._state is _State.READING:
             self._dictation.open_film()
         self._the_between.film_on(t_ns)
-        if self._driver is not None and self._state is _State.READING:
-            study_id = self._session.study(self._model.reading_number).study_id
-            self._driver.send(image_on_message(self._model, study_id, t_ns))
+        if self._driven is not None and self._state is _State.READING:
+            self._driven.image_on(t_ns)
 
     def _close_unpresented(self) -> None:
         if self._state is _State.CLOSING:
@@ -398,27 +389,32 @@ class SessionController(QObject):
         if self._checks is not None:
             self._checks.sitting.reading_closed()
         self._state = _State.WAITING
-        if self._driver is not None:
-            self._driver.send({"type": "image_off", "reading_number": number, "t_ns": t_ns})
+        if self._driven is not None:
+            self._driven.image_off(number, t_ns)
         else:
             self._the_between.film_closed(number, t_ns)
         QTimer.singleShot(0, self._open_next)
 
     # The driver
 
+    @property
+    def driver_counts(self) -> dict[str, Any]:
+        """The driver's own counts, once it is done."""
+        return {} if self._driven is None else self._driven.counts
+
+    @property
+    def screenshot_files(self) -> list[str]:
+        """Names of the pictures that the driver asked for."""
+        return [] if self._driven is None else self._driven.screenshot_files
+
     def _driver_connected(self) -> None:
-        if self._driver is not None:
-            self._driver.send(hello_message(self._session))
+        if self._driven is not None:
+            self._driven.greet()
         self._open_next()
 
-    def _driver_action(self, action: Action) -> None:
-        try:
-            self._the_window.act(action)
-        except UsageError as error:
-            _LOGGER.warning("the driver asked for something impossible: %s", error)
-
     def _driver_done(self, message: dict[str, Any]) -> None:
-        self.driver_counts = {k: v for k, v in message.items() if k.startswith("n_")}
+        if self._driven is not None:
+            self._driven.counts = {k: v for k, v in message.items() if k.startswith("n_")}
         if self._state is not _State.ENDING:
             self._state = _State.ENDING
             self._the_window.show_nothing()
@@ -430,11 +426,6 @@ class SessionController(QObject):
             self._close_in_background()
         else:
             self.end(error)
-
-    def _take_screenshot(self, name: str) -> None:
-        if self._screenshots is not None:
-            window, folder = self._the_window, self._screenshots
-            self.screenshot_files.append(take_screenshot(window, folder, name, self._in_background))
 
     # The end
 
@@ -457,14 +448,14 @@ class SessionController(QObject):
         self._the_window.show_nothing()
         if self.error is None and not self._session.unread(after=0):
             self._the_window.say("All studies are read", "The recording is being closed.", "Thank you.")
-        if self._driver is not None and self.error is None:
-            self._driver.end_session()
+        if self._driven is not None and self.error is None:
+            self._driven.driver.end_session()
         else:
             self._close_in_background()
 
     def _close_in_background(self) -> None:
         """Close what blocks in a thread; the window stays alive meanwhile."""
-        self._in_background(self._close_everything)
+        self._workers.start(self._close_everything)
 
     def _close_everything(self) -> None:
         self._watch.stop()
@@ -473,9 +464,7 @@ class SessionController(QObject):
         except Exception as error:
             self.error = self.error or error
         self._loader.close()
-        for worker in self._workers:
-            if worker is not threading.current_thread():
-                worker.join()
+        self._workers.join()
         if self._marks is not None:
             self._marks.close()
         self._the_between.close()
@@ -486,11 +475,6 @@ class SessionController(QObject):
 
     def _everything_closed(self) -> None:
         self.finished.emit()
-
-    def _in_background(self, work: Callable[[], None]) -> None:
-        worker = threading.Thread(target=work, daemon=True)
-        self._workers.append(worker)
-        worker.start()
 
     @property
     def _the_window(self) -> ReadingWindow:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 from PyQt6.QtCore import QPointF, QRectF, Qt, QTimer, pyqtSignal
@@ -20,6 +18,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QWidget
 
 from gazecapture.radiograph.presets import ImageView, Preset
+from gazecapture.viewer.background import Workers
 from gazecapture.viewer.model import ViewportState
 from gazecapture.viewer.qt import theme
 from gazecapture.viewer.qt.film_painter import FilmPainter, box_on, label, xywh
@@ -42,6 +41,8 @@ RADIUS_PER_ROOT_S = 20.0
 LABEL_HEIGHT = 14.0
 STEP_NS = 500_000_000
 FRAME_MS = 50
+PATIENCE_S = 10.0
+"""s to wait at the end for a study that is being loaded; it is of no use to anybody then."""
 PLAIN = Preset(preset_id="auto", name="", center=0.5, width=1.0, voi="LINEAR")
 NUMBERED = 10
 """Fixations that bear their number, the last ones."""
@@ -54,6 +55,7 @@ class TeachingWindow(QWidget):
     """Shows one shared study after the other."""
 
     closed = pyqtSignal()
+    _all_closed = pyqtSignal()
     _ready = pyqtSignal(int, object)
 
     def __init__(self, source: PairSource, pairs: list[Pairing]) -> None:
@@ -67,7 +69,7 @@ class TeachingWindow(QWidget):
         self._source, self._pairs = source, pairs
         self._place = 0
         self._image_index = 0
-        self._workers: list[threading.Thread] = []
+        self._workers = Workers()
         self._painter = FilmPainter({})
         self.shown: Comparison | None = None
         self.trouble = ""
@@ -77,6 +79,9 @@ class TeachingWindow(QWidget):
         self._playing = QTimer(self)
         self._playing.timeout.connect(self._go_on)
         self._ready.connect(self._take)
+        self._is_closing = False
+        # By way of a method of this object, so that `closed` comes in the GUI thread.
+        self._all_closed.connect(self._everything_closed)
         self._open(0)
 
     def _open(self, place: int) -> None:
@@ -84,7 +89,7 @@ class TeachingWindow(QWidget):
             return
         self._place, self.shown, self.trouble, self.t_ns = place, None, "", None
         self._playing.stop()
-        self._in_background(lambda: self._load(place))
+        self._workers.start(lambda: self._load(place))
         self.update()
 
     def _load(self, place: int) -> None:
@@ -310,19 +315,20 @@ class TeachingWindow(QWidget):
         self.update()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Close."""
+        """Close; `closed` comes when a thread has waited for what is being loaded."""
         self._playing.stop()
-        for worker in self._workers:
-            worker.join(timeout=10.0)
         if event is not None:
             event.accept()
-        self.closed.emit()
+        if not self._is_closing:
+            self._is_closing = True
+            self._workers.start(self._close_everything)
 
-    def _in_background(self, work: Callable[[], None]) -> None:
-        self._workers = [worker for worker in self._workers if worker.is_alive()]
-        worker = threading.Thread(target=work, daemon=True)
-        self._workers.append(worker)
-        worker.start()
+    def _close_everything(self) -> None:
+        self._workers.join(patience_s=PATIENCE_S)
+        self._all_closed.emit()
+
+    def _everything_closed(self) -> None:
+        self.closed.emit()
 
 
 def teach(

@@ -17,6 +17,7 @@ from gazecapture.session.schema import read_session_info
 from gazecapture.session.to_readings import SessionReadings
 from gazecapture.store import DECISIONS_FILE, Store
 from gazecapture.viewer.review.book import DecisionFile
+from gazecapture.viewer.review.speech import Speech, speech_of_session
 from keyframes.errors import DataError, UsageError
 from keyframes.reading import Reading, ReadingMeta
 
@@ -47,6 +48,8 @@ class Material:
     pictures: Mapping[int, Path] = field(default_factory=dict)
     text_boxes: Mapping[int, list[list[float]]] | None = None
     """Text in the pixels by image index, as curation found it; None where it has not looked."""
+    speech: Speech | None = None
+    """What was said, where curation has not made words of it yet; None for a store."""
     verdict: str = ""
     """Of the quality stage, with its reason; empty where it has not run."""
 
@@ -103,7 +106,12 @@ class SessionSource:
         one = self._readings.cut(int(key))
         if one.error is not None or one.reading is None:
             raise one.error or DataError("the reading cannot be shown", record=key)
-        return Material(item=self._item(int(key)), reading=one.reading, pictures=one.images)
+        return Material(
+            item=self._item(int(key)),
+            reading=one.reading,
+            pictures=one.images,
+            speech=speech_of_session(self.session, int(key)),
+        )
 
     def _item(self, number: int) -> ReviewItem:
         studies = {study.reading_number: study.study_id for study in self._info.studies}

@@ -50,7 +50,7 @@ class DecisionWriter:
             self._waiting.append(decision)
         self._queue.put((file, decision))
 
-    def close(self, *, patience_s: float = 5.0) -> list[NewDecision]:
+    def close(self, *, patience_s: float) -> list[NewDecision]:
         """Write what is left for at most ``patience_s`` and end; return what could not be written."""
         self._queue.put(None)
         self._thread.join(patience_s)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QTransform
+from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QTransform
 from PyQt6.QtWidgets import QWidget
 
 from gazecapture.radiograph.presets import ImageView, Preset
@@ -18,7 +18,8 @@ from gazecapture.viewer.qt.film_painter import FilmPainter, box_on, label, xywh
 from gazecapture.viewer.qt.review import palette
 from gazecapture.viewer.render import Picture
 from gazecapture.viewer.review.book import Box
-from gazecapture.viewer.review.model import ReviewModel
+from gazecapture.viewer.review.labels import place_labels
+from gazecapture.viewer.review.model import RegionBox, ReviewModel
 from gazecapture.viewer.review.shown import Placement, state_of_row, whole_image
 from keyframes.errors import GeometryError
 from keyframes.heatmap import SIGMA_DEG, dwell_map, log_normalised
@@ -31,8 +32,6 @@ NUMBERED = 12
 """Fixations of the scanpath that bear their number, the last ones: more of them cannot be read where they crowd."""
 HANDLE_PX = 7.0
 """Logical px around a box's edge in which a drag moves that edge."""
-LABELS_FROM_PX = 46.0
-"""Logical px of a box's side from which it has room for its name."""
 DEFAULT_PRESET = Preset(preset_id="auto", name="", center=0.5, width=1.0, voi="LINEAR")
 """Of an image whose picture is not at hand."""
 
@@ -145,25 +144,40 @@ class FilmView(QWidget):
     def _paint_regions(self, painter: QPainter, model: ReviewModel, state: ViewportState) -> None:
         if state.image.image_index != model.image_index:
             return
-        selected = model.selected_region if model.mode == "regions" else None
+        is_look, letter = model.mode == "look", model.moment.letter
+        chosen = model.selected_region if model.mode == "regions" else None
+        name = "" if chosen is None else chosen.name
+        drawn = [
+            region
+            for region in model.regions
+            if (region.letter == letter if is_look else region.name == name or not region.is_absent)
+        ]
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setFont(theme.font(11))
-        for region in model.regions:
-            is_selected = selected is not None and region.name == selected.name
-            if model.mode == "look" and region.letter != model.moment.letter:
-                continue
-            if model.mode == "regions" and region.is_absent and not is_selected:
-                continue
-            colour = palette.SELECTED if is_selected else palette.letter_colour(region.letter)
+        for region in drawn:
+            painter.setOpacity(1.0 if is_look or region.name == name else 0.45)
             style = Qt.PenStyle.DotLine if region.is_absent else Qt.PenStyle.SolidLine
-            painter.setOpacity(1.0 if is_selected or model.mode == "look" else 0.45)
-            painter.setPen(QPen(colour, 2.0 if is_selected else 1.0, style))
-            rect = box_on(state, region.box)
-            painter.drawRect(rect)
-            if is_selected or (model.mode == "look" and rect.width() > LABELS_FROM_PX):
-                text = region.name + (" (not on the image)" if region.is_absent else "")
-                label(painter, rect.topLeft() + QPointF(4.0, 13.0), text, colour)
+            painter.setPen(QPen(_region_colour(region, name), 2.0 if region.name == name else 1.0, style))
+            painter.drawRect(box_on(state, region.box))
         painter.setOpacity(1.0)
+        # The one that is moved has its name whatever else has; else the smallest, which have least room, come first.
+        self._paint_names(
+            painter, state, drawn[::-1] if is_look else [r for r in drawn if r.name == name], name
+        )
+
+    def _paint_names(
+        self, painter: QPainter, state: ViewportState, regions: list[RegionBox], chosen: str
+    ) -> None:
+        painter.setFont(theme.font(11))
+        metrics = painter.fontMetrics()
+        texts = [one.name + (" (not on the image)" if one.is_absent else "") for one in regions]
+        boxes = [box_on(state, one.box) for one in regions]
+        sizes = [(metrics.horizontalAdvance(text) + 2.0, float(metrics.height())) for text in texts]
+        places = place_labels([(b.left(), b.top(), b.right(), b.bottom()) for b in boxes], sizes)
+        for region, text, box, place in zip(regions, texts, boxes, places, strict=True):
+            if place is None and region.name != chosen:
+                continue
+            x, y = (box.left() + 3.0, box.top() + 3.0) if place is None else place
+            label(painter, QPointF(x, y + metrics.ascent()), text, _region_colour(region, chosen))
 
     def _paint_masks(self, painter: QPainter, model: ReviewModel, state: ViewportState) -> None:
         for place, box in enumerate(model.boxes):
@@ -298,6 +312,10 @@ class FilmView(QWidget):
     def _to_image(self, point: QPointF) -> tuple[float, float]:
         x, y = self._shown[0].screen_to_image().apply(point.x(), point.y())
         return float(x), float(y)
+
+
+def _region_colour(region: RegionBox, chosen: str) -> QColor:
+    return palette.SELECTED if region.name == chosen else palette.letter_colour(region.letter)
 
 
 def heat_image(model: ReviewModel, image_index: int) -> QImage:

@@ -79,8 +79,13 @@ class SidePanel(QWidget):
         top = self._title(painter, room, "Sentences", "↑ ↓   [ ]   E")
         sentences = model.timeline.sentences
         if not sentences:
+            speech = model.material.speech
+            is_heard = speech is not None and speech.has_sound
+            said = "`gazecurate ingest` makes words of the sound." if is_heard else "Nothing was said."
+            painter.setFont(theme.font(13))
             painter.setPen(theme.DIM)
-            painter.drawText(QRectF(room.left(), top, room.width(), 40), _WRAP, "Nothing was said.")
+            painter.drawText(QRectF(room.left(), top, room.width(), 40), _WRAP, said)
+            self._paint_transcript(painter, model, room, top + 40)
             return
         painter.setFont(theme.font(13))
         width = room.width() - 14
@@ -112,6 +117,22 @@ class SidePanel(QWidget):
             painter.drawText(QRectF(room.left(), top + 20, width, height - 26), _WRAP, one.text)
             self._rows.append((rect, one.sentence_id))
             top += height
+        self._paint_transcript(painter, model, room, top + 6)
+
+    def _paint_transcript(self, painter: QPainter, model: ReviewModel, room: QRectF, top: float) -> None:
+        """Paint what the reader typed, which ingest takes in place of the words above, as far as there is room."""
+        speech = model.material.speech
+        left = QRectF(room.left(), top, room.width(), room.bottom() - top)
+        if speech is None or not (speech.transcript or speech.note) or left.height() < 3 * LINE:
+            return
+        top = self._title(painter, left, "Transcript", "replaces the words at ingest") - 6
+        painter.setFont(theme.font(13))
+        painter.setPen(theme.TEXT.darker(118))
+        painter.save()
+        painter.setClipRect(left)
+        text = "  ".join(part for part in (speech.transcript, speech.note) if part)
+        painter.drawText(QRectF(left.left(), top, left.width(), left.bottom() - top), _WRAP, text)
+        painter.restore()
 
     def _paint_regions(self, painter: QPainter, model: ReviewModel, room: QRectF) -> None:
         top = self._title(painter, room, "Regions", "Tab   arrows   Enter saves")

@@ -1,9 +1,10 @@
-"""The reading along its time: letters, fixations, display changes, sentences, key frames, gaps; the playhead."""
+"""The reading along its time: letters, fixations, display changes, voice, sentences, key frames, gaps."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PyQt6.QtWidgets import QWidget
@@ -11,15 +12,16 @@ from PyQt6.QtWidgets import QWidget
 from gazecapture.viewer.qt import theme
 from gazecapture.viewer.qt.review import palette
 from gazecapture.viewer.review.model import ReviewModel
+from gazecapture.viewer.review.speech import QUIETEST_DBFS
 
 __all__ = ["STRIP_HEIGHT", "TimelineStrip"]
 
 LEFT = 86
 RIGHT = 16
 AXIS = 22
-ROW = 20
-GAP = 5
-ROWS = ("letters", "fixations", "display", "sentences", "key frames")
+ROW = 19
+GAP = 4
+ROWS = ("letters", "fixations", "display", "voice", "sentences", "key frames")
 STRIP_HEIGHT = AXIS + len(ROWS) * (ROW + GAP) + 10
 LETTER_ALPHA = 120
 """Of 255: a row of full colours would outshine the film."""
@@ -149,12 +151,29 @@ class TimelineStrip(QWidget):
         for change in timeline.display_changes.tolist():
             x = self.x_of(change)
             painter.drawLine(QPointF(x, row.top() + 4), QPointF(x, row.bottom() - 4))
+        self._paint_voice(painter, model)
         self._paint_sentences(painter, model)
         for frame in timeline.keyframes:
             rect = self._span("key frames", frame["t_start_ns"], frame["t_end_ns"]).adjusted(0, 6, 0, -6)
             fill = QColor(palette.KEYFRAME)
             fill.setAlpha(70 if frame["kind"] == "silent" else 130)
             painter.fillRect(rect, fill)
+
+    def _paint_voice(self, painter: QPainter, model: ReviewModel) -> None:
+        """Paint how loud it was, as a band about the row's middle; nothing where no sound was recorded."""
+        speech, row = model.material.speech, self.row_rect("voice")
+        if speech is None or not speech.has_sound:
+            return
+        share = np.nan_to_num(1.0 - speech.level_dbfs / QUIETEST_DBFS)
+        heard = np.isfinite(speech.level_dbfs)
+        painter.setPen(QPen(palette.GAZE.darker(115), 1.0))
+        middle, half = row.center().y(), ROW / 2 - 1
+        step = max(1, int(share.size / max(1.0, row.width())))
+        for k in range(0, share.size, step):
+            if heard[k : k + step].any():
+                x = self.x_of(int(speech.t_ns[k]))
+                reach = 0.5 + half * float(share[k : k + step].max())
+                painter.drawLine(QPointF(x, middle - reach), QPointF(x, middle + reach))
 
     def _paint_sentences(self, painter: QPainter, model: ReviewModel) -> None:
         for one in model.timeline.sentences:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -11,15 +10,16 @@ from PyQt6.QtCore import QElapsedTimer, QRect, QRectF, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
 from PyQt6.QtWidgets import QLabel, QLineEdit, QWidget
 
+from gazecapture.viewer.background import Workers
 from gazecapture.viewer.qt import theme
-from gazecapture.viewer.qt.panels import OverlayPanel
 from gazecapture.viewer.qt.review import palette
 from gazecapture.viewer.qt.review.film import FilmView
+from gazecapture.viewer.qt.review.keys import KeySheet, ReviewKeys
 from gazecapture.viewer.qt.review.side import SIDE_WIDTH, SidePanel
 from gazecapture.viewer.qt.review.strip import STRIP_HEIGHT, TimelineStrip
 from gazecapture.viewer.review.book import DecisionBook
 from gazecapture.viewer.review.loading import Prepared, prepare
-from gazecapture.viewer.review.model import Layer, ReviewModel
+from gazecapture.viewer.review.model import ReviewModel
 from gazecapture.viewer.review.source import ReviewItem, ReviewSource
 from gazecapture.viewer.review.writer import DecisionWriter
 from keyframes.errors import GazeToolError, UsageError
@@ -31,60 +31,11 @@ PROMPT_HEIGHT = 56
 FRAME_MS = 33
 """Thirty moments a second are as smooth as gaze needs here."""
 SAID_MS = 4000
-STEP_NS = 100_000_000
-LONG_STEP_NS = 1_000_000_000
-BOX_STEP, BOX_STEP_FINE = 0.01, 0.002
-"""Of the image's shorter side, per arrow key; fine with Control."""
-
-KEYS = (
-    ("Space    - =", "play or pause    slower, faster"),
-    ("← →    Shift ← →    , .", "0.1 s    1 s    fixation"),
-    ("↑ ↓    [  ]", "sentence    its start, end to this moment"),
-    ("E", "correct its text"),
-    ("A    X", "accept    reject the reading, with a reason"),
-    ("G F P H K L", "gaze, fixations, scanpath, heat, key frames, regions"),
-    ("D    I", "as it was on the screen or whole    next image"),
-    ("R", "regions: Tab, drag or arrows, Shift resizes, Delete: not on it"),
-    ("T", "text in the pixels: drag or N, Delete, O: nothing names anybody"),
-    ("Enter    Esc", "save what was changed    leave it"),
-    ("Ctrl Z", "undo, as a further decision"),
-    ("Page Up    Page Down", "reading before, after"),
-    ("F11    Ctrl Q", "full screen    quit"),
-)
-_LAYER_KEYS: dict[int, Layer] = {
-    Qt.Key.Key_G: "gaze",
-    Qt.Key.Key_F: "fixations",
-    Qt.Key.Key_P: "scanpath",
-    Qt.Key.Key_H: "heat",
-    Qt.Key.Key_K: "keyframes",
-    Qt.Key.Key_L: "regions",
-}
-_ARROWS: dict[int, tuple[float, float]] = {
-    Qt.Key.Key_Left: (-1.0, 0.0),
-    Qt.Key.Key_Right: (1.0, 0.0),
-    Qt.Key.Key_Up: (0.0, -1.0),
-    Qt.Key.Key_Down: (0.0, 1.0),
-}
+WRITE_PATIENCE_S = 5.0
+"""s in which decisions that still wait are written after the window was closed."""
+PATIENCE_S = 10.0
+"""s to wait at the end for a reading that is being prepared; it is of no use to anybody then."""
 _MODE_SAYS = {"look": "", "regions": "regions", "text": "text in the pixels"}
-
-
-class _Keys(OverlayPanel):
-    """The cheat sheet."""
-
-    size_logical_px = (640, 76 + 24 * len(KEYS))
-
-    def paint_content(self, painter: QPainter) -> None:
-        """Paint the table."""
-        painter.setFont(theme.font(16, bold=True))
-        painter.setPen(theme.TEXT)
-        painter.drawText(18, 34, "Keys")
-        painter.setFont(theme.font(13))
-        for place, (keys, meaning) in enumerate(KEYS):
-            y = 70 + 24 * place
-            painter.setPen(theme.ACCENT)
-            painter.drawText(18, y, keys)
-            painter.setPen(theme.TEXT)
-            painter.drawText(214, y, meaning)
 
 
 class _Bar(QWidget):
@@ -145,6 +96,8 @@ class ReviewWindow(QWidget):
     """
 
     closed = pyqtSignal()
+    """Everything is written that could be."""
+    _all_closed = pyqtSignal()
     _prepared = pyqtSignal(str, object)
     _written = pyqtSignal()
 
@@ -162,18 +115,21 @@ class ReviewWindow(QWidget):
         self._first = first
         self.model: ReviewModel | None = None
         self.title = "loading"
-        self._workers: list[threading.Thread] = []
+        self._workers = Workers()
         self._is_closing = False
         self.unwritten: list[str] = []
         """Decisions that could not be written when the window closed."""
         self.writer = DecisionWriter(reviewer, on_change=self._written.emit)
         self._written.connect(self._after_writing)
+        # By way of a method of this object, so that `closed` comes in the GUI thread.
+        self._all_closed.connect(self._everything_closed)
         self._prepared.connect(self._take_prepared)
         self.bar = _Bar(self, self)
         self.film = FilmView(self)
         self.side = SidePanel(self)
         self.strip = TimelineStrip(self)
-        self.keys = _Keys(self)
+        self.keys = KeySheet(self)
+        self._model_keys = ReviewKeys(self)
         self.prompt = QLineEdit(self)
         self.prompt.setFont(theme.font(15))
         self.prompt.setStyleSheet(_PROMPT_STYLE)
@@ -196,7 +152,7 @@ class ReviewWindow(QWidget):
         self._clock = QElapsedTimer()
         self._ticking = QTimer(self)
         self._ticking.timeout.connect(self._tick)
-        self._in_background(self._load_items)
+        self._workers.start(self._load_items)
 
     # Readings
 
@@ -221,7 +177,7 @@ class ReviewWindow(QWidget):
         if item.problem:
             self.say(f"This reading cannot be shown: {item.problem}.", stays=True)
         else:
-            self._in_background(lambda: self._prepare(item.key))
+            self._workers.start(lambda: self._prepare(item.key))
         self._refresh()
 
     def _prepare(self, key: str) -> None:
@@ -320,20 +276,16 @@ class ReviewWindow(QWidget):
         """Do what a key stands for."""
         if event is None:
             return
-        key = event.key()
         control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        if self._window_key(key, control) or self.model is None:
+        if self._window_key(event.key(), control) or self.model is None:
             return
-        try:
-            if not self._common_key(self.model, key, control=control):
-                if self.model.mode == "look":
-                    self._look_key(self.model, key, shift=shift)
-                else:
-                    self._box_key(self.model, key, shift=shift, control=control)
-        except UsageError as error:
-            self.say(f"{error.message}. {error.hint}".strip())
+        self._model_keys.press(self.model, event)
         self._refresh()
+
+    def play_on(self) -> None:
+        """See `Desk.play_on`."""
+        self._clock.restart()
+        self._ticking.start(FRAME_MS)
 
     def _window_key(self, key: int, control: bool) -> bool:
         if control and key == Qt.Key.Key_Q:
@@ -355,82 +307,14 @@ class ReviewWindow(QWidget):
             return False
         return True
 
-    def _common_key(self, model: ReviewModel, key: int, *, control: bool) -> bool:
-        if control and key == Qt.Key.Key_Z:
-            if not model.undo():
-                self.say("There is nothing to undo.")
-        elif control:
-            return model.mode == "look"
-        elif key == Qt.Key.Key_R:
-            model.enter("look" if model.mode == "regions" else "regions")
-        elif key == Qt.Key.Key_T:
-            model.enter("look" if model.mode == "text" else "text")
-        elif key == Qt.Key.Key_I:
-            model.show_image(1)
-            model.as_it_was = False
-        elif key == Qt.Key.Key_Escape and model.mode != "look":
-            model.enter("look")
-        else:
-            return False
-        return True
-
-    def _look_key(self, model: ReviewModel, key: int, *, shift: bool) -> None:
-        if key == Qt.Key.Key_Space:
-            model.play(on=not model.is_playing)
-            self._clock.restart()
-            self._ticking.start(FRAME_MS)
-        elif key in {Qt.Key.Key_Left, Qt.Key.Key_Right}:
-            step = LONG_STEP_NS if shift else STEP_NS
-            model.seek(model.t_ns + (step if key == Qt.Key.Key_Right else -step))
-        elif key in {Qt.Key.Key_Period, Qt.Key.Key_Comma}:
-            model.step_fixation(1 if key == Qt.Key.Key_Period else -1)
-        elif key in {Qt.Key.Key_Up, Qt.Key.Key_Down}:
-            model.step_sentence(1 if key == Qt.Key.Key_Down else -1)
-        elif key in {Qt.Key.Key_Home, Qt.Key.Key_End}:
-            ends = model.timeline.start_ns, model.timeline.end_ns
-            model.seek(ends[key == Qt.Key.Key_End])
-        elif key in {Qt.Key.Key_Minus, Qt.Key.Key_Equal, Qt.Key.Key_Plus}:
-            model.change_speed(-1 if key == Qt.Key.Key_Minus else 1)
-        elif key in {Qt.Key.Key_BracketLeft, Qt.Key.Key_BracketRight}:
-            model.move_bound("start" if key == Qt.Key.Key_BracketLeft else "end", model.t_ns)
-        elif key in _LAYER_KEYS:
-            model.layers ^= {_LAYER_KEYS[key]}
-        elif key == Qt.Key.Key_D:
-            model.as_it_was = not model.as_it_was
-        elif key == Qt.Key.Key_A:
-            model.accept()
-        elif key == Qt.Key.Key_X:
-            self._ask_for("Why is the reading rejected?", "", model.reject)
-        elif key == Qt.Key.Key_E:
-            if model.sentence is None:
-                model.step_sentence(1)
-            if model.sentence is not None:
-                self._ask_for("The sentence", model.sentence.text, model.correct_text)
-
-    def _box_key(self, model: ReviewModel, key: int, *, shift: bool, control: bool) -> None:
-        if key in _ARROWS:
-            step = BOX_STEP_FINE if control else BOX_STEP
-            dx, dy = _ARROWS[key]
-            model.move_box(dx * step, dy * step, size=shift)
-        elif key in {Qt.Key.Key_Tab, Qt.Key.Key_Backtab}:
-            model.step_box(-1 if key == Qt.Key.Key_Backtab else 1)
-        elif key in {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}:
-            model.remove_box()
-        elif key in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
-            self.say("It is decided." if model.save_boxes() else "Nothing was changed.")
-        elif key == Qt.Key.Key_N and model.mode == "text":
-            model.add_box()
-        elif key == Qt.Key.Key_O and model.mode == "text":
-            model.nothing_names_anybody()
-            self.say("It is decided: nothing names anybody.")
-
     def focusNextPrevChild(self, _next: bool) -> bool:  # noqa: N802 - Qt's name
         """Leave Tab to the boxes."""
         return False
 
     # The prompt
 
-    def _ask_for(self, what: str, text: str, then: Callable[[str], object]) -> None:
+    def ask_for(self, what: str, text: str, then: Callable[[str], object]) -> None:
+        """Ask for a text; ``then`` gets it, and raises UsageError where it is none."""
         if self.model is not None:
             self.model.play(on=False)
         self._ask = then
@@ -501,26 +385,27 @@ class ReviewWindow(QWidget):
         self._refresh()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Write what waits, then close; lines that cannot be written are told by the command."""
+        """Close, and write what waits; lines that cannot be written are told by the command."""
         if event is None or self._is_closing:
             return
         self._is_closing = True
         self._ticking.stop()
-        self.unwritten = [f"{line.kind} {line.target}" for line in self.writer.close()]
-        for worker in self._workers:
-            worker.join(timeout=10.0)
-        event.accept()
+        event.accept()  # it is gone at once; `closed` comes when a thread has waited for the rest
+        self._workers.start(self._close_everything)
+
+    def _close_everything(self) -> None:
+        self.unwritten = [
+            f"{line.kind} {line.target}" for line in self.writer.close(patience_s=WRITE_PATIENCE_S)
+        ]
+        self._workers.join(patience_s=PATIENCE_S)
+        self._all_closed.emit()
+
+    def _everything_closed(self) -> None:
         self.closed.emit()
 
     def save_picture(self, path: Path) -> None:
         """Save what the window shows."""
         self.grab().save(str(path))
-
-    def _in_background(self, work: Callable[[], None]) -> None:
-        self._workers = [worker for worker in self._workers if worker.is_alive()]
-        worker = threading.Thread(target=work, daemon=True)
-        self._workers.append(worker)
-        worker.start()
 
 
 _PROMPT_STYLE = (
