@@ -19,7 +19,7 @@ def place_labels(boxes: Sequence[Rect], sizes: Sequence[Size], *, pad: float = 3
     sizes : (width, height) of the labels.
 
     A label lies in its box at the top edge where it can, then at the bottom, then as high up between both as it goes.
-    One that is wider than its box begins or ends with it; of a box that is lower than its label, it lies above or below.
+    One that is wider than its box begins or ends with it; where its box is lower, it lies above or below it.
     """
     taken: list[Rect] = []
     found: list[Point | None] = []
