@@ -123,7 +123,7 @@ def encode_frame_png(grey8: NDArray[np.uint8]) -> bytes:
     Nothing knows a frame by its bytes, but they are the same for the same pixels on every processor. ISA-L is a third
     faster still, and packs differently on another kind of processor: a dataset that several made would tell them apart.
     """
-    return _png(grey8, deflate.zlib_compress(_lines(grey8), _FRAME_LEVEL))
+    return _png(grey8, bytes(deflate.zlib_compress(_lines(grey8), _FRAME_LEVEL)))
 
 
 def _lines(grey8: NDArray[np.uint8]) -> memoryview:
