@@ -5,10 +5,12 @@ Everything but the source's own callback happens in one thread; the window only 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from gazecapture.clock import session_now_ns
 from gazecapture.session.audio import RATE_HZ
 from gazecapture.session.audio_writer import AudioWriter
+from gazecapture.viewer.dictation_status import DictationStatus, write_dictation_status
 from gazecapture.viewer.film_check import Loudness
 from keyframes.errors import GazeToolError
 
@@ -37,6 +40,8 @@ LEVEL_S = 0.1
 """s over which loudness is measured."""
 QUIET_DBFS = -90.0
 """dB below full scale of what is no sound at all."""
+STATUS_S = 0.25
+"""s between two states for the operator, as the recorder's."""
 KEPT_S = 5.0
 """s of sound kept until it is known whether somebody speaks; sound cards deliver late, by tenths of a second."""
 
@@ -67,6 +72,7 @@ class Dictation:
     def __init__(
         self, session: Path, source: AudioSource, mode: TalkMode, *, on_error: Callable[[Exception], None]
     ) -> None:
+        self._session = session
         self._source, self.mode, self._on_error = source, mode, on_error
         self._writer = AudioWriter(session)
         self._queue: queue.SimpleQueue[tuple[NDArray[np.int16], int] | None] = queue.SimpleQueue()
@@ -75,6 +81,7 @@ class Dictation:
         """[start, end] on the session clock, end far away while it lasts."""
         self._film_is_open = False
         self._recorded, self._loudest, self._trouble = 0, QUIET_DBFS, ""
+        self._told_at = -STATUS_S
         self.level_dbfs = QUIET_DBFS
         """Of the newest sound, whether it is recorded or not."""
         self._thread = threading.Thread(target=self._run, name="dictation", daemon=True)
@@ -153,6 +160,7 @@ class Dictation:
         _LOGGER.warning("dictation: the sound ended: %s", why)
         with self._guard:
             self._trouble = why
+        self._queue.put((np.empty(0, np.int16), session_now_ns()))  # so that the thread tells it
 
     def _run(self) -> None:
         try:
@@ -177,6 +185,7 @@ class Dictation:
                 if sum(part.size for part in chunk) >= CHUNK_S * RATE_HZ:
                     self._writer.write(np.concatenate(chunk), chunk_ns)
                     chunk = []
+            self._tell(is_over=item is None)
             if chunk and (item is None or self._is_over(next_ns)):
                 self._writer.write(np.concatenate(chunk), chunk_ns)
                 self._writer.end_file()
@@ -198,6 +207,27 @@ class Dictation:
             if first < last:
                 parts.append((samples[first:last], t_ns + round(first * 1e9 / RATE_HZ), start >= t_ns))
         return parts
+
+    def _tell(self, *, is_over: bool) -> None:
+        """Say how it stands, for the operator; a disk without room for that has a recorder that says so."""
+        now = time.monotonic()
+        if not is_over and now - self._told_at < STATUS_S and not self._trouble:
+            return
+        self._told_at = now
+        loud = self.loudness()
+        with contextlib.suppress(GazeToolError):
+            write_dictation_status(
+                self._session,
+                DictationStatus(
+                    t_ns=session_now_ns(),
+                    level_dbfs=self.level_dbfs,
+                    is_recording=self.is_recording,
+                    recorded_s=loud.recorded_s,
+                    loudest_dbfs=loud.loudest_dbfs,
+                    trouble=loud.trouble,
+                    is_over=is_over,
+                ),
+            )
 
     def _is_over(self, t_ns: int) -> bool:
         with self._guard:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["GazeCount", "Loudness", "problems_of_film"]
+__all__ = ["QUIETEST_DBFS", "GazeCount", "Loudness", "problems_of_film"]
 
 LARGEST_LOSS = 0.5
 """Share of the samples; a reading of which more was lost tells little of where somebody looked."""

@@ -24,7 +24,7 @@ from gazecapture.screen.tags import ScreenTag
 from gazecapture.session.schema import StreamInfo, read_stream_info
 from gazecapture.sources.lsl import LslSource, wait_for_streams
 from gazecapture.sources.neon import NeonSource
-from gazecapture.sources.neon_options import NeonOptions
+from gazecapture.sources.neon_options import NeonChoice, NeonOptions
 from gazecapture.sources.neon_streams import SCENE
 from gazecapture.sources.protocol import Source, SourceBatch
 from gazecapture.viewer.film_check import GazeCount
@@ -56,15 +56,15 @@ class _SceneGaze:
     y_scene_px: NDArray[np.float64]
 
 
-def live_neon(session: Path, address: tuple[str, int], tags: Sequence[ScreenTag]) -> tuple[Source, LiveScene]:
+def live_neon(session: Path, neon: NeonChoice, tags: Sequence[ScreenTag]) -> tuple[Source, LiveScene]:
     """Return a second source of a Neon that is being recorded, and what puts its gaze on the screen; both not open.
 
     Raises SchemaError where the camera's calibration was not recorded.
     """
     camera = read_scene_camera(session / "video" / SCENE / "calibration.json")
     scene = LiveScene(camera, tags)
-    options = NeonOptions(video=True, eye_events=False, imu=False, backup=False)
-    return NeonSource(*address, scene=scene, options=options), scene
+    options = NeonOptions(video=True, eye_events=False, imu=False, backup=False, tcp=neon.options.tcp)
+    return NeonSource(neon.host, neon.port, scene=scene, options=options), scene
 
 
 def live_source(session: Path, *, wait_s: float) -> Source:

@@ -19,9 +19,10 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-SCREEN_PX = (1280, 800)
+SCREEN_PX, SECOND_SCREEN_PX = (1280, 800), (1024, 768)
 SERVER_OPTIONS = [
-    "-screen", "0", f"{SCREEN_PX[0]}x{SCREEN_PX[1]}x24", "-nolisten", "tcp",
+    "-screen", "0", f"{SCREEN_PX[0]}x{SCREEN_PX[1]}x24",
+    "-screen", "1", f"{SECOND_SCREEN_PX[0]}x{SECOND_SCREEN_PX[1]}x24", "-nolisten", "tcp",
     # A key is let go late on a busy machine, and is pressed once all the same.
     "-ardelay", "10000",
 ]  # fmt: skip
@@ -29,7 +30,7 @@ SERVER_OPTIONS = [
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    """An X server of this test's own."""
+    """An X server of this test's own, with two screens: NAME and NAME.1."""
     reading, writing = os.pipe()
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(writing), *SERVER_OPTIONS],  # noqa: S607 - wherever the system has it

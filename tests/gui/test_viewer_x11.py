@@ -19,12 +19,15 @@ from gazecapture.session.audio import RATE_HZ, AudioClip, read_wav, session_audi
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import read_session_info
 from gazecapture.session.to_readings import to_readings
+from gazecapture.viewer.qt.operator.panel import PANEL_WIDTH
+from gazecapture.viewer.qt.operator.window import CAPTION_HEIGHT
+from gazecapture.viewer.qt.review import palette
 from keyframes.geometry import Affine
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 and xdotool are Linux's")
 
-SCREEN = (1280, 800)
+SCREEN, SECOND_SCREEN = (1280, 800), (1024, 768)
 PATIENCE_S = 180.0
 
 
@@ -84,9 +87,14 @@ def is_event(number: int, event: str) -> Callable[[dict[str, Any]], bool]:
     return lambda row: (row["reading_number"], row["event"]) == (number, event)
 
 
-def wait_for_window(hands: Hands) -> str:
-    wait_until(lambda: hands.do("search", "--onlyvisible", "--name", "gazecapture"), "for the window")
-    return hands.do("search", "--onlyvisible", "--name", "gazecapture").split()[0]
+def window_on(hands: Hands, screen: int) -> str:
+    """Return our window on a screen of the X server; empty where none is."""
+    return hands.do("search", "--onlyvisible", "--screen", screen, "--name", "gazecapture")
+
+
+def wait_for_window(hands: Hands, screen: int = 0) -> str:
+    wait_until(lambda: window_on(hands, screen), "for the window")
+    return window_on(hands, screen).split()[0]
 
 
 def wait_for_card(display: str) -> None:
@@ -98,7 +106,24 @@ def wait_for_card(display: str) -> None:
     )
 
 
-def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, reader: None) -> None:
+def wait_for_operators_view(display: str, picture: Path) -> None:
+    """Wait until the operator sees the film and on it, in its own colour, the newest gaze; keep a picture of that."""
+    film = (0, CAPTION_HEIGHT, SECOND_SCREEN[0] - PANEL_WIDTH, SECOND_SCREEN[1])
+    colour = palette.SELECTED.getRgb()[:3]
+
+    def is_seen() -> bool:
+        shown = np.asarray(ImageGrab.grab(bbox=film, xdisplay=display).convert("RGB"), np.int64)
+        is_grey = (shown.max(axis=2) == shown.min(axis=2)) & (shown[..., 0] > 30)
+        is_gaze = np.abs(shown - colour).max(axis=2) <= 2
+        return is_grey.mean() > 0.1 and is_gaze.sum() > 10
+
+    wait_until(is_seen, "for film and gaze on the operator's screen")
+    ImageGrab.grab(xdisplay=display).save(picture)
+
+
+def test_a_session_by_mouse_and_keyboard(
+    tmp_path: Path, display: str, reader: None, screenshots: Path
+) -> None:
     grey = (np.add.outer(np.arange(500), np.arange(400)) / 4).astype(np.uint8)
     for name in ("1.png", "2.png", "3.png"):
         Image.fromarray(grey).save(tmp_path / name)
@@ -112,6 +137,7 @@ def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, reader: N
             sys.executable, "-m", "gazecapture", "read", str(listed), "--out", str(session), "--wait-s", "40",
             "--no-validation", "--no-consent", "--display-mm", "340x212", "--distance-mm", "600",
             "--indication", "before", "--dictation", f"file:{tmp_path / 'said.wav'}", "--talk", "hold",
+            "--operator", "1",
         ],
         env={**environment, "DISPLAY": display},
         stdout=subprocess.PIPE,
@@ -141,6 +167,13 @@ def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, reader: N
         ]
         assert found[0]["viewport_rect"] == [0.0, 56.0, 1280.0, 800.0]  # full screen, below the caption
 
+        operator = wait_for_window(hands, screen=1)
+        place = dict(
+            line.split("=") for line in hands.do("getwindowgeometry", "--shell", operator).splitlines()
+        )
+        assert [int(place[name]) for name in ("X", "Y", "WIDTH", "HEIGHT")] == [0, 0, *SECOND_SCREEN]
+        wait_for_operators_view(f"{display}.1", screenshots / "operator-second-screen.png")
+
         # The second film: every tool, and back to the first.
         on = found[3]
         hands.do("mousemove", 700, 300, "click", 4)
@@ -169,6 +202,8 @@ def test_a_session_by_mouse_and_keyboard(tmp_path: Path, display: str, reader: N
 
         wait_until(closed, "for the end")
         output, errors = viewer.communicate(timeout=PATIENCE_S)
+        # The operator's window closes by itself with the recorder.
+        wait_until(lambda: not window_on(hands, 1), "for the operator's window to close")
     finally:
         viewer.kill()
         viewer.wait()

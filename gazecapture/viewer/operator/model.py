@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from gazecapture.session.schema import SessionInfo, StudyInfo
 from gazecapture.session.status import RecorderStatus, StreamStatus
+from gazecapture.viewer.dictation_status import DictationStatus
 from gazecapture.viewer.operator.feed import News, display_table
-from gazecapture.viewer.operator.worries import Worry, recorder_worries
+from gazecapture.viewer.operator.worries import Worry, dictation_worry, recorder_worries
 from keyframes.errors import TimestampError
 from keyframes.events import OnlineDetector
 from keyframes.events.online import OnlineMessage
@@ -100,6 +101,8 @@ class OperatorView:
     dwell: tuple[LetterDwell, ...]
     keyframes: tuple[ProvisionalKeyFrame, ...]
     words: str
+    dictation: DictationStatus | None
+    """None where nobody dictates."""
     worries: tuple[Worry, ...]
     trouble: str = ""
 
@@ -156,11 +159,13 @@ class OperatorModel:
         self._offset = (0.0, 0.0)
         self._accuracy: tuple[float | None, str] = (None, "")
         self._words: deque[str] = deque(maxlen=N_WORDS)
+        self._dictation: DictationStatus | None = None
         self._trouble = ""
 
     def take(self, news: News) -> None:
         """Take what is new."""
         self._info, self._status, self._trouble = news.info, news.status, news.trouble
+        self._dictation = news.dictation
         if self._px_per_deg is None and news.info is not None and news.info.display is not None:
             display = news.info.display
             self._px_per_deg = display.px_per_deg() if display.knows_degrees else None
@@ -183,6 +188,8 @@ class OperatorModel:
         trail = self._t >= now_ns - round(TRAIL_S * 1e9)
         loss = float(loss_share(self._x[last], self._y[last])) if last.any() else float("nan")
         worries = recorder_worries(self._status, now_ns)
+        if (worry := dictation_worry(self._dictation, now_ns)) is not None:
+            worries.append(worry)
         if self._reading.number and loss > LOST_SHARE:
             text = f"gaze is lost: {100 * loss:.0f} % of the last {QUALITY_S:.0f} s"
             worries.append(Worry(severity="notice", text=text))
@@ -208,7 +215,8 @@ class OperatorModel:
             dwell=self._dwell(),
             keyframes=tuple(self._reading.keyframes),
             words=" ".join(self._words),
-            worries=tuple(worries),
+            dictation=self._dictation,
+            worries=tuple(sorted(worries, key=lambda one: one.severity)),
             trouble=self._trouble,
         )
 

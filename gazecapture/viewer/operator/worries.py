@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gazecapture.session.status import RecorderStatus, StreamStatus
+from gazecapture.viewer.dictation_status import DictationStatus
+from gazecapture.viewer.film_check import QUIETEST_DBFS
 
-__all__ = ["Severity", "Worry", "recorder_worries", "stream_worry"]
+__all__ = ["Severity", "Worry", "dictation_worry", "recorder_worries", "stream_worry"]
 
 Severity = Literal["alarm", "notice"]
 """alarm: data are being lost, now. notice: look at it when you can."""
@@ -19,6 +21,9 @@ OLD_STATUS_S = 2.0
 """s; a recorder at work says something every 0.25 s, and never less than once a second."""
 LOW_RATE_SHARE, HALF_RATE_SHARE = 0.9, 0.5
 """Of the nominal rate. Trackers vary by a few per cent."""
+LONG_SILENCE_S = 3.0
+"""s of a film's dictation after which one that was never loud counts as not heard: somebody who speaks for so long
+has said something."""
 DEEP_QUEUE = 1000
 """Batches that once waited for the disk: half a minute of a stream's."""
 
@@ -47,6 +52,20 @@ def stream_worry(stream: StreamStatus) -> Worry | None:
         return Worry(severity="notice", text=f"{stream.name}: its sender began anew ({stream.n_restarts})")
     if stream.n_gaps:
         return Worry(severity="notice", text=f"{stream.name}: {stream.n_gaps} gaps")
+    return None
+
+
+def dictation_worry(status: DictationStatus | None, now_ns: int) -> Worry | None:
+    """Return what is wrong with the microphone, None where nothing is or nobody dictates."""
+    if status is None or status.is_over:
+        return None
+    silent_s = (now_ns - status.t_ns) / 1e9
+    if status.trouble:
+        return Worry(severity="alarm", text=f"the microphone stopped: {status.trouble}")
+    if silent_s > OLD_STATUS_S:
+        return Worry(severity="alarm", text=f"the microphone gives nothing for {silent_s:.0f} s")
+    if status.recorded_s > LONG_SILENCE_S and status.loudest_dbfs < QUIETEST_DBFS:
+        return Worry(severity="alarm", text="the microphone hears nothing")
     return None
 
 

@@ -16,6 +16,7 @@ from gazecapture.session.tracker_marks import MarkSender, TrackerMarks
 from gazecapture.viewer.cursor_outlet import CursorOutlet
 from gazecapture.viewer.dictation import Dictation
 from gazecapture.viewer.dictation_choice import DictationChoice
+from gazecapture.viewer.dictation_status import forget_dictation_status
 from gazecapture.viewer.flow import ReadingRules
 from gazecapture.viewer.journals import ViewerJournals
 from gazecapture.viewer.live_gaze import LiveGaze
@@ -127,6 +128,7 @@ def read_worklist(
             size_px=station.size_px,
         )
     may_hear = may_record_speech(options.out)
+    forget_dictation_status(options.out)
     cursor = (
         CursorOutlet(setup.display, session_id=session.info.session_id) if station.gaze == "mouse" else None
     )
@@ -160,7 +162,7 @@ def read_worklist(
     try:
         recorder.start(say)
         if options.operator_screen is not None:
-            start_operator(options.out, options.operator_screen)
+            start_operator(options.out, options.operator_screen, station.neon)
         session.complete_display(recorder.display_of_streams())
         if settings.display.lag_ms is not None:
             session.note_display_lag(settings.display.lag_ms, settings.display.lag_sd_ms)

@@ -9,6 +9,7 @@ from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QWidget
 
 from gazecapture.viewer.dictation import Dictation
+from gazecapture.viewer.dictation_status import level_share
 from gazecapture.viewer.model import ViewportState
 from gazecapture.viewer.qt import theme
 
@@ -22,8 +23,6 @@ MARGIN = 14
 METER_MS = 100
 METER_LEFT, METER_WIDTH = 84, 96
 """Logical px; beside the progress, which is never wider than ``9999/9999``."""
-METER_QUIETEST_DBFS = -60.0
-"""dB below full scale at the meter's left end; a quiet room is there."""
 NOT_FOR_DIAGNOSIS = "Research use only, not for diagnosis"
 KEYS_HINT = "F1  keys"
 
@@ -129,7 +128,7 @@ class HeaderBar(QWidget):
         painter.setBrush(theme.NOTICE if kept else theme.EDGE)
         painter.drawEllipse(place.left(), middle - 4, 8, 8)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        share = min(1.0, max(0.0, 1 - dictation.level_dbfs / METER_QUIETEST_DBFS))
+        share = level_share(dictation.level_dbfs)
         painter.fillRect(place.left() + 16, middle - 2, METER_WIDTH - 16, 4, theme.EDGE)
         painter.fillRect(
             place.left() + 16,

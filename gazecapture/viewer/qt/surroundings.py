@@ -48,7 +48,7 @@ def live_gaze_of(session: Path, info: SessionInfo, station: Station) -> LiveGaze
     if station.neon is None:
         source, scene = live_source(session, wait_s=station.wait_s), None
     else:
-        source, scene = live_neon(session, (station.neon.host, station.neon.port), info.tags)
+        source, scene = live_neon(session, station.neon, info.tags)
     gaze = LiveGaze(source, info.display, own_profiles=session_profiles(session), scene=scene)
     gaze.start()
     return gaze
@@ -105,6 +105,7 @@ def screen_of(application: QApplication, index: int) -> QScreen:
 def show_on(window: QWidget, screen: QScreen, size_px: tuple[int, int] | None) -> None:
     """Show a window over the whole screen, or with a size in physical px at its top left corner."""
     geometry = screen.geometry()
+    window.setScreen(screen)  # screens of one X server may all begin at 0, 0
     if size_px is None:
         window.setGeometry(geometry)
         window.showFullScreen()

@@ -23,7 +23,13 @@ from gazecapture.viewer import audio_sources
 from gazecapture.viewer.audio_sources import Decimator, FileAudio, LslAudio
 from gazecapture.viewer.dictation import Dictation, SoundTaker
 from gazecapture.viewer.dictation_choice import dictation_choice
+from gazecapture.viewer.dictation_status import (
+    DictationStatus,
+    forget_dictation_status,
+    read_dictation_status,
+)
 from keyframes.errors import DeviceUnavailableError, SchemaError, UsageError
+from tests.waiting import wait_until
 
 S = 1_000_000_000
 
@@ -104,6 +110,33 @@ def test_continuous_dictation_makes_a_file_per_film_and_a_hole_a_file_of_its_own
     assert clip is not None
     assert clip.samples[RATE_HZ] == numbered(1, first=5000)[0]
     assert dictation.loudness().trouble == "the stream ended"
+    told = read_dictation_status(tmp_path)
+    assert told is not None
+    assert (told.is_over, told.is_recording, told.trouble) == (True, False, "the stream ended")
+    assert (told.recorded_s, told.loudest_dbfs) == (0.2, dictation.loudness().loudest_dbfs)
+
+
+def test_the_operator_is_told_while_sound_comes_and_when_it_ends(tmp_path: Path) -> None:
+    source = ByHand()
+    dictation = Dictation(tmp_path, source, "continuous", on_error=never)
+    dictation.start()
+    dictation.open_film()
+
+    def told() -> DictationStatus:
+        wait_until(lambda: read_dictation_status(tmp_path) is not None, "for a state")
+        found = read_dictation_status(tmp_path)
+        assert found is not None
+        return found
+
+    source.take(np.full(RATE_HZ // 10, 16384, np.int16), session_now_ns())
+    assert told().level_dbfs == pytest.approx(20 * np.log10(0.5), abs=0.01)
+    assert told().is_recording
+    source.fail("unplugged")
+    wait_until(lambda: told().trouble == "unplugged", "to be told although no sound comes")
+    dictation.close()
+    assert told().is_over
+    forget_dictation_status(tmp_path)
+    assert read_dictation_status(tmp_path) is None
 
 
 def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:

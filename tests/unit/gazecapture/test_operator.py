@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from gazecapture.session.journal import JournalWriter, read_journal
 from gazecapture.session.journal_tail import JournalTail
 from gazecapture.session.status import RecorderStatus, StreamStatus
+from gazecapture.viewer.dictation_status import DictationStatus, write_dictation_status
 from gazecapture.viewer.operator.feed import SessionFeed
 from gazecapture.viewer.operator.model import OperatorModel, OperatorView
-from gazecapture.viewer.operator.worries import recorder_worries
+from gazecapture.viewer.operator.worries import dictation_worry, recorder_worries
 from keyframes.events import detect
 from keyframes.regions.region_map import Region, RegionMap
 from tests.going_session import Going
@@ -139,6 +140,39 @@ def test_what_is_worth_a_worry(facts: dict[str, Any], now_s: float, severity: st
     worries = recorder_worries(status(**facts), round(now_s * 1e9))
     assert [worry.severity for worry in worries] == ([severity] if severity else [])
     assert all(text in worry.text for worry in worries)
+
+
+@pytest.mark.parametrize(
+    ("facts", "now_s", "text"),
+    [
+        ({}, 0.5, ""),
+        ({"is_recording": True, "recorded_s": 9.0, "loudest_dbfs": -20.0}, 0.0, ""),
+        ({"recorded_s": 9.0, "loudest_dbfs": -70.0}, 0.0, "hears nothing"),
+        ({"recorded_s": 1.0, "loudest_dbfs": -70.0}, 0.0, ""),
+        ({"trouble": "unplugged"}, 0.0, "unplugged"),
+        ({}, 3.0, "gives nothing for 3 s"),
+        ({"is_over": True, "trouble": "unplugged"}, 99.0, ""),
+    ],
+)
+def test_what_a_microphone_is_worth_a_worry_for(facts: dict[str, Any], now_s: float, text: str) -> None:
+    quiet = {"t_ns": 0, "level_dbfs": -80.0, "loudest_dbfs": -80.0}
+    worry = dictation_worry(DictationStatus(**{**quiet, **facts}), round(now_s * 1e9))
+    assert (worry is None) == (not text)
+    assert worry is None or (worry.severity == "alarm" and text in worry.text)
+
+
+def test_a_microphone_is_seen_with_the_gravest_things_first(going: Going) -> None:
+    going.go_on(2 * SECOND_NS)
+    going.say(2 * SECOND_NS)
+    feed, model = SessionFeed(going.session), OperatorModel()
+    model.take(feed.look())
+    assert model.view(2 * SECOND_NS).dictation is None
+    heard = DictationStatus(t_ns=2 * SECOND_NS, level_dbfs=-80.0, loudest_dbfs=-80.0, recorded_s=9.0)
+    write_dictation_status(going.session, heard)
+    model.take(replace(feed.look(), status=status(n_gaps=1, t_ns=2 * SECOND_NS)))
+    view = model.view(2 * SECOND_NS)
+    assert view.dictation == heard
+    assert [worry.severity for worry in view.worries] == ["alarm", "notice"]
 
 
 @settings(max_examples=15)

@@ -1,4 +1,4 @@
-"""The figures beside the film: what to worry about, streams, tracker, events, dwell by letter."""
+"""The figures beside the film: what to worry about, streams, tracker, dictation, events, dwell by letter."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QWidget
 
 from gazecapture.session.status import StreamStatus
+from gazecapture.viewer.dictation_status import DictationStatus, level_share
 from gazecapture.viewer.operator.model import OperatorView
 from gazecapture.viewer.operator.worries import stream_worry
 from gazecapture.viewer.qt import theme
@@ -47,6 +48,8 @@ class FiguresPanel(QWidget):
             top = self._worries(painter, self.view, PAD)
             top = self._streams(painter, self.view, top)
             top = self._tracker(painter, self.view, top)
+            if self.view.dictation is not None:
+                top = self._dictation(painter, self.view.dictation, top)
             top = self._events(painter, self.view, top)
             top = self._letters(painter, self.view, top)
             self._computer(painter, self.view, top)
@@ -74,6 +77,20 @@ class FiguresPanel(QWidget):
         painter.drawText(self._row(top), _RIGHT, right)
         return top + LINE
 
+    def _elided(
+        self,
+        painter: QPainter,
+        top: float,
+        text: str,
+        colour: QColor,
+        side: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
+    ) -> float:
+        """Paint a line that may be longer than there is room for."""
+        painter.setPen(colour)
+        shown = painter.fontMetrics().elidedText(text, side, self.width() - 2 * PAD)
+        painter.drawText(self._row(top), _LEFT, shown)
+        return top + LINE
+
     def _worries(self, painter: QPainter, view: OperatorView, top: float) -> float:
         if not view.worries:
             painter.setFont(theme.font(15, bold=True))
@@ -85,12 +102,7 @@ class FiguresPanel(QWidget):
         for worry in view.worries[:MAX_WORRIES]:
             is_alarm = worry.severity == "alarm"
             painter.setFont(theme.font(14, bold=is_alarm))
-            painter.setPen(palette.MASK if is_alarm else theme.NOTICE)
-            text = painter.fontMetrics().elidedText(
-                worry.text, Qt.TextElideMode.ElideRight, self.width() - 2 * PAD
-            )
-            painter.drawText(self._row(top), _LEFT, text)
-            top += LINE + 2
+            top = self._elided(painter, top, worry.text, palette.MASK if is_alarm else theme.NOTICE) + 2
         return top + 14
 
     def _streams(self, painter: QPainter, view: OperatorView, top: float) -> float:
@@ -124,12 +136,22 @@ class FiguresPanel(QWidget):
             painter, top, "lost", _number(100 * lost, "{:.1f} %"), theme.NOTICE if lost > 0.2 else theme.TEXT
         )
         if view.trouble:
-            painter.setPen(theme.NOTICE)
-            text = painter.fontMetrics().elidedText(
-                view.trouble, Qt.TextElideMode.ElideRight, self.width() - 2 * PAD
-            )
-            painter.drawText(self._row(top), _LEFT, text)
-            top += LINE
+            top = self._elided(painter, top, view.trouble, theme.NOTICE)
+        return top + 14
+
+    def _dictation(self, painter: QPainter, dictation: DictationStatus, top: float) -> float:
+        """Paint the microphone's level, bright while what is said is kept."""
+        state = "over" if dictation.is_over else ("recording" if dictation.is_recording else "listening")
+        top = self._title(painter, top, "Dictation", state)
+        colour = palette.GOOD if dictation.is_recording else theme.DIM
+        level = 0.0 if dictation.is_over or dictation.trouble else level_share(dictation.level_dbfs)
+        room = QRectF(PAD, top + 6, self.width() - 2 * PAD - 80, LINE - 12)
+        painter.fillRect(room, theme.EDGE)
+        painter.fillRect(QRectF(room.left(), room.top(), room.width() * level, room.height()), colour)
+        painter.setFont(theme.font(12))
+        painter.setPen(theme.TEXT)
+        painter.drawText(self._row(top), _RIGHT, "-" if not level else f"{dictation.level_dbfs:.0f} dB")
+        top = self._line(painter, top + LINE, "kept of this film", f"{dictation.recorded_s:.0f} s")
         return top + 14
 
     def _events(self, painter: QPainter, view: OperatorView, top: float) -> float:
@@ -145,12 +167,7 @@ class FiguresPanel(QWidget):
         n = len(view.keyframes)
         top = self._line(painter, top, "key frames so far (provisional)", str(n))
         if view.words:
-            painter.setPen(theme.DIM)
-            text = painter.fontMetrics().elidedText(
-                view.words, Qt.TextElideMode.ElideLeft, self.width() - 2 * PAD
-            )
-            painter.drawText(self._row(top), _LEFT, text)
-            top += LINE
+            top = self._elided(painter, top, view.words, theme.DIM, Qt.TextElideMode.ElideLeft)
         return top + 14
 
     def _letters(self, painter: QPainter, view: OperatorView, top: float) -> float:

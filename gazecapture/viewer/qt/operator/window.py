@@ -13,6 +13,8 @@ from PyQt6.QtWidgets import QWidget
 
 from gazecapture.clock import session_now_ns
 from gazecapture.radiograph.presets import ImageView
+from gazecapture.sources.neon_options import NeonChoice
+from gazecapture.viewer.background import Workers
 from gazecapture.viewer.model import Rect, ViewportState
 from gazecapture.viewer.operator.feed import SessionFeed
 from gazecapture.viewer.operator.films import SessionFilms
@@ -132,14 +134,21 @@ class OperatorWindow(QWidget):
     Parameters
     ----------
     closes_at_end : close by itself when the recorder has ended.
+    neon          : the phone whose gaze is put on the screen.
     now           : gives the session clock, ns.
     """
 
     closed = pyqtSignal()
+    _all_closed = pyqtSignal()
     _looked = pyqtSignal(object)
 
     def __init__(
-        self, session: Path, *, closes_at_end: bool = False, now: Callable[[], int] = session_now_ns
+        self,
+        session: Path,
+        *,
+        closes_at_end: bool = False,
+        neon: NeonChoice | None = None,
+        now: Callable[[], int] = session_now_ns,
     ) -> None:
         super().__init__()
         self.setWindowTitle("gazecapture operator (research use only, not for diagnosis)")
@@ -150,13 +159,16 @@ class OperatorWindow(QWidget):
         self._closes_at_end = closes_at_end
         self._now = now
         self._films = SessionFilms(session)
-        self._feed = SessionFeed(session)
+        self._feed = SessionFeed(session, neon=neon)
         self._model = OperatorModel(self._films.maps)
         self.view: OperatorView | None = None
         self.film = LiveFilm(self, self._films)
         self.figures = FiguresPanel(self)
         self._end = threading.Event()
         self._looked.connect(self._show)
+        self._workers = Workers()
+        # By way of a method of this object, so that `closed` comes in the GUI thread.
+        self._all_closed.connect(self._everything_closed)
         self._thread = threading.Thread(target=self._watch, name="operator", daemon=True)
         self._thread.start()
 
@@ -210,11 +222,18 @@ class OperatorWindow(QWidget):
             self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Stop watching; the session goes on."""
-        if not self._end.is_set():
-            self._end.set()
-            self._thread.join()
-            self._films.close()
-            self.closed.emit()
+        """Stop watching; the session goes on, and `closed` comes when the threads have ended."""
         if event is not None:
             event.accept()
+        if not self._end.is_set():
+            self._end.set()
+            self._workers.start(self._close_everything)
+
+    def _close_everything(self) -> None:
+        self._thread.join()
+        self._feed.close()
+        self._films.close()
+        self._all_closed.emit()
+
+    def _everything_closed(self) -> None:
+        self.closed.emit()
