@@ -45,6 +45,8 @@ class DataSettings(_Settings):
     max_frames: Annotated[int, Field(ge=1, le=128)] = 32
     augment: Share = 0.0
     """Greatest shift and change of size of a picture, as a share of its side; boxes move with it."""
+    questions_per_picture: Annotated[int, Field(ge=1, le=64)] = 1
+    """In training, how many questions of a radiograph at most are answered side by side in one look at it."""
     picture_cache_mb: Annotated[int, Field(ge=0)] = 512
     workers: Annotated[int, Field(ge=0, le=64)] = 2
 
@@ -90,6 +92,10 @@ class ModelSettings(_Settings):
     vision_hidden: Annotated[int, Field(ge=32)] = 96
     vision_layers: Annotated[int, Field(ge=1)] = 3
     vision_heads: Annotated[int, Field(ge=1)] = 4
+    patch_px: Annotated[int, Field(ge=4, le=32)] | None = None
+    """Side of a patch of a small model; None: the family's. Four patches are a token."""
+    begin: Literal["library", "pictures"] = "library"
+    """How a small model begins: as the library does, or with eyes for the training's pictures (`model.begin`)."""
     vocabulary: Annotated[int, Field(ge=320, le=32_000)] = 800
     """Tokens of a tokenizer trained on the shards; of a small model only."""
     lora_rank: Annotated[int, Field(ge=0, le=512)] = 0
@@ -110,6 +116,9 @@ class TrainSettings(_Settings):
     warmup_share: Share = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    weigh: Literal["tokens", "answers"] = "tokens"
+    """Every token of an answer counts alike; or every answer does, however long, and in its boxes a digit by its place:
+    a yes is one token beside the twenty of a box, and the last digit of a coordinate is worth a pixel at most."""
     gaze_loss: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the loss that draws the attention of a finding's words to where the reader looked; 0 is off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -44,13 +44,15 @@ HELD_OUT = {"train": (0.9, 0.1), "test": (0.0, 0.0)}
 class Sizes:
     """How much is made: enough for the targets, little enough for 15 minutes on two cores."""
 
-    n_train: int = 150
+    n_train: int = 300
     n_test: int = 40
     n_twins: int = 30
-    n_train_readers: int = 6
+    n_train_readers: int = 3
+    """All systematic: an order is learnt from readers who keep one."""
     n_test_readers: int = 3
     """Every third reader is systematic."""
-    ambiguous: float = 0.4
+    ambiguous_train: float = 0.3
+    ambiguous_test: float = 0.4
     size: str = "224x272"
     """Px of a phantom; the model sees fewer."""
     rate_hz: int = 120
@@ -138,14 +140,22 @@ class Demo:
             "1",
         ]
         seed = self.seed + (TEST_SEED_STEP if name == "test" else 0)
-        n, readers = (
-            (sizes.n_train, sizes.n_train_readers)
+        n, readers, ambiguous, style = (
+            (sizes.n_train, sizes.n_train_readers, sizes.ambiguous_train, ["--style", "systematic"])
             if name == "train"
-            else (sizes.n_test, sizes.n_test_readers)
+            else (sizes.n_test, sizes.n_test_readers, sizes.ambiguous_test, [])
         )
         store = str(folder / "store")
         made = {
-            "simulated": ["--studies", str(n), "--readers", str(readers), "--ambiguous", str(sizes.ambiguous)]
+            "simulated": [
+                "--studies",
+                str(n),
+                "--readers",
+                str(readers),
+                "--ambiguous",
+                str(ambiguous),
+                *style,
+            ]
         }
         if name == "test" and sizes.n_twins:
             made["twins"] = ["--studies", str(sizes.n_twins), "--readers", "1", "--without-lesions"]
@@ -162,7 +172,18 @@ class Demo:
         settings.write_text(_curation(*HELD_OUT[name]), encoding="utf-8")
         self._step(
             f"curate {name}",
-            [*CURATE, "run", "--store", store, "--out", self._data(name), "-c", str(settings), "-j", "1"],
+            [
+                *CURATE,
+                "run",
+                "--store",
+                store,
+                "--out",
+                self._data(name),
+                "-c",
+                str(settings),
+                "-j",
+                "2" if name == "train" else "1",
+            ],
         )
 
     def _data(self, name: str) -> str:

@@ -6,11 +6,15 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gazecapture.console import FiniteRange, echo_result, progress_bar
 from keyframes.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from gazecapture.simulation.style import ReaderKind
 
 __all__ = ["simulate_command"]
 
@@ -46,6 +50,11 @@ __all__ = ["simulate_command"]
 @click.option(
     "--without-lesions", is_flag=True, help="With --offline: the same phantoms without their lesions."
 )
+@click.option(
+    "--style",
+    type=click.Choice(["finding_driven", "free", "systematic"]),
+    help="With --offline: how all readers go about it.  [default: in turn]",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --offline: print the counts as JSON.")
 def simulate_command(
     rate_hz: float,
@@ -61,6 +70,7 @@ def simulate_command(
     without_lesions: bool,
     reads: int | None,
     seconds: float | None,
+    style: ReaderKind | None,
     as_json: bool,
 ) -> ExitCode:
     """Simulate a reader. All that it makes is synthetic and says so.
@@ -90,12 +100,16 @@ def simulate_command(
             without_lesions,
             reads,
             seconds,
+            style,
             as_json,
         )
-    others = (out, readers, size, ambiguous or None, without_lesions or None, reads, seconds, as_json or None)
+    others = (
+        out, readers, size, ambiguous or None, without_lesions or None, reads, seconds, style, as_json or None,
+    )  # fmt: skip
     if any(value is not None for value in others):
         raise UsageError(
-            "--out, --readers, --size, --ambiguous, --without-lesions, --reads, --seconds and --json go with --offline"
+            "--out, --readers, --size, --ambiguous, --without-lesions, --reads, --seconds, --style and --json go with "
+            "--offline"
         )
     if serve or studies is not None or truth is not None:
         if studies is None or truth is None or not serve:
@@ -171,6 +185,7 @@ def _offline(
     without_lesions: bool,
     reads: int | None,
     seconds: float | None,
+    style: ReaderKind | None,
     as_json: bool,
 ) -> ExitCode:
     from gazecapture.simulation.batch import simulate_batch
@@ -189,6 +204,7 @@ def _offline(
             with_lesions=not without_lesions,
             reads=reads,
             duration_s=DEFAULT_DURATION_S if seconds is None else seconds,
+            kind=style,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     document = {

@@ -39,7 +39,7 @@ from gazecapture.simulation.ambiguous import (
 from gazecapture.simulation.feed import check_rate
 from gazecapture.simulation.offline import SimulatedSession, simulate_session
 from gazecapture.simulation.plan import DEFAULT_DURATION_S
-from gazecapture.simulation.style import reader_seed
+from gazecapture.simulation.style import ReaderKind, reader_seed
 from keyframes.errors import UsageError
 
 __all__ = ["simulate_batch"]
@@ -62,6 +62,7 @@ def simulate_batch(
     with_lesions: bool = True,
     reads: int | None = None,
     duration_s: float = DEFAULT_DURATION_S,
+    kind: ReaderKind | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[SimulatedSession]:
     """Write studies and sessions; what is there already is left as it is, so that a second call goes on.
@@ -70,6 +71,7 @@ def simulate_batch(
     with_lesions    : False leaves the findings out of the same phantoms, in arm ``without_lesions``.
     reads           : how many readers read each study, in turn; all of them where None.
     duration_s      : of a reading; longer where what must be said does not fit.
+    kind            : of all readers; None: the kinds take turns (`reader_seed`).
     progress        : called with (sessions done, sessions in all).
 
     The same arguments give the same bytes. Raises UsageError where ``out`` is another command's folder, or was
@@ -106,6 +108,8 @@ def simulate_batch(
         settings |= {"reads": reads, "n_readers": n_readers}
     if duration_s != DEFAULT_DURATION_S:
         settings["duration_s"] = duration_s
+    if kind is not None:
+        settings["kind"] = kind
     lock = FolderLock(out)
     lock.acquire()
     try:
@@ -125,7 +129,7 @@ def simulate_batch(
                 simulate_session(
                     out / "sessions" / code,
                     studies,
-                    reader_seed=reader_seed(seed, place),
+                    reader_seed=reader_seed(seed, place, kind),
                     truth_dir=make_private_folder(out / "ground_truth" / code),
                     rate_hz=rate_hz,
                     reader_code=code,

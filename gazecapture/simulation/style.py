@@ -65,7 +65,12 @@ class ReaderStyle:
         )
 
 
-def reader_seed(base_seed: int, reader_index: int) -> int:
-    """Return the seed of the reader at 0-based place ``reader_index``; of R readers at most R/3 are systematic."""
+def reader_seed(base_seed: int, reader_index: int, kind: ReaderKind | None = None) -> int:
+    """Return the seed of the reader at 0-based place ``reader_index``; of R readers at most R/3 are systematic.
+
+    kind : all readers are of this one. None: the kinds take turns.
+    """
+    if kind is not None:
+        return len(KINDS) * (base_seed * 1009 + reader_index) + KINDS.index(kind)
     block, place = divmod(reader_index, len(KINDS))
     return len(KINDS) * (base_seed * 1009 + block) + place

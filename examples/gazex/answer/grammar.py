@@ -109,6 +109,7 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
         return [*allowed, self._end] if order_is_whole(said, n) else allowed
 
 
+@lru_cache(maxsize=1 << 16)  # asked of every row at every token: the same few beginnings again and again
 def box_may_begin(text: str, *, point: bool = True) -> bool:
     """Say whether what stands in a box may begin like this; ``point``: with or without a third point.
 

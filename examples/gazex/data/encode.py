@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from torch.utils.data import Dataset
 from examples.gazex.config import DataSettings
 from examples.gazex.data.augment import Motion
 from examples.gazex.data.lighting import gaze_map, lit
-from examples.gazex.data.pictures import Grey, PictureStore
+from examples.gazex.data.pictures import Grey, PictureAt, PictureStore
 from examples.gazex.model.processor import IMAGE_TYPE, Processor, Vision, plain
 from examples.gazex.tasks.example import Example, Points, Text, written_box
+from examples.gazex.tasks.names import SHORT
 
 __all__ = ["IGNORED", "Encoded", "ExampleDataset", "collate"]
 
@@ -37,14 +39,32 @@ class FocusMap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Another question on the same picture: its tokens after the picture's, and its answer's."""
+
+    question: list[int]
+    answer: list[int]
+    focus: tuple[FocusMap, ...]
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """One example as tensors."""
+    """One example as tensors.
+
+    beside : further questions on its picture; none of them sees another, each stands right after the picture.
+    share  : what this question counts beside those: every task alike, and every question of a task.
+    """
 
     prompt: list[int]
     answer: list[int]
     images: list[Vision]
     video: Vision | None
     focus: tuple[FocusMap, ...]
+    n_question: int = 0
+    """Last tokens of ``prompt`` that are the question."""
+    beside: tuple[Beside, ...] = ()
+    share: float = 1.0
 
 
 class ExampleDataset(Dataset[Encoded]):
@@ -61,6 +81,10 @@ class ExampleDataset(Dataset[Encoded]):
         self.examples, self.processor, self.settings, self.seed = examples, processor, settings, seed
         self.paths = paths
         self.store = PictureStore(paths, settings.picture_cache_mb)
+        self._short: dict[PictureAt, list[int]] = defaultdict(list)
+        for index, example in enumerate(examples):
+            if example.task in SHORT and len(example.images) == 1:
+                self._short[example.images[0]].append(index)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -80,22 +104,49 @@ class ExampleDataset(Dataset[Encoded]):
         images = [self.processor.image(picture) for picture in pictures]
         frames = self._frames(example, motion)
         video = self.processor.video(frames) if frames else None
-        pieces = self.processor.piece_ids(written(motion.text(example.answer)))
-        starts = np.cumsum([0, *map(len, pieces)])
+        answer, focus = self._answer(example, motion, images)
+        others = [] if draw is None else self._asked_beside(index, draw)
+        n_of_task = Counter(self.examples[k].task for k in (index, *others))
+        share = {task: 1 / (len(n_of_task) * n) for task, n in n_of_task.items()}
+        question = "".join(written(motion.text(example.prompt)))
         return Encoded(
-            prompt=self.processor.prompt_ids(video, images, "".join(written(motion.text(example.prompt)))),
-            answer=[token for piece in pieces for token in piece],
+            prompt=self.processor.prompt_ids(video, images, question),
+            answer=answer,
             images=images,
             video=video,
-            focus=tuple(
-                FocusMap(
-                    tokens=(int(starts[f.start]), int(starts[f.start + 1])),
-                    shares=self._shares(motion.points(f.points), images[0]),
-                )
-                for f in example.focus
-                if images
-            ),
+            focus=focus,
+            n_question=len(self.processor.question_ids(question)) if others else 0,
+            beside=tuple(self._beside(self.examples[k], motion, images, share) for k in others),
+            share=share[example.task],
         )
+
+    def _beside(
+        self, example: Example, motion: Motion, images: Sequence[Vision], share: Mapping[str, float]
+    ) -> Beside:
+        question = "".join(written(motion.text(example.prompt)))
+        answer, focus = self._answer(example, motion, images)
+        return Beside(
+            question=self.processor.question_ids(question),
+            answer=answer,
+            focus=focus,
+            share=share[example.task],
+        )
+
+    def _answer(
+        self, example: Example, motion: Motion, images: Sequence[Vision]
+    ) -> tuple[list[int], tuple[FocusMap, ...]]:
+        """Return an answer's tokens, and where a reader looked for them."""
+        pieces = self.processor.piece_ids(written(motion.text(example.answer)))
+        starts = np.cumsum([0, *map(len, pieces)])
+        focus = tuple(
+            FocusMap(
+                tokens=(int(starts[f.start]), int(starts[f.start + 1])),
+                shares=self._shares(motion.points(f.points), images[0]),
+            )
+            for f in example.focus
+            if images
+        )
+        return [token for piece in pieces for token in piece], focus
 
     def lengths(self) -> list[int]:
         """Return about how many tokens every example has, without opening a picture."""
@@ -110,6 +161,15 @@ class ExampleDataset(Dataset[Encoded]):
             + sum(len(written([p])[0]) for p in (*e.prompt, *e.answer)) // CHARACTERS_PER_TOKEN
             for e in self.examples
         ]
+
+    def _asked_beside(self, index: int, draw: int) -> list[int]:
+        """Return other short questions on an example's picture, in a random order."""
+        example = self.examples[index]
+        if self.settings.questions_per_picture == 1 or example.frames or len(example.images) != 1:
+            return []
+        others = [k for k in self._short[example.images[0]] if k != index]
+        order = np.random.default_rng([self.seed, 5, draw]).permutation(len(others))
+        return [others[k] for k in order[: self.settings.questions_per_picture - 1]]
 
     def _frames(self, example: Example, motion: Motion) -> list[Grey]:
         multiple, limit = self.processor.multiple, self.settings.frame_max_px
@@ -147,15 +207,19 @@ def collate(
 ) -> dict[str, Any]:
     """Return a batch: padded on the right with answers, on the left without where it is to be continued.
 
-    ``made_s`` tells how long the batch took to make, ``focus`` holds (row, first and last token, shares).
+    ``made_s`` tells how long the batch took to make, ``focus`` holds (row, first and last token, shares), ``weights``
+    what each token of an answer counts in its row. Where questions stand side by side ``turns`` tells of every token to
+    which it belongs, from 1; 0 is what all of them see.
     """
     begun = time.perf_counter()
-    rows = [item.prompt if for_generation else [*item.prompt, *item.answer] for item in items]
+    rows = [item.prompt if for_generation else _row(item) for item in items]
     length = max(map(len, rows))
     ids = torch.full((len(rows), length), processor.pad_id, dtype=torch.long)
     mask = torch.zeros((len(rows), length), dtype=torch.long)
     labels = torch.full((len(rows), length), IGNORED, dtype=torch.long)
     kinds = torch.zeros((len(rows), length), dtype=torch.int32)
+    weights = torch.zeros((len(rows), length))
+    turns = torch.zeros((len(rows), length), dtype=torch.int32)
     focus = []
     for place, (row, item) in enumerate(zip(rows, items, strict=True)):
         at = slice(length - len(row), length) if for_generation else slice(0, len(row))
@@ -164,11 +228,23 @@ def collate(
         kinds[place, at] = torch.tensor(processor.types(row), dtype=torch.int32)
         if not for_generation:
             first = len(item.prompt)
-            labels[place, first : len(row)] = ids[place, first : len(row)]
-            focus += [(place, first + f.tokens[0], first + f.tokens[1], f.shares) for f in item.focus]
+            begin = first - item.n_question
+            asked = [(item.n_question, item.answer, item.focus, item.share)]
+            asked += [(len(o.question), o.answer, o.focus, o.share) for o in item.beside]
+            for turn, (n_question, answer, looked, share) in enumerate(asked, start=1):
+                answered = begin + n_question
+                end = answered + len(answer)
+                turns[place, begin:end] = turn
+                labels[place, answered:end] = ids[place, answered:end]
+                counts = torch.tensor(processor.weights(answer))
+                weights[place, answered:end] = share * counts / counts.sum()
+                focus += [(place, answered + f.tokens[0], answered + f.tokens[1], f.shares) for f in looked]
+                begin = end
     batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": kinds}
     if not for_generation:
-        batch["labels"] = labels
+        batch["labels"], batch["weights"] = labels, weights
+        if any(item.beside for item in items):
+            batch["turns"] = turns
     images = [image for item in items for image in item.images]
     videos = [item.video for item in items if item.video is not None]
     for name, grids, visions in (
@@ -181,6 +257,11 @@ def collate(
     batch["focus"] = focus
     batch["collate_s"] = time.perf_counter() - begun
     return batch
+
+
+def _row(item: Encoded) -> list[int]:
+    beside = (token for other in item.beside for token in (*other.question, *other.answer))
+    return [*item.prompt, *item.answer, *beside]
 
 
 def image_token_places(kinds: torch.Tensor) -> torch.Tensor:

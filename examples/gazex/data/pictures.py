@@ -16,7 +16,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 
 from examples.gazex.errors import TrainerError
 
-__all__ = ["PictureAt", "PictureStore", "open_pictures"]
+__all__ = ["Grey", "PictureAt", "PictureStore", "open_pictures"]
 
 Grey = NDArray[np.uint8]
 

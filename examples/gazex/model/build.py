@@ -34,7 +34,7 @@ ROPE_THETA = 10_000.0
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 QWEN3_MEAN = QWEN3_STD = (0.5, 0.5, 0.5)
 PATCH_PX = {"qwen2_vl": 14, "qwen2_5_vl": 14, "qwen3_vl": 16}
-POSITION_GRID = 32
+POSITION_GRID = 16
 """Rows of Qwen3-VL's learned positions in a small model."""
 
 _CLASSES: dict[str, tuple[Any, Any]] = {
@@ -44,11 +44,11 @@ _CLASSES: dict[str, tuple[Any, Any]] = {
 }
 
 
-def small_processor_numbers(family: str) -> dict[str, Any]:
-    """Return what a small model's `Processor` needs beside its tokenizer."""
+def small_processor_numbers(family: str, patch_px: int | None = None) -> dict[str, Any]:
+    """Return what a small model's `Processor` needs beside its tokenizer; patches of the family's size without any."""
     new = family == "qwen3_vl"
     return {
-        "patch": PATCH_PX[family],
+        "patch": patch_px or PATCH_PX[family],
         "merge": 2,
         "temporal": 2,
         "mean": QWEN3_MEAN if new else CLIP_MEAN,

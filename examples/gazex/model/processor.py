@@ -25,6 +25,11 @@ __all__ = ["IMAGE_TYPE", "VIDEO_TYPE", "Processor", "Vision"]
 IMAGE_TYPE, VIDEO_TYPE = 1, 2
 """Of ``mm_token_type_ids``; 0 is text."""
 
+ANSWER_HEAD = "<|im_end|>\n<|im_start|>assistant\n"
+PLACE_WEIGHTS = (0.1, 0.1, 0.5, 1.0, 0.1)
+"""Of a sign, of ones, tens and hundreds of thousandths of a side, and of the first digit of 1000. What all boxes share,
+and digits that are worth less than a pixel, else are most of the loss of a box."""
+
 Grey = NDArray[np.uint8]
 
 
@@ -58,6 +63,7 @@ class Processor:
     ) -> None:
         self.tokenizer, self.family = tokenizer, family
         self.patch, self.merge, self.temporal = patch, merge, temporal
+        self.mean, self.std = tuple(mean), tuple(std)
         self._image = Qwen2VLImageProcessorPil(
             patch_size=patch,
             merge_size=merge,
@@ -70,6 +76,8 @@ class Processor:
             ["<|image_pad|>", "<|video_pad|>", "<|im_end|>", "<|endoftext|>"]
         )
         self.image_id, self.video_id, self.end_id, self.pad_id = ids
+        self._box: Any = tokenizer.convert_tokens_to_ids(["<|box_start|>", "<|box_end|>"])
+        self._digits = frozenset(tokenizer.convert_tokens_to_ids(list("0123456789")))
         if None in ids:
             raise TrainerError(
                 "the tokenizer lacks Qwen's control tokens",
@@ -109,7 +117,15 @@ class Processor:
     def prompt_ids(self, video: Vision | None, images: Sequence[Vision], text: str) -> list[int]:
         """Return the user's turn and the head of the answer; every picture has as many tokens as it needs."""
         before = self._pictures(video, images)
-        return self._ids(f"<|im_start|>user\n{before}{plain(text)}<|im_end|>\n<|im_start|>assistant\n")
+        return (
+            [*self._ids(f"<|im_start|>user\n{before}"), *self.question_ids(text)]
+            if before
+            else (self._ids(f"<|im_start|>user\n{plain(text)}{ANSWER_HEAD}"))
+        )
+
+    def question_ids(self, text: str) -> list[int]:
+        """Return what comes after the pictures, up to the answer."""
+        return self._ids(f"{plain(text)}{ANSWER_HEAD}")
 
     def answer_ids(self, text: str) -> list[int]:
         """Return an answer's tokens and its end; box tokens count as such."""
@@ -125,6 +141,21 @@ class Processor:
         """Return the kind of every token."""
         kinds = {self.image_id: IMAGE_TYPE, self.video_id: VIDEO_TYPE}
         return [kinds.get(token, 0) for token in ids]
+
+    def weights(self, answer: Sequence[int]) -> list[float]:
+        """Return what each token of an answer counts: within a box a digit by its place, its signs next to nothing."""
+        found = [1.0] * len(answer)
+        opened, begin = -1, self._box[0]
+        for place, token in enumerate(answer):
+            if token == begin:
+                opened = place
+            elif token == self._box[1] and opened >= 0:
+                digits = 0
+                for inside in range(place, opened - 1, -1):
+                    digits = digits + 1 if answer[inside] in self._digits else 0
+                    found[inside] = PLACE_WEIGHTS[min(digits, len(PLACE_WEIGHTS) - 1)]
+                opened = -1
+        return found
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return an answer's text; box tokens stay, other control tokens go."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import torch
 from transformers.utils import logging
 
 from examples.gazex.config import Config
+from examples.gazex.data.pictures import Grey
 from examples.gazex.errors import TrainerError
+from examples.gazex.model.begin import begin_with_pictures
 from examples.gazex.model.build import (
     family_of,
     load_model,
@@ -41,17 +43,31 @@ class ReadyModel:
     processor: Processor
 
 
-def new_model(config: Config, texts: Iterable[str], *, dtype: torch.dtype = torch.float32) -> ReadyModel:
-    """Return the model that a training begins with; ``texts`` train the tokenizer of a small one."""
+def new_model(
+    config: Config,
+    texts: Iterable[str],
+    *,
+    pictures: Callable[[int], Iterable[Grey]] = lambda multiple: (),
+    dtype: torch.dtype = torch.float32,
+) -> ReadyModel:
+    """Return the model that a training begins with; ``texts`` train the tokenizer of a small one.
+
+    pictures : gives pictures whose sides are whole multiples of a number of px; a small model's eyes are made of them
+    where the settings say so.
+    """
     settings = config.model
     if settings.path is not None:
         processor = Processor.load(settings.path, family_of(settings.path))
         model = load_model(settings.path, dtype=dtype, quantize=settings.quantize)
     else:
         processor = Processor(
-            train_tokenizer(texts, settings.vocabulary), **small_processor_numbers(settings.family)
+            train_tokenizer(texts, settings.vocabulary),
+            **small_processor_numbers(settings.family, settings.patch_px),
         )
-        model = small_model(settings, processor, config.train.seed).to(dtype)
+        model = small_model(settings, processor, config.train.seed)
+        if settings.begin == "pictures":
+            begin_with_pictures(model, processor, pictures(processor.multiple), config.train.seed)
+        model = model.to(dtype)
     if config.train.gaze_loss > 0:
         model.set_attn_implementation("eager")  # the only one that tells its attention
     if settings.freeze_vision:

@@ -51,12 +51,12 @@ def examples_of(row: Row, settings: TaskSettings) -> list[Example]:
 
 
 def shuffled_order(n: int, *key: str | int) -> list[int]:
-    """Return a seeded permutation that is never the identity: ``order[k]`` is the frame shown k-th."""
-    rng = np.random.default_rng([*("".join(map(str, key)).encode()), n])
-    while True:
-        order = [int(k) for k in rng.permutation(n)]
-        if order != list(range(n)):
-            return order
+    """Return a seeded permutation: ``order[k]`` is the frame shown k-th.
+
+    Any order is as likely as any other, the right one too: were it left out, two frames would need no look.
+    """
+    rng = np.random.default_rng([*"".join(map(str, key)).encode(), n])
+    return [int(k) for k in rng.permutation(n)]
 
 
 def inspection_steps(reading: Reading, limit: int) -> list[tuple[str, str, Box]]:
@@ -222,6 +222,7 @@ class _Maker:
                     number=label,
                     fields={"phrase": label},
                     constraint="boxes",
+                    focus=self._looked_for(label),
                     meta={"label": label, "by": source},
                 )
 
@@ -233,6 +234,7 @@ class _Maker:
                     ("yes" if present else "no",),
                     number=label,
                     fields={"label": label},
+                    focus=self._looked_for(label) if present else (),
                     meta={"label": label, "by": source},
                 )
 
@@ -245,6 +247,12 @@ class _Maker:
                 fields={"question": pair["question"]},
                 meta={"type": pair["type"]},
             )
+
+    def _looked_for(self, label: str) -> tuple[Focus, ...]:
+        """Return where the reader looked in the sentences that mean a finding."""
+        keys = [key for key, s in self.reading.sentences.items() if self._meant(s) == [label]]
+        points = [self.reading.gaze_of(key) for key in keys]
+        return (Focus(start=0, points=np.concatenate(points)),) if any(map(len, points)) else ()
 
     def _sentence_frames(self) -> list[dict[str, Any]]:
         return [k for k in self.reading.keyframes if k["sentence_id"] is not None and k["kind"] == "holistic"]

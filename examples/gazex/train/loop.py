@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from examples.gazex.config import Config
 from examples.gazex.data.encode import ExampleDataset, collate
 from examples.gazex.data.mixing import Mixture
+from examples.gazex.data.pictures import Grey, PictureStore
 from examples.gazex.data.prepare import SplitExamples, load_split, refuse_shared_patients
 from examples.gazex.errors import TrainerError
 from examples.gazex.model.ready import ReadyModel, new_model, save_trained
@@ -30,6 +31,7 @@ from examples.gazex.train.checkpoint import gathered, load_newest, save_checkpoi
 from examples.gazex.train.log import TrainLog
 from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, gaze_loss
 from examples.gazex.train.memory import estimate
+from examples.gazex.train.side_by_side import side_by_side
 
 __all__ = ["Trained", "train"]
 
@@ -66,7 +68,7 @@ def train(datasets: list[Path], out: Path, config: Config, *, quiet: bool = Fals
     accelerator = Accelerator(
         mixed_precision="bf16" if _bf16(config) else "no", gradient_accumulation_steps=config.train.accumulate
     )
-    ready = new_model(config, _texts(training.examples))
+    ready = new_model(config, _texts(training.examples), pictures=partial(_pictures, training, config))
     try:
         return _Run(accelerator, ready, training, validation, out, config, quiet).run()
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -210,9 +212,12 @@ class _Run:
     def _losses(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
         device = self.accelerator.device
         inputs = {name: batch[name].to(device, non_blocking=True) for name in MODEL_INPUTS if name in batch}
+        if "turns" in batch:
+            inputs = side_by_side(self.model, inputs, batch["turns"].to(device))
         with_gaze = self.config.train.gaze_loss > 0 and bool(batch["focus"])
         made = self.model(**inputs, use_cache=False, output_attentions=with_gaze)
-        loss = answer_loss(made.logits, batch["labels"].to(device))
+        weights = batch["weights"].to(device) if self.config.train.weigh == "answers" else None
+        loss = answer_loss(made.logits, batch["labels"].to(device), weights)
         if not with_gaze:
             return loss, None
         return loss, gaze_loss(made.attentions, inputs["mm_token_type_ids"], batch["focus"])
@@ -331,6 +336,13 @@ def _texts(examples: list[Example]) -> Iterator[str]:
     for example in examples[:TOKENIZER_TEXTS]:
         yield plain_text(tuple(p for p in example.prompt if isinstance(p, str)))
         yield plain_text(tuple(p for p in example.answer if isinstance(p, str)))
+
+
+def _pictures(training: SplitExamples, config: Config, multiple: int) -> Iterator[Grey]:
+    """Give the radiographs of a split, each once, as a model sees them."""
+    store = PictureStore(training.paths, cache_mb=0)
+    for at in dict.fromkeys(at for example in training.examples for at in example.images):
+        yield store.get(at, config.data.image_max_px, multiple)
 
 
 def _bf16(config: Config) -> bool:

@@ -17,15 +17,26 @@ MODEL_INPUTS = (
 )  # fmt: skip
 """What of a batch goes to the model."""
 LEAST_SHARE = 1e-6
-"""Attention below this counts as this, so that its logarithm stays finite."""
+"""Attention below this counts as this, so that its logarithm stays finite; weights of no token add up to this."""
 
 
-def answer_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy over the answers' tokens; logits (b, n, v), labels (b, n) with `IGNORED`."""
+def answer_loss(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the mean cross-entropy over the answers' tokens; logits (b, n, v), labels (b, n) with `IGNORED`.
+
+    weights : (b, n), of every token within its answer; the mean is then over answers, each the weighted mean of its
+    tokens. None: over all tokens.
+    """
     wanted = labels[:, 1:]
     chosen = wanted != IGNORED
     # Only the answers' logits are made float: a vocabulary of 150,000 makes the rest the greatest tensor of all.
-    return functional.cross_entropy(logits[:, :-1][chosen].float(), wanted[chosen])
+    found, right = logits[:, :-1][chosen].float(), wanted[chosen]
+    if weights is None:
+        return functional.cross_entropy(found, right)
+    shares = weights[:, 1:] * chosen
+    shares = shares / shares.sum(1, keepdim=True).clamp_min(LEAST_SHARE) / len(labels)
+    return (functional.cross_entropy(found, right, reduction="none") * shares[chosen].to(found)).sum()
 
 
 def gaze_loss(

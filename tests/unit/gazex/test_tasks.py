@@ -61,15 +61,19 @@ def test_the_right_order_puts_the_frames_back(examples: list[Example]) -> None:
         numbers = [int(n) for n in plain_text(example.answer).split(", ")]
         times = [example.frames[n - 1].begins_ns for n in numbers]
         assert times == sorted(times)
-        assert numbers != sorted(numbers)
         assert len(numbers) == example.n_ordered == len(example.frames)
 
 
 @pytest.mark.parametrize("n", [2, 3, 9])
-def test_a_shuffle_is_seeded_and_never_nothing(n: int) -> None:
+def test_a_shuffle_is_seeded(n: int) -> None:
     orders = [shuffled_order(n, "reading", number) for number in range(20)]
     assert orders == [shuffled_order(n, "reading", number) for number in range(20)]
-    assert all(sorted(order) == list(range(n)) and order != list(range(n)) for order in orders)
+    assert all(sorted(order) == list(range(n)) for order in orders)
+
+
+def test_how_many_frames_there_are_does_not_tell_their_order() -> None:
+    seen = Counter(tuple(shuffled_order(2, "reading", number)) for number in range(200))
+    assert 60 < seen[0, 1] < 140  # seeded: the same numbers every time
 
 
 def test_without_gaze_the_texts_stay(examples: list[Example]) -> None:
