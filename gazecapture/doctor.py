@@ -135,6 +135,8 @@ def _loopback(pylsl: Any, outlet: Any, handle: Any) -> int:
     n = 0
     try:
         inlet.open_stream(timeout=LOOPBACK_S)
+        # It is open before the outlet knows of it; what is sent between the two goes to nobody.
+        outlet.wait_for_consumers(LOOPBACK_S)
         for value in range(N_LOOPBACK):
             outlet.push_sample([float(value)])
         end = time.monotonic() + LOOPBACK_S

@@ -62,6 +62,7 @@ class Page:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
         # Nothing fades: a picture of the page shows how it ends.
         still = [{"name": "prefers-reduced-motion", "value": "reduce"}]
         self.call("Emulation.setEmulatedMedia", features=still)
@@ -77,9 +78,13 @@ class Page:
 
     def open(self, url: str) -> None:
         """Show a page and wait until it is loaded."""
-        self.call("Page.navigate", url=url)
-        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
-            self._take()
+        loader = self.call("Page.navigate", url=url)["loaderId"]
+        while not any(
+            event["method"] == "Page.lifecycleEvent"
+            and (event["params"]["loaderId"], event["params"]["name"]) == (loader, "load")
+            for event in self._events
+        ):
+            self._take()  # the blank page before it may be loaded just now
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression in the page."""

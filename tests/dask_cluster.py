@@ -47,7 +47,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     options = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file), *_QUIET]
     process = _start(["scheduler", *options], folder / "scheduler.log")
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not (file.exists() and file.read_text().endswith("}")) and time.monotonic() < until:
             assert process.poll() is None, (folder / "scheduler.log").read_text()
             time.sleep(0.05)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import queue
+import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +40,8 @@ ACCEPT_POLL_S = 0.2
 """s; how soon Ctrl-C is noticed while no viewer is there."""
 CLOSE_TIMEOUT_S = 60.0
 """s that the outlets stay open after the last sample: the recorder drains its streams meanwhile."""
+INTERRUPTED_TIMEOUT_S = 5.0
+"""The same after Ctrl-C, which most often interrupts the viewer as well."""
 SCREENSHOT_AFTER_ZOOM_S, SCREENSHOT_AFTER_SHARE = 0.25, 0.6
 """s after the last turn of the wheel, so that the picture shows something enlarged; else a share of the reading."""
 LONGEST_LINE_BYTES = 1 << 20
@@ -94,6 +97,7 @@ class DriverServer:
         self._looked_at = idle_point(display)
         self._n_looks = 0
         self._ended = False
+        self._interrupted = threading.Event()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="truth")
         self._written: list[Future[None]] = []
 
@@ -114,13 +118,19 @@ class DriverServer:
         end, or speaks something else.
         """
         try:
-            with self._accept() as connection:
+            with _interrupts_noted() as self._interrupted, self._accept() as connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 thread = threading.Thread(target=self._receive, args=(connection,), daemon=True)
                 thread.start()
                 try:
                     self._read_studies(connection)
-                    self._await_close()
+                    self._await_close(CLOSE_TIMEOUT_S)
+                except StreamLostError:
+                    self._raise_if_interrupted()  # the viewer was, too
+                    raise
+                except KeyboardInterrupt:
+                    self._await_close(INTERRUPTED_TIMEOUT_S)  # what was sent is on its way
+                    raise
                 finally:
                     with suppress(OSError):  # the other end may have been quicker
                         connection.shutdown(socket.SHUT_RDWR)  # wakes the receiving thread up
@@ -133,6 +143,7 @@ class DriverServer:
     def _accept(self) -> socket.socket:
         self._listener.settimeout(ACCEPT_POLL_S)
         while True:
+            self._raise_if_interrupted()
             try:
                 connection, _ = self._listener.accept()
             except TimeoutError:
@@ -153,6 +164,7 @@ class DriverServer:
 
     def _read_studies(self, connection: socket.socket) -> None:
         while not self._ended:
+            self._raise_if_interrupted()
             pause = self._tick()
             try:
                 message = self._messages.get(timeout=max(pause, 1e-4))
@@ -281,9 +293,13 @@ class DriverServer:
             )
         )
 
-    def _await_close(self) -> None:
+    def _raise_if_interrupted(self) -> None:
+        if self._interrupted.is_set():
+            raise KeyboardInterrupt
+
+    def _await_close(self, timeout_s: float) -> None:
         """Keep the outlets open until the viewer has closed the connection."""
-        end = time.monotonic() + CLOSE_TIMEOUT_S
+        end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             try:
                 if self._messages.get(timeout=ACCEPT_POLL_S) is None:
@@ -314,6 +330,29 @@ class DriverServer:
             hint="The truth of the readings that were finished is saved.",
             code="GT-DRIVER",
         )
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C sets: raised just anywhere, it could part samples that are sent from their count.
+
+    A second one is raised as usual. Where this is not the main thread, which gets them, nothing is set.
+    """
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, _frame: object) -> None:
+        noted.set()
+        signal.signal(number, before)
+
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _with_degrees(display: Display | None) -> Display:

@@ -51,7 +51,7 @@ def phone() -> Iterator[SimulatedNeon]:
 def with_device(phone: SimulatedNeon, work: Callable[[Any], Awaitable[Any]]) -> Any:
     async def run() -> Any:
         async with Device(phone.host, phone.port) as device:
-            return await asyncio.wait_for(work(device), 30)
+            return await asyncio.wait_for(work(device), 180)
 
     return asyncio.run(run())
 
@@ -104,7 +104,9 @@ def test_calibration_and_time_echo(phone: SimulatedNeon) -> None:
         assert np.count_nonzero(calibration.scene_distortion_coefficients) == 8
         port = (await device.get_status()).phone.time_echo_port
         estimate: Any = await TimeOffsetEstimator(phone.host, port).estimate(30)
-        assert estimate.time_offset_ms.median == pytest.approx(-1000 * OFFSET_S, abs=5)
+        # Each echo is sure to half its way there and back, and the phone's whole milliseconds.
+        sure_ms = max(estimate.roundtrip_duration_ms.measurements) / 2 + 5
+        assert estimate.time_offset_ms.median == pytest.approx(-1000 * OFFSET_S, abs=sure_ms)
 
     with_device(phone, work)
 
@@ -160,10 +162,10 @@ def test_gaze_of_every_kind_has_the_clients_class(payload: str, kind: type, tcp:
 def test_the_simple_client_works_too(phone: SimulatedNeon) -> None:
     device: Any = SimpleDevice(phone.host, phone.port)
     try:
-        gaze = device.receive_gaze_datum(timeout_seconds=10)
+        gaze = device.receive_gaze_datum(timeout_seconds=180)
         assert gaze is not None
         assert 0 < gaze.x < 400
-        scene = device.receive_scene_video_frame(timeout_seconds=10)
+        scene = device.receive_scene_video_frame(timeout_seconds=180)
         assert scene is not None
         assert scene.bgr_pixels.shape == (300, 400, 3)
     finally:

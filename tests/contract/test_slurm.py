@@ -75,7 +75,7 @@ def test_a_job_of_slurm_works_for_the_engine_and_is_cancelled_after(slurm: Path)
     assert "--nthreads 1 " in worker, "a reading is one thread's work, however many cores the job has"
     assert (slurm / "prologue").exists()
     assert (slurm / "cancelled").read_text().split() == [str(job)]
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while psutil.pid_exists(job) and psutil.Process(job).status() != "zombie" and time.monotonic() < until:
         time.sleep(0.05)
     assert not psutil.pid_exists(job) or psutil.Process(job).status() == "zombie"

@@ -22,6 +22,7 @@ from gazecapture.sources.protocol import Source, SourceBatch
 from gazecapture.sources.relay import Relay
 from gazecapture.sources.replay import Recording, ReplayOutlet, ReplaySource
 from keyframes.errors import SourceError
+from tests.waiting import LIMIT_S
 
 N, RATE_HZ = 400, 500.0
 _NAMES = itertools.count()
@@ -58,9 +59,12 @@ class RelayedSource(LslSource):
     """A relay's outlet, whose samples begin once this end is open."""
 
     gate: threading.Event
+    relaying: Relay
 
     def open(self) -> None:
         super().open()
+        # It is open before the outlet knows of it; what is sent between the two goes to nobody.
+        assert all(outlet.wait_for_consumers(LIMIT_S) for outlet in self.relaying._outlets.values())
         self.gate.set()
 
 
@@ -74,7 +78,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Source]]:
         played = recording()
         outlet = ReplayOutlet(played, source_id=played.info.name)
         found = wait_for_streams(
-            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=60
+            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=LIMIT_S
         )
         assert found is not None
         threads.append(threading.Thread(target=outlet.run, kwargs={"wait_for_consumer_s": 300, "stop": stop}))
@@ -83,21 +87,23 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Source]]:
 
     def relay() -> Source:
         played, gate, opened = recording(), threading.Event(), threading.Event()
+        relays: list[Relay] = []
 
         def run() -> None:
             with Relay(GatedReplay(played, gate), label=f"contract-{next(_NAMES)}") as relaying:
+                relays.append(relaying)
                 opened.set()
                 relaying.run(stop)
 
         threads.append(threading.Thread(target=run))
         threads[-1].start()
-        assert opened.wait(60)
+        assert opened.wait(LIMIT_S)
         found = wait_for_streams(
-            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=60
+            lambda all_: [s for s in all_ if s.name == played.info.name] or None, wait_s=LIMIT_S
         )
         assert found is not None
         source = RelayedSource(found[0])
-        source.gate = gate
+        source.gate, source.relaying = gate, relays[0]
         return source
 
     phone = SimulatedNeon(SimulatorOptions(rate_hz=RATE_HZ, video=False)) if request.param == "neon" else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     module = {"gazecapture": "gazecapture", "gazecurate": "curation"}[str(arguments[0])]
     command = [sys.executable, "-m", module, *map(str, arguments[1:])]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def complaint(done: subprocess.CompletedProcess[str], code: int) -> str:

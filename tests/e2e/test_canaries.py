@@ -39,9 +39,6 @@ from tests.canary_inputs import (
     write_worklist,
 )
 
-pytestmark = pytest.mark.timeout(600)
-"""The first test waits for a dataset with every view, on a machine that may have other work."""
-
 
 class Planted:
     """A session, a store and a dataset that came out of it."""

@@ -12,13 +12,18 @@ import pytest
 
 from gazecapture.screen.tags import tag_layout
 from gazecapture.session.gaze_stream import load_gaze, put_on_screen
+from gazecapture.session.journal import read_journal
 from gazecapture.session.recorder import record_session
 from gazecapture.session.scene_mapping import scene_map_of
 from gazecapture.session.schema import SessionInfo, read_session_info, write_session_info
 from gazecapture.sources.neon import NeonSource
+from gazecapture.sources.neon_options import NeonOptions
 from gazecapture.sources.neon_simulator import SimulatedNeon, SimulatorOptions
 from keyframes.errors import SchemaError
+from tests.waiting import n_recorded, stopped_when
 
+N_PICTURES = 45
+KEYS = ("ssrc", "sequence")
 OPTIONS = SimulatorOptions(video_rate_hz=15.0, imu=False, eye_events=False)
 TAGS = tag_layout(
     OPTIONS.display.width_px,
@@ -30,13 +35,15 @@ TAGS = tag_layout(
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A session of 4 s with the tags of its screen, and the simulator's truth."""
+    """A session of some seconds with the tags of its screen, and the simulator's truth."""
     folder = tmp_path_factory.mktemp("neon")
     session, truth = folder / "session", folder / "truth.parquet"
+    # Over TCP: where this machine is busy, datagrams of a large picture are lost.
+    options = NeonOptions(tcp=True)
     with SimulatedNeon(OPTIONS) as phone:
-        record_session(
-            session, connect=lambda: [NeonSource(phone.host, phone.port, session=session)], seconds=4.0
-        )
+        source = NeonSource(phone.host, phone.port, session=session, options=options)
+        with stopped_when(session, lambda: n_recorded(session, "neon_scene") >= N_PICTURES):
+            record_session(session, connect=lambda: [source])
         phone.write_truth(truth)
     info = read_session_info(session)
     write_session_info(session, replace(info, display=OPTIONS.display, tags=TAGS))
@@ -59,16 +66,21 @@ def test_gaze_is_where_the_wearer_looked(recorded: tuple[Path, Path]) -> None:
     gaze = put_on_screen(raw, scene)
     truth = pq.read_table(truth_file)
     truth = truth.filter([name == "gaze" for name in truth["sensor"].to_pylist()])
-    order = np.argsort(truth["t_session_s"].to_numpy())
-    taken_s = truth["t_session_s"].to_numpy()[order]
-    nearest = np.clip(np.searchsorted(taken_s, gaze.t_ns / 1e9 - 0.0025), 0, taken_s.size - 1)
-    assert np.percentile(np.abs(gaze.t_ns / 1e9 - taken_s[nearest]), 99) <= 2e-3
-    looked = [truth[f"{axis}_screen_px"].to_numpy(zero_copy_only=False)[order][nearest] for axis in "xy"]
+    sent = {key: place for place, key in enumerate(zip(*(truth[k].to_pylist() for k in KEYS), strict=True))}
+    rows = read_journal(session / "streams" / "neon_gaze").table
+    received = zip(rows["ssrc"].to_pylist(), rows["rtp_sequence"].to_pylist(), strict=True)
+    of = [sent[int(ssrc), int(sequence)] for ssrc, sequence in received]
+    taken_s = truth["t_session_s"].to_numpy()[of]
+    # As sure as the echoes of the phone's clock were: that says how busy this machine was.
+    offsets = read_journal(session / "offsets" / "neon_gaze").table
+    largest_error_s = max(2e-3, float(offsets["uncertainty_s"].to_numpy().max()))
+    assert np.abs(gaze.t_ns / 1e9 - taken_s).max() <= largest_error_s
+    looked = [truth[f"{axis}_screen_px"].to_numpy(zero_copy_only=False)[of] for axis in "xy"]
     error_px = np.hypot(gaze.gaze["x_screen_px"] - looked[0], gaze.gaze["y_screen_px"] - looked[1])
     error_deg = error_px / OPTIONS.display.px_per_deg()[0]
     inside = (gaze.t_ns >= scene.t_ns[0]) & (gaze.t_ns <= scene.t_ns[-1])
     seen = np.isfinite(raw.gaze["x_scene_px"])
-    assert inside.mean() > 0.7
+    assert inside.sum() > 200
     assert np.isfinite(error_deg[inside & seen]).mean() > 0.95
     assert not np.isfinite(error_deg[~inside]).any(), (
         "before the first picture and after the last nothing is held"

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,34 +11,15 @@ import pytest
 from curation.cli import cli
 from gazecapture.console import run_command
 from keyframes.errors import ExitCode
+from tests.killed_command import killed_when
 
 if TYPE_CHECKING:
     from tests.conftest import SmallDataset
-
-PATIENCE_S = 180.0
 
 
 @pytest.fixture
 def store(small_dataset: SmallDataset, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_dataset.store, tmp_path / "store"))
-
-
-def gazecurate(*arguments: str | Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "curation", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
-    """Kill the process at the moment when ``reached`` is true; it must not be over by then."""
-    try:
-        until = time.monotonic() + PATIENCE_S
-        while not reached():
-            assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < until
-            time.sleep(0.001)
-    finally:
-        process.kill()
-        process.wait()
 
 
 def finish(*arguments: str | Path) -> None:
@@ -62,7 +39,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_killed_while_shards_are_written(small_dataset: SmallDataset, store: Path, tmp_path: Path) -> None:
     out = tmp_path / "dataset"
     command = ("run", "--store", store, "--out", out, "-j", "1")
-    kill_when(gazecurate(*command), lambda: any(tmp_path.glob(".dataset.*.partial/readings/*")))
+    killed_when(tmp_path, ".dataset.*.partial/readings/*", "curation", *command)
     assert not (out / "dataset.json").exists()
     assert list(tmp_path.glob(".dataset.*.partial")), "killed in the middle of it"
     finish(*command)
@@ -80,7 +57,7 @@ def test_killed_while_an_older_dataset_is_replaced(
     other = ("export", "--store", store, "--out", out, "--exclude-list", excluded)
     before = content(out)
     # All is written but not scanned yet; kills during the switch itself: test_switch_killed.py.
-    kill_when(gazecurate(*other), lambda: any(tmp_path.glob(".dataset.*.partial/dataset.json")))
+    killed_when(tmp_path, ".dataset.*.partial/dataset.json", "curation", *other)
     assert content(out) == before
     finish("run", "--store", store, "--out", out, "-j", "1")
     assert content(out) == content(small_dataset.dataset)
@@ -93,7 +70,7 @@ def test_killed_while_readings_are_ingested(small_dataset: SmallDataset, tmp_pat
     for name in (".gazecapture", "pseudonym.key"):  # the same key gives the same readings
         shutil.copy(small_dataset.store / name, store)
     command = ("ingest", small_dataset.studies.parent / "sessions", "--format", "session", "--store", store)
-    kill_when(gazecurate(*command), lambda: any(store.glob("[!.]*/reading.json")))
+    killed_when(store, "[!.]*/reading.json", "curation", *command)
     finish(*command)
     assert not list(store.glob(".*.partial"))
     finish("run", "--store", store, "--out", tmp_path / "dataset", "-j", "1")

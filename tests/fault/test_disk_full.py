@@ -45,7 +45,7 @@ WITH_A_SMALL_DISK = """
 def child(code: str, *arguments: str | int | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(WITH_A_SMALL_DISK) + textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=90,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
 

@@ -354,7 +354,7 @@ def test_ctrl_c_ends_a_recording_well(tmp_path: Path, name: str, senders: list[S
         assert "recording" in recorder.stderr.readline()
         wait_until(lambda: n_recorded(session))
         recorder.send_signal(signal.SIGINT)
-        out, errors = recorder.communicate(timeout=120)
+        out, errors = recorder.communicate(timeout=300)
     assert recorder.returncode == 0, errors
     result = json.loads(out)
     assert result["state"] == "stopped"

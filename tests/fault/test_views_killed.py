@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,9 +13,9 @@ from curation.export.switch import MANIFEST
 from curation.export.verify import verify_dataset
 from curation.run import curate
 from gazecapture.store import Store
+from tests.killed_command import killed_when
 from tests.unit.curation.readings import fill_store
 
-PATIENCE_S = 180.0
 VIEWS = ("huggingface", "trl", "swift")
 
 
@@ -55,19 +52,18 @@ def test_killed_while_views_are_written(
     store: Store, plain: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     out = Path(shutil.copytree(plain, tmp_path / "dataset"))
-    command = [sys.executable, "-m", "curation", "export", "--store", str(store.root), "--out", str(out)]
-    for view in VIEWS:
-        command += ["--view", view]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + PATIENCE_S
-        while not any(out.glob(".*.partial/views/huggingface/*")):
-            assert child.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < until
-            time.sleep(0.001)
-    finally:
-        child.kill()
-        child.wait()
+    views = [word for view in VIEWS for word in ("--view", view)]
+    killed_when(
+        out,
+        ".*.partial/views/huggingface/*",
+        "curation",
+        "export",
+        "--store",
+        store.root,
+        "--out",
+        out,
+        *views,
+    )
     verify_dataset(out)
     assert not (out / "views").exists()
     assert any(out.glob(".*.partial")), "killed in the middle of it"

@@ -14,7 +14,7 @@ import pytest
 from curation.export.read import ShardReader
 from keyframes.errors import SchemaError
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 N_ROUNDS = 60
 """After which every writer has written something and is in the middle."""
 WRITERS = """

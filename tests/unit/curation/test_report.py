@@ -327,7 +327,7 @@ def test_the_example_prints_the_key_frames_of_a_reading(store: Store) -> None:
     reading_id = store.reading_ids()[1]
     run = subprocess.run(
         [sys.executable, "examples/keyframes_of_one_reading.py", str(store.root), reading_id],
-        capture_output=True, text=True, check=False, timeout=100, cwd=root,
+        capture_output=True, text=True, check=False, timeout=300, cwd=root,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert reading_id in run.stdout

@@ -108,7 +108,7 @@ def looked(report: str, tmp_path_factory: pytest.TempPathFactory) -> list[Mappin
     ]  # fmt: skip
     run = subprocess.run(
         [found, *flags, "--dump-dom", (folder / "look.html").as_uri()],
-        capture_output=True, text=True, encoding="utf-8", check=False, timeout=100,
+        capture_output=True, text=True, encoding="utf-8", check=False, timeout=300,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "CONSOLE" not in run.stderr, run.stderr

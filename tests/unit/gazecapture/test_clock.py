@@ -43,9 +43,10 @@ def test_the_session_clock_is_that_of_lsl_and_goes_on() -> None:
 
 
 def test_a_triple_is_read_at_one_moment() -> None:
+    began_ns = time.time_ns()
     before, triple, after = monotonic_now_ns(), read_triple(), monotonic_now_ns()
     assert before <= triple.monotonic_ns <= after
-    assert abs(triple.unix_ns - time.time_ns()) < 1_000_000_000
+    assert began_ns <= triple.unix_ns <= time.time_ns()
 
 
 def test_the_map_meets_every_triple_and_interpolates_between() -> None:
@@ -123,27 +124,28 @@ def test_a_host_that_slept_is_told_apart_from_a_clock_that_was_set() -> None:
 
 
 def test_the_clock_that_goes_on_in_sleep_goes_as_the_others_do_awake() -> None:
-    first, began = awake_or_asleep_ns(), monotonic_now_ns()
+    before, first, began = monotonic_now_ns(), awake_or_asleep_ns(), monotonic_now_ns()
     time.sleep(0.05)
-    second, ended = awake_or_asleep_ns(), monotonic_now_ns()
+    ended, second, after = monotonic_now_ns(), awake_or_asleep_ns(), monotonic_now_ns()
     if hasattr(time, "CLOCK_BOOTTIME") or sys.platform == "darwin":
         assert first is not None
         assert second is not None
-        assert abs((second - first) - (ended - began)) < 20_000_000
+        assert ended - began - 1_000_000 < second - first < after - before + 1_000_000
     else:
         assert first is second is None
 
 
 def test_triples_are_written_at_the_start_when_due_and_at_the_end(tmp_path: Path) -> None:
-    clocks = ClockTriples(tmp_path / "clock" / "test", interval_s=0.02)
-    assert clocks.tick() == [], "not due yet"
-    time.sleep(0.03)
-    assert clocks.tick() == []
-    clocks.close()
-    table = read_journal(tmp_path / "clock" / "test", schema=CLOCK).table
-    assert table.num_rows == 3
-    now, session = monotonic_now_ns(), session_now_ns()
-    assert abs(int(ClockMap(table).to_session_ns(now)) - session) < 5_000_000
+    for interval_s, n_rows in ((3600.0, 2), (0.0, 3)):
+        folder = tmp_path / "clock" / f"every {interval_s:g}"
+        clocks = ClockTriples(folder, interval_s=interval_s)
+        assert clocks.tick() == [], "no clock was set"
+        clocks.close()
+        table = read_journal(folder, schema=CLOCK).table
+        assert table.num_rows == n_rows
+        before, now, after = session_now_ns(), monotonic_now_ns(), session_now_ns()
+        # The triple itself is as good as its quickest attempt.
+        assert before - 5_000_000 < int(ClockMap(table).to_session_ns(now)) < after + 5_000_000
 
 
 def test_a_missing_library_is_one_clear_error() -> None:

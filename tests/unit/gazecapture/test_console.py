@@ -67,7 +67,7 @@ def test_no_arguments_give_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def child(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, timeout=120,
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, timeout=300,
         errors="backslashreplace", env={**os.environ, **environment},
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def test_a_reader_of_the_output_may_leave() -> None:
         assert process.stderr is not None
         process.stdout.close()
         process.stdin.close()
-        assert process.wait(120) == 0
+        assert process.wait(300) == 0
         assert process.stderr.read() == b""
 
 

@@ -29,7 +29,7 @@ from gazecapture.viewer.dictation_status import (
     read_dictation_status,
 )
 from keyframes.errors import DeviceUnavailableError, SchemaError, UsageError
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 S = 1_000_000_000
 
@@ -71,10 +71,12 @@ def test_only_what_is_said_while_the_key_is_held_is_kept_and_at_its_time(tmp_pat
     time.sleep(0.05)
     let_go_ns = session_now_ns()
     dictation.talk(False)
-    # Sound of a second around that comes late, as from every sound card, in blocks of 10 ms.
+    after_ns = session_now_ns()
+    # Sound of half a second around that comes late, as from every sound card, in blocks of 10 ms.
     t_zero = began - S // 2
-    sound = numbered(RATE_HZ)
-    for first in range(0, RATE_HZ, 160):
+    n_sound = RATE_HZ + (after_ns - began) * RATE_HZ // S
+    sound = numbered(n_sound)
+    for first in range(0, n_sound, 160):
         source.take(sound[first : first + 160], t_zero + first * S // RATE_HZ)
     dictation.close_film()
     dictation.close()
@@ -82,9 +84,9 @@ def test_only_what_is_said_while_the_key_is_held_is_kept_and_at_its_time(tmp_pat
     kept = read_wav(file.path).samples
     assert (np.diff(kept.astype(int)) == 1).all(), "no sample is missing, none is there twice"
     first_ns = t_zero + (int(kept[0]) - 1 - 1) * S // RATE_HZ
-    assert abs(first_ns - held_ns) < 5_000_000
+    assert began - 1_000_000 < first_ns < held_ns + 1_000_000
     last_ns = t_zero + int(kept[-1]) * S // RATE_HZ
-    assert abs(last_ns - let_go_ns) < 5_000_000
+    assert let_go_ns - 1_000_000 < last_ns < after_ns + 1_000_000
     assert abs(int(file.t_ns[0]) - first_ns) < 200_000
     heard = dictation.loudness()
     assert heard.recorded_s == pytest.approx(kept.size / RATE_HZ)
@@ -175,7 +177,7 @@ def test_a_file_is_played_at_the_speed_of_speech(tmp_path: Path) -> None:
     source = FileAudio(tmp_path / "said.wav")
     began = session_now_ns()
     source.start(lambda samples, t_ns: blocks.append((samples, t_ns)), lambda _why: over.set())
-    assert over.wait(20)
+    assert over.wait(LIMIT_S)
     source.stop()
     assert session_now_ns() - began >= S // 4
     np.testing.assert_array_equal(np.concatenate([b for b, _ in blocks]), numbered(RATE_HZ // 4))
@@ -211,9 +213,10 @@ def test_sound_of_an_lsl_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     source = LslAudio(name)
     source.start(lambda samples, t_ns: got.append((samples, t_ns)), lambda _why: None)
     try:
+        assert outlet.wait_for_consumers(LIMIT_S)
         sent_at = pylsl.local_clock()
         outlet.push_chunk(numbered(1600).reshape(-1, 1).tolist(), sent_at)
-        end = time.monotonic() + 20
+        end = time.monotonic() + LIMIT_S
         while sum(s.size for s, _ in got) < 1600:
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -222,7 +225,7 @@ def test_sound_of_an_lsl_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     sound = np.concatenate([s for s, _ in got])
     assert np.abs(sound.astype(int) - numbered(1600)).max() <= 1
     # The stamp is that of the last sample.
-    assert abs(got[0][1] / S - (sent_at - 1599 / RATE_HZ)) < 0.02
+    assert abs(got[0][1] / S - (sent_at - 1599 / RATE_HZ)) < 0.05
     monkeypatch.setattr(audio_sources, "RESOLVE_S", 0.3)
     with pytest.raises(DeviceUnavailableError, match="0 streams"):
         LslAudio(f"nothing {uuid.uuid4().hex}").start(lambda _s, _t: None, lambda _w: None)

@@ -29,7 +29,7 @@ def gazecapture(*arguments: str, without: str = "") -> subprocess.CompletedProce
 
 @pytest.mark.parametrize(
     "name",
-    ["python", "library pylsl", "LSL library", "LSL discovery", "LSL transfer", "write rights", "disk sync"],
+    ["python", "library pylsl", "LSL library", "LSL discovery", "LSL transfer", "write rights"],
 )
 def test_what_works_here_is_found_fine(checks: dict[str, Check], name: str) -> None:
     assert checks[name].ok, checks[name]
@@ -41,6 +41,18 @@ def test_whatever_fails_names_its_fix(checks: dict[str, Check]) -> None:
     assert all(check.fix for check in checks.values() if not check.ok)
     assert any(name.startswith("display") for name in checks)
     assert "microphone" in checks
+
+
+@pytest.mark.parametrize(("limit_ms", "ok"), [(1e9, True), (0.0, False)])
+def test_a_slow_disk_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit_ms: float, ok: bool
+) -> None:
+    """How fast this one is says how busy it is."""
+    monkeypatch.setattr("gazecapture.doctor.MAX_SYNC_MS", limit_ms)
+    sync = next(check for check in _folder(tmp_path) if check.name == "disk sync")
+    assert sync.ok is ok
+    assert ("local disk" in sync.fix) is not ok
+    assert sync.found.startswith("median ")
 
 
 def test_the_probe_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
 from gazecapture.viewer.live_gaze import LiveGaze
 from gazecapture.viewer.live_scene import LiveScene
 from keyframes.errors import DeviceUnavailableError
+from tests.waiting import LIMIT_S
 
 RATE_HZ, N = 30.0, 12
 STEP_NS = round(1e9 / RATE_HZ)
@@ -86,7 +87,7 @@ def scene(world: World) -> Iterator[LiveScene]:
 
 
 def wait_until_looked(scene: LiveScene, picture: int) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT_S
     # Seconds as a float hold the device's clock to a quarter of a microsecond.
     while scene.newest_ns is None or scene.newest_ns < T0_NS + picture * STEP_NS - 1000:
         assert time.monotonic() < end, "the picture is never looked at"
@@ -172,7 +173,7 @@ def test_live_gaze_waits_for_its_picture_and_gives_up_in_time(world: World) -> N
     gaze.start()
     got: list[EyeSamples] = []
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + LIMIT_S
         n_all = (N + 60) * STEP_NS // 20_000_000 * 4 - 4 * 26  # the last half second still waits
         while sum(part.t_ns.size for part in got) < n_all and time.monotonic() < end:
             time.sleep(0.02)

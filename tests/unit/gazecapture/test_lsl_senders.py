@@ -31,11 +31,12 @@ from gazecapture.session.schema import (
     write_session_info,
 )
 from gazecapture.session.to_readings import to_readings
-from gazecapture.sources.lsl import LslSource, discover, wait_for_streams
+from gazecapture.sources.lsl import LslSource, wait_for_streams
 from gazecapture.sources.recordings import load_recording
 from gazecapture.sources.replay import ReplayOutlet
 from keyframes.geometry import Display
 from keyframes.reading import Reading
+from tests.waiting import LIMIT_S, beside, n_recorded, stopped_when
 
 DISPLAY = Display(width_px=2000, height_px=1000, width_mm=500, height_mm=250, distance_mm=600)
 FILM = b"a film"
@@ -113,24 +114,21 @@ def _record(session: Path, sender: Any) -> Arrived:
     outlet = outlet_of(sender)
     found = wait_for_streams(
         lambda all_: [s for s in all_ if s.source_id == sender.source_id and s.name == sender.name] or None,
-        wait_s=60,
+        wait_s=LIMIT_S,
     )
     assert found is not None
     source = LslSource(found[0])
-    recording = threading.Event()
 
     def send() -> None:
-        assert recording.wait(60)
+        assert outlet.wait_for_consumers(LIMIT_S)
         began = pylsl.local_clock()
         for place, row in enumerate(sender.rows):
             outlet.push_sample(list(row), began + place * STEP_S)
             time.sleep(STEP_S)
 
-    sending = threading.Thread(target=send)
-    sending.start()
     on_ns = session_now_ns()
-    record_session(session, connect=lambda: [source], seconds=1.0, on_start=lambda _status: recording.set())
-    sending.join()
+    with beside(send), stopped_when(session, lambda: n_recorded(session) == len(sender.rows)):
+        record_session(session, connect=lambda: [source])
     _show(session, on_ns, session_now_ns())
     (item,) = to_readings(session, key=b"k" * 32)
     assert item.reading is not None, item.error
@@ -239,14 +237,21 @@ def test_every_senders_session_is_played_again_as_it_was(arrived: dict[str, Arri
     for name, sender in BY_PROFILE.items():
         recording = load_recording(arrived[name].session)
         outlet = ReplayOutlet(recording, source_id=f"again-{name}")
-        found = [s for s in discover(1.0) if s.source_id == f"again-{name}"]
+        again = f"again-{name}"
+        found = wait_for_streams(
+            lambda all_, again=again: [s for s in all_ if s.source_id == again] or None,  # type: ignore[misc]
+            wait_s=LIMIT_S,
+        )
+        assert found is not None
         source = LslSource(found[0])
         source.open()
-        playing = threading.Thread(target=outlet.run, kwargs={"linger_s": 0.3})
+        playing = threading.Thread(
+            target=outlet.run, kwargs={"linger_s": 0.3, "wait_for_consumer_s": LIMIT_S}
+        )
         playing.start()
         batches: list[Any] = []
         while sum(batch.t_remote_s.size for batch in batches) < len(sender.rows):
-            batch = source.read(5.0)
+            batch = source.read(60.0)
             assert batch is not None
             batches.append(batch)
         playing.join()

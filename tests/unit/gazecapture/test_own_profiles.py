@@ -19,6 +19,7 @@ from gazecapture.session.gaze_stream import load_gaze
 from gazecapture.session.profiles import load_own_profiles, session_profiles
 from gazecapture.session.schema import read_stream_info
 from keyframes.errors import ConfigError, DataError, ExitCode
+from tests.waiting import n_recorded, stopped_when
 
 MINE = """
 name = "oddball"
@@ -92,14 +93,13 @@ def test_a_stream_that_only_the_users_profile_knows_is_found_recorded_and_read(
         "record",
         "--out",
         str(session),
-        "--seconds",
-        "0.6",
         "--wait-s",
-        "10",
+        "60",
         "--profile",
         str(mine),
     ]
-    assert run_command(gazecapture, arguments) == ExitCode.OK
+    with stopped_when(session, lambda: n_recorded(session) > 20):
+        assert run_command(gazecapture, arguments) == ExitCode.OK
     (folder,) = (session / "streams").iterdir()
     info = read_stream_info(folder)
     assert (info.source_id, info.role, info.profile) == (oddball, "gaze", "oddball")
@@ -120,8 +120,9 @@ def test_a_profile_given_later_reads_what_was_recorded_without_it(
     tmp_path: Path, mine: Path, oddball: str
 ) -> None:
     session = tmp_path / "session"
-    arguments = ["record", "--out", str(session), "--seconds", "0.6", "--stream", oddball]
-    assert run_command(gazecapture, arguments) == ExitCode.OK
+    arguments = ["record", "--out", str(session), "--wait-s", "60", "--stream", oddball]
+    with stopped_when(session, lambda: n_recorded(session) > 20):
+        assert run_command(gazecapture, arguments) == ExitCode.OK
     assert load_gaze(session, None).t_ns.size == 0
     gaze = load_gaze(session, None, override=load_own_profiles([mine]))
     assert gaze.t_ns.size > 10

@@ -20,6 +20,7 @@ from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
 from gazecapture.sources.relay import Relay, relayed_info
 from keyframes.errors import StreamLostError
 from keyframes.reading import Tracker
+from tests.waiting import LIMIT_S
 
 GAZE = StreamInfo(
     stream_id="eye", role="gaze", name="Some eye", kind="Gaze", channel_format="float32", nominal_rate_hz=100.0,
@@ -82,7 +83,7 @@ class Device:
 def receive(source: LslSource, n: int) -> SourceBatch:
     """Return the first batches of a source that begins with n samples, as one."""
     batches: list[SourceBatch] = []
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT_S
     while sum(b.t_remote_s.size for b in batches) < n and time.monotonic() < end:
         batch = source.read(0.2)
         batches += [] if batch is None else [batch]
@@ -98,12 +99,14 @@ def test_every_stream_goes_out_on_the_local_clock_with_its_raw_time_beside_it() 
     with Relay(device) as relay:
         found = wait_for_streams(
             lambda all_: ours if len(ours := [s for s in all_ if s.name.startswith("Some ")]) == 2 else None,
-            wait_s=60,
+            wait_s=LIMIT_S,
         )
         assert found is not None
         sources = [LslSource(stream) for stream in found]
         for source in sources:
             source.open()
+        # An inlet is open before its outlet knows of it; what is sent between the two goes to nobody.
+        assert all(outlet.wait_for_consumers(LIMIT_S) for outlet in relay._outlets.values())
         running = threading.Thread(target=relay.run, args=(stop,))
         running.start()
         device.go.set()
@@ -137,7 +140,7 @@ def test_two_relays_are_never_taken_for_one() -> None:
                 if sum(s.name == "Some eye" for s in all_) >= 2
                 else None
             ),
-            wait_s=60,
+            wait_s=LIMIT_S,
         )
         assert one.names == other.names
     assert ids is not None
@@ -156,7 +159,7 @@ def test_what_an_outlet_says(info: StreamInfo, channel_format: str) -> None:
 def test_a_neon_is_relayed_as_gaze_of_its_scene_camera() -> None:
     """The command, between the simulated phone and a receiver; all three are processes of their own."""
     phone = subprocess.Popen(
-        [sys.executable, "-m", "gazecapture", "simulate-neon", "--no-video", "--seconds", "60"],
+        [sys.executable, "-m", "gazecapture", "simulate-neon", "--no-video", "--seconds", "900"],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -180,15 +183,19 @@ def test_a_neon_is_relayed_as_gaze_of_its_scene_camera() -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        found = wait_for_streams(lambda all_: [s for s in all_ if s.name == "Neon Gaze"] or None, wait_s=60)
+        found = wait_for_streams(
+            lambda all_: [s for s in all_ if s.name == "Neon Gaze"] or None, wait_s=LIMIT_S
+        )
         assert found is not None
         source = LslSource(found[0])
+        began_s = pylsl.local_clock()
         source.open()
         gaze = receive(source, 100)
+        ended_s = pylsl.local_clock()
         (info,) = source.info
         source.close()
         relay.send_signal(signal.SIGINT)
-        counts, _ = relay.communicate(timeout=120)
+        counts, _ = relay.communicate(timeout=LIMIT_S)
     finally:
         for process in (relay, phone):
             if process is not None:
@@ -198,5 +205,5 @@ def test_a_neon_is_relayed_as_gaze_of_its_scene_camera() -> None:
     assert json.loads(counts)["n_sent"]["Neon Gaze"] >= gaze.t_remote_s.size
     # The simulated clock is this machine's: raw unix time there, the local clock on the wire.
     np.testing.assert_allclose(np.median(np.diff(gaze.columns["source_time"])), 0.005, rtol=0.1)
-    assert abs(gaze.t_remote_s[-1] - pylsl.local_clock()) < 20
+    assert began_s - 1 < gaze.t_remote_s[-1] < ended_s + 1
     assert "sim" not in found[0].source_id.lower()

@@ -27,6 +27,7 @@ from gazecapture.sources.protocol import SourceBatch
 from gazecapture.sources.recordings import load_recordings
 from gazecapture.sources.replay import Recording, ReplayOutlet, play_together
 from keyframes.errors import DataError, UsageError
+from tests.waiting import LIMIT_S
 
 RATE_HZ, SECONDS, OFFSET_S = 1000, 20, 500.0
 N = RATE_HZ * SECONDS
@@ -97,7 +98,7 @@ def play(recordings: list[Recording]) -> dict[str, Received]:
         ours = [s for s in found if s.name in names]
         return ours if len(ours) == len(names) else None
 
-    streams = wait_for_streams(all_of_them, wait_s=60)
+    streams = wait_for_streams(all_of_them, wait_s=LIMIT_S)
     assert streams is not None
     sources = [LslSource(stream) for stream in streams]
     opening = [threading.Thread(target=source.open) for source in sources]
@@ -105,13 +106,15 @@ def play(recordings: list[Recording]) -> dict[str, Received]:
         thread.start()
     for thread in opening:
         thread.join()
+    # An inlet is open before its outlet knows of it; what is sent between the two goes to nobody.
+    assert all(outlet.wait_for_consumer(LIMIT_S) for outlet in outlets)
     playing = threading.Thread(target=play_together, args=(outlets,), kwargs={"linger_s": 0.5})
     playing.start()
     received = {}
     for source in sources:
         info = source.info[0]
         batches: list[SourceBatch] = []
-        end = time.monotonic() + 60
+        end = time.monotonic() + LIMIT_S
         while sum(b.t_remote_s.size for b in batches) < names[info.name] and time.monotonic() < end:
             batch = source.read(0.2)
             batches += [] if batch is None else [batch]

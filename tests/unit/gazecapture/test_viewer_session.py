@@ -168,7 +168,7 @@ def test_the_loader_gives_the_study_asked_for_registered(
     loader.read_ahead(1)
     loader.open(1)
     loader.read_ahead(2)
-    loader.open(3).result(timeout=60)  # not the one that was read ahead
+    loader.open(3).result(timeout=180)  # not the one that was read ahead
     loader.close()
     assert [p.reading_number for p in got if isinstance(p, PreparedStudy)] == [1, 3]
     assert [len(s.images) for s in session.info.studies] == [2, 0, 1]

@@ -134,7 +134,6 @@ def test_parts_that_a_model_was_not_taught_are_said_to_be_missing() -> None:
     jsonschema.validate(json.loads(nothing.model_dump_json()), json_schema())
 
 
-@pytest.mark.timeout(600)
 def test_sentences_findings_and_steps_light_up_by_pointer_and_keyboard(tmp_path: Path) -> None:
     written = tmp_path / "evidence.html"
     written.write_text(page(evidence(), film()), encoding="utf-8")
@@ -197,7 +196,6 @@ def test_sentences_findings_and_steps_light_up_by_pointer_and_keyboard(tmp_path:
         assert shown.complaints == []
 
 
-@pytest.mark.timeout(600)
 def test_a_narrow_screen_hides_nothing_under_the_film(tmp_path: Path) -> None:
     written = tmp_path / "evidence.html"
     written.write_text(page(evidence(), film()), encoding="utf-8")

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,9 +21,8 @@ from examples.gazex.model.ready import load_trained
 from examples.gazex.tasks.example import plain_text
 from examples.gazex.train.loop import train
 from examples.gazex.train.loss import MODEL_INPUTS
+from tests.killed_command import killed_when
 from tests.unit.gazex.conftest import reading, write_both
-
-pytestmark = pytest.mark.timeout(600)
 
 TINY: dict[str, dict[str, Any]] = {
     "data": {"image_max_px": 56 * 56, "frame_max_px": 28 * 28, "workers": 0},
@@ -118,14 +112,9 @@ def test_a_killed_training_goes_on_with_the_same_losses(dataset: Path, tmp_path:
     settings = tmp_path / "settings.toml"
     settings.write_text(_toml(config), encoding="utf-8")
     train([dataset], tmp_path / "whole", config, quiet=True)
-    command = [sys.executable, "-m", "examples.gazex", "train", str(dataset), "-c", str(settings), "--out"]
     killed = tmp_path / "killed"
-    process = subprocess.Popen([*command, str(killed), "--quiet"], start_new_session=True)
-    while not list(killed.glob("checkpoints/0*")) and process.poll() is None:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL
+    arguments = ("train", dataset, "-c", settings, "--out", killed, "--quiet")
+    killed_when(killed, "checkpoints/0*", "examples.gazex", *arguments)
     assert train([dataset], killed, load_config(settings), quiet=True).steps == 8
     assert losses(killed) == losses(tmp_path / "whole")
     weights = [

@@ -216,4 +216,4 @@ def test_strip_shows_the_key_frames_that_have_a_picture() -> None:
 
 def test_drawing_leaves_no_global_state() -> None:
     code = "import sys, keyframes.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=300).returncode == 0
