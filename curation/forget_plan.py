@@ -20,9 +20,9 @@ from curation.ingest.session import SessionIngester
 from curation.sessions import known_sessions
 from curation.tombstones import Kind, Tombstones
 from gazecapture.files import as_tool_error, claim_output_folder
+from gazecapture.session.addenda import session_reading_id
 from gazecapture.session.removal import check_idle
 from gazecapture.session.schema import read_session_info
-from gazecapture.session.to_readings import session_reading_id
 from gazecapture.store import KeyedHash, Store
 from keyframes.errors import GazeToolError, UsageError
 

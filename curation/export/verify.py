@@ -25,8 +25,8 @@ from curation.manifest import read_lines
 from curation.sessions import known_sessions
 from curation.tombstones import Tombstones
 from gazecapture.files import sha256_of
+from gazecapture.session.addenda import session_reading_id
 from gazecapture.session.schema import read_session_info
-from gazecapture.session.to_readings import session_reading_id
 from gazecapture.store import KeyedHash, Store
 from keyframes.errors import PrivacyError, SchemaError, ShardIntegrityError, UsageError
 

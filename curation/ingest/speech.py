@@ -26,8 +26,8 @@ from curation.dictation.whisper import WhisperEngine
 from curation.dictation.words import HeardWord, Transcript, words_table
 from curation.issues import source_issues, source_issues_entry
 from gazecapture.session.audio import cut_audio, session_audio
+from gazecapture.session.reading_spans import SpeechSpan, speech_spans
 from gazecapture.session.removal import TRANSCRIPTS_FOLDER
-from gazecapture.session.to_readings import SpeechSpan, speech_spans
 from keyframes.errors import UsageError
 from keyframes.reading import Reading
 

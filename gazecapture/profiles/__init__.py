@@ -13,7 +13,7 @@ from gazecapture.profiles.model import (
     load_profiles,
     match,
 )
-from gazecapture.profiles.normalise import NormalisedGaze, normalise
+from gazecapture.profiles.normalise import NormalisedGaze, normalise, sample_identities
 
 NO_TRACKER = "none"
 """Name in place of a profile's, in a reading that was recorded without an eye tracker."""
@@ -29,4 +29,5 @@ __all__ = [
     "load_profiles",
     "match",
     "normalise",
+    "sample_identities",
 ]

@@ -14,7 +14,7 @@ from keyframes.errors import GeometryError, SchemaError
 from keyframes.eyes import combine_eyes
 from keyframes.geometry import Display
 
-__all__ = ["NormalisedGaze", "normalise"]
+__all__ = ["NormalisedGaze", "normalise", "sample_identities"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -95,8 +95,7 @@ def normalise(profile: Profile, info: StreamInfo, table: pa.Table, display: Disp
     pupils = {eye: reader.pupil(eye) for eye in ("left", "right", "both")}
     known = [p for p in pupils.values() if p is not None]
     seen = known if pupils["both"] is None else [pupils["both"]]
-    frame = reader.field("frame_number")
-    device_time = reader.field("device_time", _SECONDS)
+    frame_number, device_time_s = reader.identities()
     return NormalisedGaze(
         left_x_screen_px=left.x,
         left_y_screen_px=left.y,
@@ -112,13 +111,18 @@ def normalise(profile: Profile, info: StreamInfo, table: pa.Table, display: Disp
         valid=valid,
         combined_by=rule,
         pupil_unit=reader.pupil_unit() if known else "none",
-        frame_number=None
-        if frame is None
-        else np.where(np.isfinite(frame), np.nan_to_num(frame), -1).astype(np.int64),
-        device_time_s=device_time,
+        frame_number=frame_number,
+        device_time_s=device_time_s,
         x_scene_px=x_scene,
         y_scene_px=y_scene,
     )
+
+
+def sample_identities(
+    profile: Profile, info: StreamInfo, table: pa.Table
+) -> tuple[NDArray[np.int64] | None, FloatArray | None]:
+    """Return ``frame_number`` and ``device_time_s`` as of `normalise`, which tell samples from repeats of them."""
+    return _Reader(profile, info, table, None).identities()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +200,14 @@ class _Reader:
         if unit not in units:
             raise SchemaError(f"channel {channel.label!r}: unknown unit {unit!r}")
         return values * units[unit]
+
+    def identities(self) -> tuple[NDArray[np.int64] | None, FloatArray | None]:
+        """Return the device's count and its time, each where the sender gives it."""
+        frame = self.field("frame_number")
+        count = None
+        if frame is not None:
+            count = np.where(np.isfinite(frame), np.nan_to_num(frame), -1).astype(np.int64)
+        return count, self.field("device_time", _SECONDS)
 
     def _find(self, field: str, eye: str) -> tuple[StreamChannel, ChannelRule] | None:
         for found_eye, channel, rule in self._profile.channels(self._info, field):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def _covered(
 def merge_columns(
     backfill: BackfilledGaze,
     t_ns: NDArray[np.int64],
-    gaze: dict[str, Any],
+    gaze: Mapping[str, Any],
     *,
     device_time_s: NDArray[np.float64] | None,
     source: str,

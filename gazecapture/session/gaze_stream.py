@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from gazecapture import profiles
 from gazecapture.profiles import Profile
 from gazecapture.screen.scene_map import SceneMap
-from gazecapture.session.backfill_merge import LossShares, load_backfilled, merge_columns, profiles_columns
+from gazecapture.session.backfill_merge import LossShares, load_backfilled, merge_columns
 from gazecapture.session.backfill_record import ROLE as BACKFILL_ROLE
 from gazecapture.session.backfill_record import BackfillRecord
 from gazecapture.session.clock_fit import ClockFit, fit_clock
 from gazecapture.session.journal import read_journal
+from gazecapture.session.live_columns import LiveColumns
 from gazecapture.session.profiles import profile_of
 from gazecapture.session.schema import OFFSETS, StreamInfo, read_stream_info
 from keyframes.errors import DataError
@@ -34,7 +35,7 @@ class GazeStream:
 
     t_ns: NDArray[np.int64]
     """Session clock."""
-    gaze: dict[str, Any]
+    gaze: Mapping[str, Any]
     """Columns of `keyframes.reading.GAZE` that need no display: screen px, pupils, validity."""
     frame_number: NDArray[np.int64] | None
     """The device's own count, where it gives one; -1 for a sample without."""
@@ -98,7 +99,9 @@ class GazeStream:
         return replace(
             self,
             t_ns=t_ns,
-            gaze={name: values[part] for name, values in self.gaze.items()},
+            gaze=self.gaze.part(part)
+            if isinstance(self.gaze, LiveColumns)
+            else {name: values[part] for name, values in self.gaze.items()},
             frame_number=None if self.frame_number is None else self.frame_number[part],
             t_remote_s=None if self.t_remote_s is None else self.t_remote_s[part],
             device_time_s=None if self.device_time_s is None else self.device_time_s[part],
@@ -159,25 +162,22 @@ def _on_session_clock(
             code="GT-NO-PROFILE",
         )
     clock = fit_clock(read_journal(session / "offsets" / info.stream_id, schema=OFFSETS).table, table)
-    normal = profiles.normalise(profile, info, table, display)
+    frame_number, device_time_s = profiles.sample_identities(profile, info, table)
     t_remote_s = table.column("t_remote_s").to_numpy()
     t_ns = clock.to_session_ns(t_remote_s, table.column("sequence").to_numpy())
-    keep = _first_of_each(normal.frame_number, normal.device_time_s, t_ns)
-    columns = profiles_columns(normal, t_ns.size)
+    keep = _first_of_each(frame_number, device_time_s, t_ns)
     simulated = info.tracker.manufacturer == "synthetic"
     return GazeStream(
         t_ns=t_ns[keep],
-        gaze={name: values[keep] for name, values in columns.items()},
-        frame_number=None
-        if normal.frame_number is None
-        else np.asarray(normal.frame_number)[keep].astype(np.int64),
+        gaze=LiveColumns(profile=profile, info=info, table=table, display=display, rows=keep),
+        frame_number=None if frame_number is None else frame_number[keep],
         tracker=replace(info.tracker, profile=profile.name, nominal_rate_hz=info.nominal_rate_hz or None),
         simulated=simulated,
         clock=clock,
         source="simulated" if simulated else profile.source,
         t_remote_s=t_remote_s[keep],
-        device_time_s=None if normal.device_time_s is None else normal.device_time_s[keep],
-        is_numbered=normal.frame_number is not None or normal.device_time_s is not None,
+        device_time_s=None if device_time_s is None else device_time_s[keep],
+        is_numbered=frame_number is not None or device_time_s is not None,
     )
 
 

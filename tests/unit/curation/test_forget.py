@@ -22,10 +22,11 @@ from curation.retention import delete_old_audio
 from curation.tombstones import TOMBSTONES, Tombstones
 from gazecapture.access_log import log_access, read_access_log
 from gazecapture.console import run_command
+from gazecapture.session.addenda import session_reading_id
 from gazecapture.session.journal import read_journal
 from gazecapture.session.removal import AUDIO_FOLDER, remove_reading
 from gazecapture.session.schema import SessionInfo, read_session_info, write_session_info
-from gazecapture.session.to_readings import session_reading_id, to_readings
+from gazecapture.session.to_readings import to_readings
 from gazecapture.store import KeyedHash, Store
 from keyframes.errors import ExitCode, PrivacyError, RecordingError
 from keyframes.reading import Reading
