@@ -166,10 +166,12 @@ def _on_session_clock(
     t_remote_s = table.column("t_remote_s").to_numpy()
     t_ns = clock.to_session_ns(t_remote_s, table.column("sequence").to_numpy())
     keep = _first_of_each(frame_number, device_time_s, t_ns)
+    columns = LiveColumns(profile=profile, info=info, table=table, display=display, rows=keep)
+    columns.check()
     simulated = info.tracker.manufacturer == "synthetic"
     return GazeStream(
         t_ns=t_ns[keep],
-        gaze=LiveColumns(profile=profile, info=info, table=table, display=display, rows=keep),
+        gaze=columns,
         frame_number=None if frame_number is None else frame_number[keep],
         tracker=replace(info.tracker, profile=profile.name, nominal_rate_hz=info.nominal_rate_hz or None),
         simulated=simulated,

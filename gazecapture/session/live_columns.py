@@ -27,7 +27,7 @@ __all__ = ["LiveColumns"]
 class LiveColumns(Mapping[str, Any]):
     """Columns of `keyframes.reading.GAZE` that need no display, n samples each.
 
-    Raises as `gazecapture.profiles.normalise`.
+    Raises as `gazecapture.profiles.normalise`, at the first look; `check` is one at no samples.
     """
 
     profile: Profile
@@ -38,14 +38,13 @@ class LiveColumns(Mapping[str, Any]):
     rows: NDArray[np.intp]
     """(n,), of the journal: those samples in that order."""
 
-    def __post_init__(self) -> None:
-        # What the profile cannot read it cannot read of no samples either.
-        if self.rows.size:
-            len(self.part(slice(0)))
-
     def part(self, part: slice) -> LiveColumns:
         """Return the columns of some of the samples."""
         return replace(self, rows=self.rows[part])
+
+    def check(self) -> None:
+        """Raise what any part would: what the profile cannot read it cannot read of no samples either."""
+        len(self.part(slice(0)))
 
     def __getitem__(self, name: str) -> Any:
         return self._columns[name]
