@@ -24,6 +24,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from keyframes.errors import DataError
+from keyframes.lead_kernel import likelihoods
 from keyframes.looks import Looks
 from keyframes.sentence_time import LEAD_S, MIN_SILENT_S, sentence_windows
 
@@ -148,20 +149,14 @@ def _booked(
     """Return (n_sentences, n_leads) the log-likelihood of the gaze, booked by sentence; times in s, in order."""
     end = np.minimum(end, np.append(start[1:], np.inf))
     dwell = np.maximum(end - start, 0.0)
+    near = np.ascontiguousarray(near)
     # passed[i, j]: what fixations before j give to fixation i; between, it grows evenly with time.
     passed = np.concatenate([np.zeros((start.size, 1)), np.cumsum(near * dwell, axis=1)], axis=1)
     reading = passed[:, -1] / np.maximum(dwell.sum() - dwell, 1e-9)
-    elsewhere = (READING_SHARE * reading + ANYWHERE_SHARE * ANYWHERE)[:, None]
+    elsewhere = READING_SHARE * reading + ANYWHERE_SHARE * ANYWHERE
     sentence = np.argmin(np.abs((start + end)[:, None] / 2 - onsets), axis=1)
     booked = np.zeros((onsets.size, len(bounds)))
     for lead, bound in enumerate(bounds):
-        at = np.maximum(np.searchsorted(start, bound, side="right") - 1, 0)
-        into = np.clip(bound - start[at], 0.0, dwell[at])
-        given = np.diff(passed[:, at] + near[:, at] * into, axis=1)
-        inside = np.minimum(end[:, None], bound[1:]) - np.maximum(start[:, None], bound[:-1])
-        inside = np.maximum(inside, 0.0)
-        others = np.maximum(inside.sum(axis=0) - inside, 0.0)
-        own = np.where(others > 1e-9, given / np.maximum(others, 1e-9), reading[:, None])
-        likelihood = (inside * np.log(OWN_SHARE * own + elsewhere)).sum(axis=1)
+        likelihood = likelihoods(passed, near, start, end, reading, elsewhere, OWN_SHARE, bound)
         np.add.at(booked[:, lead], sentence, likelihood)
     return booked

@@ -12,6 +12,7 @@ from scipy import ndimage
 from keyframes.regions.anatomy import LUNG_OUTLINE
 from keyframes.regions.region_map import Region
 from keyframes.regions.thorax_frame import ThoraxFrame, warp
+from keyframes.regions.thorax_kernel import look
 
 __all__ = ["search", "turned_farther"]
 
@@ -165,16 +166,12 @@ def _correlation(picture: FloatArray, parameters: FloatArray, side: int = 0) -> 
     ``side`` as in `_matcher`. Beyond the picture its edge goes on; of the whole template that costs.
     """
     m = _matcher(side)
-    height, width = picture.shape
     x, y = warp(parameters, m.u, m.v)
-    seen = (
-        picture[np.clip(y, 0, height - 1).astype(np.intp), np.clip(x, 0, width - 1).astype(np.intp)] * m.root
-    )
+    seen, off = look(picture, x, y, m.root)
     seen = seen - (seen @ m.trend) @ m.trend.T
     correlation: FloatArray = (seen @ m.expected) / np.maximum(np.sqrt((seen * seen).sum(axis=1)), 1e-6)
     if side:
         return correlation
-    off = (x < 0) | (x >= width) | (y < 0) | (y >= height)
     cost: FloatArray = OFF_PICTURE_COST * (off @ m.root**2) / float(m.root @ m.root)
     return correlation - cost
 
