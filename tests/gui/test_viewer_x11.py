@@ -97,6 +97,12 @@ def wait_for_window(hands: Hands, screen: int = 0) -> str:
     return window_on(hands, screen).split()[0]
 
 
+def geometry(hands: Hands, window: str) -> list[int]:
+    said = hands.do("getwindowgeometry", "--shell", window).splitlines()
+    place = dict(line.split("=") for line in said)
+    return [int(place.get(name, -1)) for name in ("X", "Y", "WIDTH", "HEIGHT")]
+
+
 def wait_for_card(display: str) -> None:
     """Wait until there is text in the middle of the screen: before a card is there, its key does nothing."""
     middle = (SCREEN[0] // 4, SCREEN[1] // 4, 3 * SCREEN[0] // 4, 3 * SCREEN[1] // 4)
@@ -168,10 +174,7 @@ def test_a_session_by_mouse_and_keyboard(
         assert found[0]["viewport_rect"] == [0.0, 56.0, 1280.0, 800.0]  # full screen, below the caption
 
         operator = wait_for_window(hands, screen=1)
-        place = dict(
-            line.split("=") for line in hands.do("getwindowgeometry", "--shell", operator).splitlines()
-        )
-        assert [int(place[name]) for name in ("X", "Y", "WIDTH", "HEIGHT")] == [0, 0, *SECOND_SCREEN]
+        wait_until(lambda: geometry(hands, operator) == [0, 0, *SECOND_SCREEN], "for it to fill its screen")
         wait_for_operators_view(f"{display}.1", screenshots / "operator-second-screen.png")
 
         # The second film: every tool, and back to the first.

@@ -131,7 +131,7 @@ def test_the_operator_is_told_while_sound_comes_and_when_it_ends(tmp_path: Path)
         return found
 
     source.take(np.full(RATE_HZ // 10, 16384, np.int16), session_now_ns())
-    assert told().level_dbfs == pytest.approx(20 * np.log10(0.5), abs=0.01)
+    wait_until(lambda: told().level_dbfs == pytest.approx(20 * np.log10(0.5), abs=0.01), "for the level")
     assert told().is_recording
     source.fail("unplugged")
     wait_until(lambda: told().trouble == "unplugged", "to be told although no sound comes")

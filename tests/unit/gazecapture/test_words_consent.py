@@ -17,6 +17,7 @@ from gazecapture.session.recorder_client import start_recorder
 from gazecapture.session.schema import SessionInfo, read_stream_info, write_session_info
 from gazecapture.sources.lsl import wait_for_streams
 from gazecapture.viewer.recording import SessionRecorder
+from tests.waiting import LIMIT_S, stopped_when, wait_until
 
 NAME = f"eyes {uuid.uuid4().hex[:6]}"
 WORDS = f"{NAME} words"
@@ -61,13 +62,15 @@ def test_a_reader_who_did_not_agree_is_not_heard(session: Path, named: list[str]
     agree(session, "gaze", "pupil")
     # Longer than the second after which streams that came later are looked for.
     seconds = "0.1" if named else "2.5"
-    run_command(cli, ["record", "--out", str(session), *named, "--seconds", seconds, "--wait-s", "30"])
+    run_command(cli, ["record", "--out", str(session), *named, "--seconds", seconds, "--wait-s", "60"])
     assert recorded_roles(session) == {"gaze"}
 
 
 def test_one_who_agreed_is(session: Path) -> None:
     agree(session, "gaze", "audio")
-    run_command(cli, ["record", "--out", str(session), "--seconds", "0.1", "--wait-s", "30"])
+    # A words stream that answers late is taken while recording goes on.
+    with stopped_when(session, lambda: len(recorded_roles(session)) == 2):
+        run_command(cli, ["record", "--out", str(session), "--wait-s", "60"])
     assert recorded_roles(session) == {"gaze", "words"}
 
 
@@ -78,11 +81,12 @@ def test_consent_on_paper_is_not_known_here(session: Path) -> None:
 
 
 def test_a_recorder_that_began_before_the_reader_was_asked_is_replaced(session: Path) -> None:
-    earlier = start_recorder(session, wait_s=30)
+    earlier = start_recorder(session, wait_s=60)
     said: list[str] = []
-    recorder = SessionRecorder(session, may_hear=False, wait_s=30)
+    recorder = SessionRecorder(session, may_hear=False, wait_s=60)
     try:
-        assert {s.role for s in earlier.wait_until_recording(60).streams} == {"gaze", "words"}
+        earlier.wait_until_recording(LIMIT_S)
+        wait_until(lambda: recorded_roles(session) == {"gaze", "words"}, "for both streams")
         agree(session, "gaze")
         recorder.start(said.append)
         assert {s["role"] for s in recorder.counts().values()} == {"gaze"}
