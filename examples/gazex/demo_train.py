@@ -44,7 +44,7 @@ HELD_OUT = {"train": (0.9, 0.1), "test": (0.0, 0.0)}
 class Sizes:
     """How much is made: enough for the targets, little enough for 15 minutes on two cores."""
 
-    n_train: int = 300
+    n_train: int = 240
     n_test: int = 40
     n_twins: int = 30
     n_train_readers: int = 3

@@ -43,7 +43,8 @@ def with_gaze(examples: Sequence[Example], control: GazeControl, seed: int) -> l
             # Clips of a reading are one pool, whatever is asked of them.
             kind = "clip" if within and example.task in CLIPS else example.task
             groups[kind, within].append(place)
-    result = list(examples)
+    # Attention is taught by no gaze at all then: that of words whose frames were exchanged would be another's.
+    result = [replace(e, focus=()) for e in examples]
     for (task, within), places in sorted(groups.items()):
         rng = np.random.default_rng([seed, *task.encode(), *within.encode()])
         if control == "shuffled_time" and len(places) == 1:

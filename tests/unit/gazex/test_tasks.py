@@ -21,6 +21,7 @@ from examples.gazex.tasks.controls import with_gaze
 from examples.gazex.tasks.example import Box, Example, plain_text, written_box
 from examples.gazex.tasks.make import examples_of, shuffled_order
 from examples.gazex.tasks.names import TASKS
+from examples.gazex.tasks.reading import Reading
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,19 @@ def test_the_right_order_puts_the_frames_back(examples: list[Example]) -> None:
         times = [example.frames[n - 1].begins_ns for n in numbers]
         assert times == sorted(times)
         assert len(numbers) == example.n_ordered == len(example.frames)
+
+
+def test_a_finding_that_is_there_is_looked_for_where_its_sentence_was(rows: list[Row]) -> None:
+    settings = TaskSettings(weights={"presence": 1.0, "grounding": 1.0})
+    examples = [e for row in rows for e in examples_of(row, settings)]
+    looked = [e for e in examples if e.focus]
+    assert {e.task for e in looked} == {"presence", "grounding"}
+    assert all(e.answer != ("no",) for e in looked)
+    by_reading = {row["reading_id"]: Reading(row) for row in rows}
+    for example in looked:
+        reading = by_reading[example.reading_id]
+        gaze = {tuple(p) for key in reading.sentences for p in reading.gaze_of(key).tolist()}
+        assert {tuple(p) for f in example.focus for p in f.points.tolist()} <= gaze
 
 
 @pytest.mark.parametrize("n", [2, 3, 9])
@@ -140,6 +154,7 @@ def test_exchanged_gaze_leaves_everything_else(examples: list[Example], control:
     changed = 0
     for before, after in zip(examples, mixed, strict=True):
         assert (before.prompt, before.answer, before.images) == (after.prompt, after.answer, after.images)
+        assert not after.focus
         if before.n_ordered:
             assert len(before.frames) == len(after.frames)
         if before.frames:
