@@ -83,7 +83,8 @@ def find_burned_in_text(grey8: NDArray[np.uint8]) -> tuple[BurnedInText, ...]:
         raise ImageError(f"a picture of shape {grey8.shape} and type {grey8.dtype}, expected (h, w) uint8")
     found: set[tuple[tuple[int, int, int, int], int]] = set()
     for top, left, part in _parts_with_edges(grey8):
-        light, dark = _glyphs(part, max(grey8.shape)), _glyphs(255 - part, max(grey8.shape))
+        room = np.empty((2, *part.shape), np.uint8)
+        light, dark = (_glyphs(one, max(grey8.shape), room) for one in (part, np.invert(part)))
         for glyphs, counter in ((light, dark), (dark, light)):
             level = _lines(glyphs)
             upright = [((y0, x0, y1, x1), n) for (x0, y0, x1, y1), n in _lines([_turned(g) for g in glyphs])]
@@ -111,10 +112,10 @@ def _turned(glyph: _Glyph) -> _Glyph:
     return _Glyph(glyph.y0, glyph.x0, glyph.y1, glyph.x1, glyph.brightness)
 
 
-def _glyphs(picture: NDArray[np.uint8], side: int) -> list[_Glyph]:
-    """Return what looks like light letters. side : the whole picture's longer one, px."""
+def _glyphs(picture: NDArray[np.uint8], side: int, room: NDArray[np.uint8]) -> list[_Glyph]:
+    """Return what looks like light letters. side : the whole picture's longer one, px. room : of `find_specks`."""
     width_px = max(5, int(side * MAX_STROKE_SHARE) | 1)
-    specks = find_specks(picture, width_px=width_px, min_contrast=MIN_CONTRAST)
+    specks = find_specks(picture, width_px=width_px, min_contrast=MIN_CONTRAST, room=room)
     wide, high = specks.x1 - specks.x0, specks.y1 - specks.y0
     longest, share = np.maximum(wide, high), specks.area / (wide * high)
     fits = (longest >= MIN_HEIGHT_PX) & (longest <= side * MAX_HEIGHT_SHARE)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 __all__ = ["Specks", "find_specks", "steep_per_tile", "steepness"]
 
 _WHITE: Final = 255
+_ENDS: Final = 1 << 16
+"""Ends of runs for which there is room at first; more is made in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,44 +28,87 @@ class Specks:
     x1: NDArray[np.int64]
     y1: NDArray[np.int64]
     area: NDArray[np.int64]
-    at: NDArray[np.int64]
-    """Flat indexes of all their pixels, in the order of the picture."""
+    start: NDArray[np.int64]
+    """Flat index of the first pixel of every run of their pixels side by side, in the order of the picture."""
+    length: NDArray[np.int64]
+    """Of those runs, px."""
     owner: NDArray[np.int64]
-    """Number of the speck that each of those pixels belongs to."""
+    """Number of the speck that each of those runs belongs to."""
     bars: NDArray[np.uint8]
     """Of the whole picture: grey levels above what surrounds it."""
 
     def pixels_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the flat indexes of chosen specks' pixels: all of the first speck, then of the second, ..."""
-        kept = chosen[self.owner]
-        return self.at[kept][np.argsort(self.owner[kept], kind="stable")]
+        kept = np.flatnonzero(chosen[self.owner])
+        kept = kept[np.argsort(self.owner[kept], kind="stable")]
+        length = self.length[kept]
+        ends = np.cumsum(length)
+        return np.asarray(np.arange(length.sum()) + np.repeat(self.start[kept] - (ends - length), length))
 
 
-def find_specks(picture: NDArray[np.uint8], *, width_px: int, min_contrast: int) -> Specks:
+def find_specks(
+    picture: NDArray[np.uint8], *, width_px: int, min_contrast: int, room: NDArray[np.uint8] | None = None
+) -> Specks:
     """Return what is narrower than a square of that width and lighter than its surroundings by that much.
 
-    picture : (h, w) uint8. width_px : odd. min_contrast : grey levels above the grey opening by the square.
+    picture : (h, w) uint8. width_px : odd. min_contrast : grey levels above the grey opening by the square, 1 or more.
+    room : (2, h, w), overwritten; `Specks.bars` is part of it. Given again, it spares the system's clearing of new
+    memory, which can take half as long as the search.
     """
+    picture = np.ascontiguousarray(picture)
+    spare, bars = np.empty((2, *picture.shape), np.uint8) if room is None else room
     # An opening is the least of the surroundings, then the greatest of that, which is the least of the negative.
-    least = _least_around(np.ascontiguousarray(picture), width_px)
-    bars = picture - np.invert(_least_around(np.invert(least), width_px))
-    at = np.flatnonzero(bars >= min_contrast)
-    begins = np.ones(at.size, np.bool_)  # a run of pixels side by side
-    begins[1:] = (np.diff(at) > 1) | (at[1:] % picture.shape[1] == 0)
-    starts = np.flatnonzero(begins)
-    length = np.diff(np.append(starts, at.size))
-    row, first = np.divmod(at[starts], picture.shape[1])
+    _negative_of_least(picture, width_px, spare)
+    _negative_of_least(spare, width_px, bars)
+    start, length = _bars(picture, bars, np.uint8(min_contrast))
+    row, first = np.divmod(start, picture.shape[1])
     group = _joined(row, first, first + length - 1)
-    n_specks = int(group.max(initial=-1)) + 1
-    x0, y0 = np.full(n_specks, picture.shape[1]), np.full(n_specks, picture.shape[0])
-    x1, y1 = np.zeros(n_specks, np.int64), np.zeros(n_specks, np.int64)
-    np.minimum.at(x0, group, first)
-    np.minimum.at(y0, group, row)
-    np.maximum.at(x1, group, first + length)
-    np.maximum.at(y1, group, row + 1)
-    owner = np.repeat(group, length)
-    area = np.bincount(owner, minlength=n_specks)
-    return Specks(x0=x0, y0=y0, x1=x1, y1=y1, area=area, at=at, owner=owner, bars=bars)
+    boxes, area = _extents(row, first, length, group)
+    x0, y0, x1, y1 = boxes
+    return Specks(x0=x0, y0=y0, x1=x1, y1=y1, area=area, start=start, length=length, owner=group, bars=bars)
+
+
+@numba.njit(cache=True)
+def _bars(picture, bars, min_contrast):  # type: ignore[no-untyped-def]
+    """Find the runs of pixels side by side that have contrast enough. bars : the opened picture, replaced."""
+    height, columns = picture.shape
+    # A run's first pixel, the first one behind it, the next run's first, ...
+    ends, n_ends = np.empty(max(_ENDS, columns + 1), np.int64), 0
+    # Zeros before the first pixel and behind the last, and as many more as fill a word.
+    high = np.zeros(columns + 2, np.uint8)
+    turns = np.zeros(-(-(columns + 1) // 8) * 8, np.uint8)
+    words = turns.view(np.uint64)
+    for y in range(height):
+        _take_from(picture[y], bars[y])
+        _is_high(bars[y], min_contrast, high[1 : columns + 1])
+        _differs(high[: columns + 1], high[1:], turns[: columns + 1])
+        if ends.size < n_ends + columns + 1:
+            ends = np.concatenate((ends, np.empty_like(ends)))
+        for place in range(words.size):
+            if words[place]:
+                for x in range(8 * place, 8 * place + 8):
+                    if turns[x]:
+                        ends[n_ends] = y * columns + x
+                        n_ends += 1
+    return ends[:n_ends:2].copy(), ends[1:n_ends:2] - ends[:n_ends:2]
+
+
+@numba.njit(cache=True)
+def _take_from(row, out):  # type: ignore[no-untyped-def]
+    for place in range(out.size):
+        out[place] = row[place] - out[place]
+
+
+@numba.njit(cache=True)
+def _is_high(row, least, out):  # type: ignore[no-untyped-def]
+    for place in range(out.size):
+        out[place] = np.uint8(row[place] >= least)
+
+
+@numba.njit(cache=True)
+def _differs(row, other, out):  # type: ignore[no-untyped-def]
+    for place in range(out.size):
+        out[place] = row[place] ^ other[place]
 
 
 @numba.njit(cache=True)
@@ -77,6 +122,12 @@ def _less(row, other, out):  # type: ignore[no-untyped-def]
     """Take the lesser of two rows. ``out`` is neither: only then are 32 pixels taken at once."""
     for place in range(out.size):
         out[place] = min(row[place], other[place])
+
+
+@numba.njit(cache=True)
+def _negative_of_less(row, other, out):  # type: ignore[no-untyped-def]
+    for place in range(out.size):
+        out[place] = ~min(row[place], other[place])
 
 
 @numba.njit(cache=True)
@@ -97,15 +148,14 @@ def _least_across(row, width, line, other, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _least_around(picture, width):  # type: ignore[no-untyped-def]
-    """Return the least of the square around each pixel, as far as it lies in the picture.
+def _negative_of_least(picture, width, negative):  # type: ignore[no-untyped-def]
+    """Give the negative of the least of the square around each pixel, as far as it lies in the picture.
 
     Down the rows, blocks of ``width`` rows are taken: any ``width`` rows are the end of one block and the beginning
     of the next. Source: van Herk 1992, Pattern Recognition Letters 13, 517-521.
     """
     height, columns = picture.shape
     half = width // 2
-    least = np.empty_like(picture)
     line, other = np.empty(columns + 2 * half, np.uint8), np.empty(columns + 2 * half, np.uint8)
     begun, longer = np.empty(columns, np.uint8), np.empty(columns, np.uint8)
     ends, ahead = np.empty((width, columns), np.uint8), np.empty((width, columns), np.uint8)
@@ -118,13 +168,12 @@ def _least_around(picture, width):  # type: ignore[no-untyped-def]
                 ahead[row] = _WHITE
         begun[:] = _WHITE
         for row in range(min(width, height - first) if first >= 0 else 0):
-            _less(begun, ends[row], least[first + row])
+            _negative_of_less(begun, ends[row], negative[first + row])
             _less(begun, ahead[row], longer)
             begun, longer = longer, begun
         _copy(ahead[width - 1], ends[width - 1])
         for row in range(width - 2, -1, -1):
             _less(ahead[row], ends[row + 1], ends[row])
-    return least
 
 
 @numba.njit(cache=True)
@@ -151,6 +200,25 @@ def _joined(row, first, last):  # type: ignore[no-untyped-def]
         else:
             parent[run] = parent[parent[run]]
     return parent
+
+
+@numba.njit(cache=True)
+def _extents(row, first, length, group):  # type: ignore[no-untyped-def]
+    """Return (x0, y0, x1, y1) and area of each group of runs."""
+    n_groups = 0
+    for run in range(group.size):
+        n_groups = max(n_groups, group[run] + 1)
+    boxes, area = np.zeros((4, n_groups), np.int64), np.zeros(n_groups, np.int64)
+    x0, y0, x1, y1 = boxes
+    for run in range(group.size):
+        one = group[run]
+        if area[one] == 0:  # its first run, in its first row
+            x0[one], y0[one] = first[run], row[run]
+        x0[one] = min(x0[one], first[run])
+        x1[one] = max(x1[one], first[run] + length[run])
+        y1[one] = row[run] + 1
+        area[one] += length[run]
+    return boxes, area
 
 
 @numba.njit(cache=True)

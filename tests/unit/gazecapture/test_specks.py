@@ -31,7 +31,8 @@ def test_specks_are_the_labelled_rest_of_an_opening(width_px: int) -> None:
         opened = ndimage.grey_opening(picture, (width_px, width_px))
         wanted, n_wanted = ndimage.label(picture - np.minimum(opened, picture) >= 40, CORNERS_COUNT)
         labels = np.zeros(picture.shape, np.int64)
-        labels.ravel()[specks.at] = specks.owner + 1
+        for start, length, owner in zip(specks.start, specks.length, specks.owner, strict=True):
+            labels.ravel()[start : start + length] = owner + 1
         assert specks.area.size == n_wanted
         assert np.array_equal(labels, wanted)
         for number, (rows, columns) in enumerate(ndimage.find_objects(wanted)):
@@ -40,10 +41,31 @@ def test_specks_are_the_labelled_rest_of_an_opening(width_px: int) -> None:
             assert specks.area[number] == np.count_nonzero(wanted == number + 1)
 
 
+def test_room_that_is_given_again_changes_nothing() -> None:
+    picture = pictures()[-3]
+    room = np.full((2, *picture.shape), 77, np.uint8)
+    alone, first, second = (
+        find_specks(picture, width_px=7, min_contrast=40, room=one) for one in (None, room, room)
+    )
+    for name in ("x0", "y0", "x1", "y1", "area", "start", "length", "owner", "bars"):
+        assert np.array_equal(getattr(alone, name), getattr(first, name))
+        assert np.array_equal(getattr(alone, name), getattr(second, name))
+
+
+def test_more_runs_than_there_is_room_for_at_first() -> None:
+    picture = np.zeros((700, 400), np.uint8)
+    picture[:, ::2] = 255
+    specks = find_specks(picture, width_px=7, min_contrast=40)
+    assert specks.start.size == picture.size // 2
+    assert specks.area.tolist() == [700] * 200
+
+
 def test_pixels_come_speck_by_speck() -> None:
     specks = find_specks(pictures()[-3], width_px=7, min_contrast=40)
     chosen = np.arange(specks.area.size) % 3 == 1
-    wanted = [specks.at[specks.owner == number] for number in np.flatnonzero(chosen)]
+    runs = zip(specks.start, specks.length, specks.owner, strict=True)
+    ordered = sorted((owner, start, length) for start, length, owner in runs if chosen[owner])
+    wanted = [np.arange(start, start + length) for _, start, length in ordered]
     assert len(wanted) > 3
     assert np.array_equal(specks.pixels_of(chosen), np.concatenate(wanted))
 
