@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import itertools
 import shutil
 import statistics
@@ -34,8 +33,6 @@ import pyarrow.parquet as pq
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from curation.cli import cli
 from curation.config import CurationConfig, ExportConfig
@@ -138,19 +135,10 @@ def _costs(paths: list[Path], root: Path) -> float:
 
 
 def _copied(path: Path, target: Path) -> int:
-    """Copy the pixels alone: decoded, and written as what the original becomes."""
+    """Copy the pixels alone: decoded, and written as they are (what is no DICOM as PNG)."""
     if path.suffix.lower() != ".dcm":
         return target.write_bytes(encode_png(load_radiograph(path).grey8()))
-    film = pydicom.dcmread(path)
-    pixels = film.pixel_array
-    bare = Dataset()
-    bare.file_meta = FileMetaDataset()
-    bare.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    bare.file_meta.MediaStorageSOPClassUID = bare.file_meta.MediaStorageSOPInstanceUID = UID("1.2")
-    bare.add_new("PixelData", "OW", pixels.tobytes())
-    content = io.BytesIO()
-    bare.save_as(content, enforce_file_format=True)
-    return target.write_bytes(content.getbuffer())
+    return target.write_bytes(np.ascontiguousarray(pydicom.dcmread(path).pixel_array).data)
 
 
 def _row_costs(root: Path, size_px: tuple[int, int], scanned: Sequence[int]) -> float:

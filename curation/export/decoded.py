@@ -47,6 +47,12 @@ _LARGE_ELEMENT_BYTES = 1 << 16
 """An element of a DICOM file that is larger is read only where its values are asked for."""
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _DICOM_MARK, _DICOM_MARK_AT = b"DICM", 128
+_TEXT_VRS = frozenset(
+    ["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"]
+)
+"""Value representations whose bytes are letters (PS3.5, 6.2)."""
+_SHIFT = b"\x1b"
+"""Begins another character set, whose bytes may look like plain letters (PS3.5, 6.1.2.5)."""
 _DECIMAL = re.compile(r"-?\d+\.\d+|-?\d{1,5}|n/a|")
 """A cell that a table may hold unseen: a number with a decimal point, or one too short for an id."""
 _DECIMALS = re.compile(rf"(?:{_DECIMAL.pattern})(?:\n(?:{_DECIMAL.pattern}))*+")
@@ -268,11 +274,29 @@ def _behind_the_pixels(film: pydicom.FileDataset) -> bytes:
 
 
 def _values(data: Dataset) -> Iterator[str]:
-    """Give all values of a DICOM object, at any depth."""
-    for element in data.iterall():
-        if element.VR != "SQ":
-            value = element.value
-            yield value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    """Give all values of a DICOM object, at any depth.
+
+    Text in plain letters is given as it is stored: what pydicom makes of it holds the same words and takes most of the
+    time that a header takes.
+    """
+    for tag in data.keys():  # noqa: SIM118 - iterating over the object itself converts each element
+        stored: Any = data.get_item(tag)
+        value = stored.value
+        if (
+            isinstance(stored, RawDataElement)
+            and stored.VR in _TEXT_VRS
+            and isinstance(value, bytes)
+            and value.isascii()
+            and _SHIFT not in value
+        ):
+            yield value.decode("ascii")
+            continue
+        element = data[tag]
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from _values(item)
+        else:
+            yield element.value.decode("latin-1") if isinstance(element.value, bytes) else str(element.value)
 
 
 def _mp4(name: str, source: _Source, depth: int) -> Iterator[Content]:

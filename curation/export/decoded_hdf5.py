@@ -16,12 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.export.found import Content
-from curation.export.hdf5_guard import open_hdf5
+from curation.export.hdf5_guard import open_hdf5_listed
+from curation.export.hdf5_shard import batches_of
+from curation.export.read import projected
+from curation.export.schema import SHARD
+from curation.export.spoken import ROW_ID, spoken_in, spoken_places
 from keyframes.errors import SchemaError
 
 __all__ = ["hdf5_parts"]
 
 _BLOCK_ROWS = 1 << 13
+_BATCH_ROWS = 256
+"""Of what people said: each batch visits some 30 datasets."""
 _BLOCK_PICTURES = 32
 _BLOCK_BYTES = 1 << 24
 _CELLS = {b"string": False, b"bytes": True}
@@ -36,35 +42,27 @@ def hdf5_parts(source: Path | io.BytesIO) -> Iterator[Content]:
     """
     if not isinstance(source, Path):
         raise SchemaError("an HDF5 file stands in a container")
-    with open_hdf5(source) as file:
+    with open_hdf5_listed(source) as (file, objects):
         root = file.id
         about = [*_user_block(source, file), *_comment(root, b".")]
         about += [text for attribute in _attributes(root) for text in attribute.texts]
         packed: set[bytes] = set()
-        for name, n_attributes, is_dataset in _objects(root):  # a group comes before what is in it
+        for name, n_attributes, dtype in objects:
             about += [name.decode("utf-8", "replace"), *_comment(root, name)]
             is_picture = None
             for attribute in _attributes(h5py.h5o.open(root, name)) if n_attributes else ():
                 about += attribute.texts
-                if attribute.name == b"kind" and not is_dataset:
+                if attribute.name == b"kind" and dtype is None:
                     is_picture = _CELLS.get(attribute.texts[-1].encode())
             if is_picture is not None:
                 packed |= {name + b"/offsets", name + b"/data"}
                 yield from _column(root, name, is_picture=is_picture)
-            elif is_dataset and name not in packed:
+            elif dtype == np.uint8 and name not in packed:
                 yield from _plain(h5py.h5d.open(root, name))
         yield Content(texts=about)
-
-
-def _objects(root: Any) -> list[tuple[bytes, int, bool]]:
-    """Return name, number of attributes and whether it is a dataset, of all that a file holds."""
-    found: list[tuple[bytes, int, bool]] = []
-
-    def note(name: bytes, about: Any) -> None:
-        found.append((name, about.num_attrs, about.type == h5py.h5o.TYPE_DATASET))
-
-    h5py.h5o.visit(root, note, info=True)
-    return found
+        if ROW_ID.encode() in root:
+            for rows in batches_of(file, source, projected(SHARD, spoken_places()), _BATCH_ROWS):
+                yield Content(spoken=spoken_in(rows.to_pylist()))
 
 
 def _user_block(source: Path, file: h5py.File) -> Iterator[str]:
@@ -137,9 +135,7 @@ def _column(root: Any, name: bytes, *, is_picture: bool) -> Iterator[Content]:
 
 
 def _plain(opened: Any) -> Iterator[Content]:
-    """Give the bytes of a dataset of anybody's; other numbers are measured values."""
-    if opened.dtype != np.uint8:
-        return
+    """Give the bytes of a dataset of bytes of anybody's; other numbers are measured values."""
     shape = opened.shape
     step = max(1, _BLOCK_BYTES // max(1, int(np.prod(shape[1:]))))
     for first in range(0, shape[0] if shape else 1, step):

@@ -6,27 +6,16 @@ import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.export.found import Content, strings_in
+from curation.export.spoken import ROW_ID, is_spoken, spoken_in
 
-__all__ = ["SPOKEN", "parquet_parts"]
+__all__ = ["parquet_parts"]
 
-SPOKEN: Final = MappingProxyType(
-    {
-        "text": (),
-        "indication": (),
-        "words": ("word",),
-        "sentences": ("text",),
-        "qa": ("question", "answer"),
-    }
-)
-"""Columns, and members of their rows, with what people said or typed: parts of names are sought here. Whole names
-and ids are sought everywhere; a part of one ("Stone") may well be a word of the schema, the card or another reading."""
 _NUMBERS = frozenset({"BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE"})
 """Parquet's types that hold no letters: their columns are not decoded."""
 _BATCH_ROWS = 128
@@ -49,11 +38,10 @@ def parquet_parts(source: Path | io.BytesIO) -> Iterator[Content]:
     for columns, n_rows in ((strings, _BATCH_ROWS), (others, _BATCH_PICTURES)):
         for batch in file.iter_batches(batch_size=n_rows, columns=columns) if columns else ():
             yield _cells(batch)
-    spoken = [path for path in strings if _is_spoken(path)]
-    if spoken and "reading_id" in strings:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=["reading_id", *spoken]):
-            rows = batch.to_pylist()
-            yield Content(spoken=[(row["reading_id"], text) for row in rows for text in _said(row)])
+    spoken = [path for path in strings if is_spoken(path)]
+    if spoken and ROW_ID in strings:
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[ROW_ID, *spoken]):
+            yield Content(spoken=spoken_in(batch.to_pylist()))
 
 
 def _cells(batch: pa.RecordBatch) -> Content:
@@ -66,19 +54,6 @@ def _cells(batch: pa.RecordBatch) -> Content:
             cells |= dict.fromkeys(strings_in(leaf.unique().to_pylist()))
     content.cells = content.texts = list(cells)
     return content
-
-
-def _is_spoken(path: str) -> bool:
-    """Say whether a leaf, by its path, has what people said; a view's table may use the name for something else."""
-    column, *below = path.split(".")
-    return column in SPOKEN and (not SPOKEN[column] or below[-1:] in [[name] for name in SPOKEN[column]])
-
-
-def _said(row: dict[str, Any]) -> Iterator[str]:
-    """Give each text of a row, and its words as one: a name is then found in neighbours too."""
-    for column in SPOKEN.keys() & row.keys():
-        texts = list(strings_in(row[column]))
-        yield from [" ".join(texts)] if column == "words" else texts
 
 
 def _leaves(array: pa.Array) -> Iterator[pa.Array]:

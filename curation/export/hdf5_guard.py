@@ -11,13 +11,14 @@ import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import h5py
+import numpy as np
 
 from keyframes.errors import SchemaError
 
-__all__ = ["MAX_READ_BYTES", "open_hdf5"]
+__all__ = ["MAX_READ_BYTES", "Hdf5Object", "open_hdf5", "open_hdf5_listed"]
 
 MAX_READ_BYTES = 512 << 20
 """Of one field in one batch of rows; 32 rows with all their pictures are a tenth of it."""
@@ -34,6 +35,15 @@ _KNOWN_FILTERS = frozenset(
 _PLAIN_KINDS = frozenset("biuf")
 
 
+class Hdf5Object(NamedTuple):
+    """A group or dataset of a file."""
+
+    name: bytes
+    n_attributes: int
+    dtype: np.dtype[Any] | None
+    """None for a group."""
+
+
 @contextlib.contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open a shard to read it, once all that it holds was looked at.
@@ -41,26 +51,36 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     Raises SchemaError (GT-HOSTILE) for links, external or virtual data, types that point at other data, unknown
     filters and sizes that what is stored cannot hold; SchemaError for what is no HDF5.
     """
+    with open_hdf5_listed(path) as (file, _):
+        yield file
+
+
+@contextlib.contextmanager
+def open_hdf5_listed(path: Path) -> Iterator[tuple[h5py.File, list[Hdf5Object]]]:
+    """Open a shard as `open_hdf5` does; give what it holds as well, a group before what is in it."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            _look_through(file, path)
-            yield file
+            yield file, _look_through(file, path)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
         if isinstance(error, SchemaError):
             raise
         raise SchemaError("a shard cannot be read", path=path, hint="Export again.") from error
 
 
-def _look_through(file: h5py.File, path: Path) -> None:
+def _look_through(file: h5py.File, path: Path) -> list[Hdf5Object]:
     """Ask below h5py's own objects, which take most of the time where a file holds hundreds of small datasets."""
     links, objects = _links(file.id, path), _objects(file.id)
-    if len(links) != len(objects) or len({place for _, place, _ in objects}) != len(objects):
+    if len(links) != len(objects) or len({place for _, place, _, _ in objects}) != len(objects):
         raise _hostile("holds one object under two names", path)
-    for name, _, kind in objects:
+    found = []
+    for name, _, kind, n_attributes in objects:
+        dtype = None
         if kind == h5py.h5o.TYPE_DATASET:
-            _check_dataset(h5py.h5d.open(file.id, name), path)
+            dtype = _checked_type(h5py.h5d.open(file.id, name), path)
         elif kind != h5py.h5o.TYPE_GROUP:
             raise _hostile("holds an object that is neither group nor dataset", path)
+        found.append(Hdf5Object(name, n_attributes, dtype))
+    return found
 
 
 def _links(root: Any, path: Path) -> list[bytes]:
@@ -78,14 +98,19 @@ def _links(root: Any, path: Path) -> list[bytes]:
     return found
 
 
-def _objects(root: Any) -> list[tuple[bytes, int, int]]:
-    """Return name, place in the file and kind of all objects but the root, each once."""
-    found: list[tuple[bytes, int, int]] = []
-    h5py.h5o.visit(root, lambda name, about: found.append((name, about.addr, about.type)), info=True)
+def _objects(root: Any) -> list[tuple[bytes, int, int, int]]:
+    """Return name, place in the file, kind and number of attributes of all objects but the root, each once."""
+    found: list[tuple[bytes, int, int, int]] = []
+
+    def note(name: bytes, about: Any) -> None:
+        found.append((name, about.addr, about.type, about.num_attrs))
+
+    h5py.h5o.visit(root, note, info=True)
     return found
 
 
-def _check_dataset(item: Any, path: Path) -> None:
+def _checked_type(item: Any, path: Path) -> np.dtype[Any]:
+    """Return what a dataset's values are. Raises SchemaError (GT-HOSTILE) for one that no shard has."""
     properties, kind = item.get_create_plist(), item.dtype
     layout = properties.get_layout()
     if layout == h5py.h5d.VIRTUAL or properties.get_external_count():
@@ -102,6 +127,7 @@ def _check_dataset(item: Any, path: Path) -> None:
     claimed, stored = math.prod(item.shape) * kind.itemsize, item.get_storage_size()
     if claimed > stored * _MAX_INFLATION:
         raise _hostile(f"claims {claimed} bytes where {stored} are stored", path)
+    return cast("np.dtype[Any]", kind)
 
 
 def _hostile(what: str, path: Path) -> SchemaError:

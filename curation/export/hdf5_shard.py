@@ -26,7 +26,7 @@ from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from curation.export.shards import check_version, whole_column
 from keyframes.errors import SchemaError
 
-__all__ = ["Hdf5ShardWriter", "read_hdf5", "read_hdf5_batches"]
+__all__ = ["Hdf5ShardWriter", "batches_of", "read_hdf5", "read_hdf5_batches"]
 
 CHUNK_BYTES: Final = 1 << 13
 """HDF5 chunk: a shard has some 700 small datasets, each at least one chunk long; one row is read alone."""
@@ -225,9 +225,14 @@ def read_hdf5_batches(path: Path, schema: pa.Schema, batch_rows: int) -> Iterato
     Raises as `read_hdf5` does.
     """
     with open_hdf5(path) as file:
-        n_rows = _checked_rows(file, path)
-        for start in range(0, n_rows, batch_rows):
-            yield _read_rows(file, schema, path, start, min(start + batch_rows, n_rows))
+        yield from batches_of(file, path, schema, batch_rows)
+
+
+def batches_of(file: h5py.File, path: Path, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
+    """Give what `read_hdf5_batches` gives of a file that `open_hdf5` opened. Raises SchemaError."""
+    n_rows = _checked_rows(file, path)
+    for start in range(0, n_rows, batch_rows):
+        yield _read_rows(file, schema, path, start, min(start + batch_rows, n_rows))
 
 
 def _checked_rows(file: h5py.File, path: Path) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import struct
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -75,7 +77,7 @@ def write_original(
     """
     if source.suffix.lower() != ".dcm":
         grey = masked(load_radiograph(source).grey8(), masks, fill=0)
-        return _put(io.BytesIO(encode_png(grey)), target_stem.with_suffix(".png"))
+        return _put(target_stem.with_suffix(".png"), encode_png(grey))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning quotes the header value it is about
         return _write_dicom(source, target_stem.with_suffix(".dcm"), patient, pseudonym, masks)
@@ -94,7 +96,7 @@ def _write_dicom(
             setattr(new, keyword, DicomSequence([_lut(item) for item in old[keyword].value]))
     sop_class = str(old.get("SOPClassUID", ""))
     new.SOPClassUID = UID(sop_class if sop_class in SOP_CLASSES else SECONDARY_CAPTURE)
-    _put_pixels(old, new, target, masks)
+    pixels = _with_pixels(old, new, target, masks)
     _complete(old, new)
     for keyword in EMPTY:
         setattr(new, keyword, "" if keyword not in {"SeriesNumber", "InstanceNumber"} else None)
@@ -117,9 +119,15 @@ def _write_dicom(
     meta.MediaStorageSOPInstanceUID = new.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     new.file_meta = meta
-    content = io.BytesIO()
-    new.save_as(content, enforce_file_format=True)
-    return _put(content, target)
+    header = io.BytesIO()
+    new.save_as(header, enforce_file_format=True)
+    # The pixels are the last attribute (PS3.5, 7.1.2: OB and OW have a length of four bytes), and go to the file as
+    # they are: pydicom would copy them several times.
+    content = pixels.reshape(-1).view(np.uint8).data
+    odd = len(content) % 2
+    kind = b"OW" if pixels.dtype.itemsize > 1 else b"OB"
+    before = struct.pack("<HH2sHI", 0x7FE0, 0x0010, kind, 0, len(content) + odd)
+    return _put(target, header.getbuffer(), before, content, b"\0" * odd)
 
 
 def _shifted(date: str, digits: str) -> str:
@@ -132,10 +140,14 @@ def _shifted(date: str, digits: str) -> str:
         return ""
 
 
-def _put(content: io.BytesIO, target: Path) -> Path:
+def _put(target: Path, *parts: bytes | memoryview) -> Path:
     """Write from memory: where a disk is full, pydicom says so in an error that no longer has its number."""
     try:
-        target.write_bytes(content.getbuffer())
+        with target.open("wb", buffering=0) as handle:
+            for part in parts:
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[handle.write(rest) :]
     except OSError as error:
         raise as_tool_error(error, target, "writing a picture") from error
     return target
@@ -198,8 +210,10 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     return code
 
 
-def _put_pixels(old: Dataset, new: Dataset, target: Path, masks: Sequence[Box]) -> None:
-    """Carry the pixels over as bare numbers: a compressed stream has room for comments, and so has a file's tail.
+def _with_pixels(old: Dataset, new: Dataset, target: Path, masks: Sequence[Box]) -> NDArray[Any]:
+    """Return the pixels as bare numbers, in little-endian order, and describe them in the new header.
+
+    A compressed stream has room for comments, and so has a file's tail.
 
     Old files keep an overlay in the bits above the picture's; the decoder clears those.
     """
@@ -220,10 +234,7 @@ def _put_pixels(old: Dataset, new: Dataset, target: Path, masks: Sequence[Box]) 
     new.SamplesPerPixel = 1
     new.BitsAllocated = 8 * pixels.dtype.itemsize
     new.PixelRepresentation = int(signed)
-    content = little.tobytes()
-    new.add_new(
-        "PixelData", "OW" if pixels.dtype.itemsize > 1 else "OB", content + b"\0" * (len(content) % 2)
-    )
+    return little
 
 
 def _values(element: DataElement) -> list[Any]:

@@ -318,6 +318,38 @@ def dicom_longer_pixels(path: Path, text: str) -> None:
     data.save_as(path)
 
 
+@plant(".dcm")
+def dicom_plain_nested(path: Path, text: str) -> None:
+    data, inner = film(path), Dataset()
+    inner.RequestedProcedureDescription = ["knee", text]
+    data.RequestAttributesSequence = [inner]
+    data.save_as(path)
+
+
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [
+        ("ISO_IR 192", "Żółw^Ola"),
+        ("ISO_IR 100", "Müßig^Björn"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+    ],
+)
+def test_a_name_in_any_character_set(tmp_path: Path, character_set: str, name: str) -> None:
+    data = film(tmp_path / "file.dcm")
+    data.SpecificCharacterSet, data.PerformingPhysicianName = character_set, name
+    data.save_as(tmp_path / "file.dcm")
+    for asked, hits in ((name.split("=")[-1], ["file.dcm: an identifier"]), ("Nobody^Here", [])):
+        sought = {"r": Identifiers(names=frozenset({asked}))}
+        assert scan_output(tmp_path, sought, []) == hits
+
+
+def test_an_id_as_a_binary_number(tmp_path: Path) -> None:
+    data = film(tmp_path / "file.dcm")
+    data.private_block(0x0011, "x", create=True).add_new(1, "UL", 8675309)
+    data.save_as(tmp_path / "file.dcm")
+    assert scan_output(tmp_path, {}, [], codes=["8675309"]) == ["file.dcm: an identifier"]
+
+
 @plant(".bin")
 def bytes_of_no_kind(path: Path, text: str) -> None:
     path.write_bytes(b"\0\1\2\xff" + text.encode() + b"\0")

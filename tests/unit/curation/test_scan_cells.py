@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from curation.export.decoded import contents_of
 from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.scan import scan_output
@@ -80,21 +81,35 @@ def test_cells_of_shards(tmp_path: Path, kind: str, place: str, found: str | Non
     assert scan_output(tmp_path, {}, [], codes=[CODE]) == ([f"a.{kind}: {found}"] if found else [])
 
 
-def test_parts_of_a_name_in_what_its_own_reading_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["parquet", "h5"])
+def test_parts_of_a_name_in_what_its_own_reading_says(tmp_path: Path, kind: str) -> None:
     rows = [full_row(number) for number in range(3)]
     rows[1]["sentences"][0]["text"] = "as Okonkwo said"
-    write(tmp_path, "parquet", rows)
+    write(tmp_path, kind, rows)
     names = Identifiers(names=frozenset({"Okonkwo^Adaeze"}))
-    for number, hits in ((0, []), (1, ["a.parquet: part of a name in a text"])):
+    for number, hits in ((0, []), (1, [f"a.{kind}: part of a name in a text"])):
         assert scan_output(tmp_path, {rows[number]["reading_id"]: names}, []) == hits
 
 
-def test_a_name_over_two_words_of_its_own_reading(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["parquet", "h5"])
+def test_what_people_said_is_found_in_every_column_of_it(tmp_path: Path, kind: str) -> None:
+    rows = [full_row(number) for number in range(2)]
+    rows[1] |= {
+        "text": "a b", "indication": "c", "words": [{"word": "a"}, {"word": "b"}], "sentences": [{"text": "d"}],
+        "report_sections": [{"section": "impression", "text": "e"}], "qa": [{"question": "f", "answer": "g"}],
+    }  # fmt: skip
+    spoken = [pair for content in contents_of(write(tmp_path, kind, rows)) for pair in content.spoken]
+    said = sorted(text for reading_id, text in spoken if reading_id == rows[1]["reading_id"])
+    assert said == ["a b", "a b", "c", "d", "e", "f", "g"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "h5"])
+def test_a_name_over_two_words_of_its_own_reading(tmp_path: Path, kind: str) -> None:
     row = full_row(2)
     row["words"] = [{"word": "Okon"}, {"word": "kwo"}]
-    write(tmp_path, "parquet", [row])
+    write(tmp_path, kind, [row])
     names = Identifiers(names=frozenset({"Okonkwo^Adaeze"}))
-    assert scan_output(tmp_path, {row["reading_id"]: names}, []) == ["a.parquet: part of a name in a text"]
+    assert scan_output(tmp_path, {row["reading_id"]: names}, []) == [f"a.{kind}: part of a name in a text"]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "h5"])
