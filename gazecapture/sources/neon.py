@@ -47,7 +47,7 @@ __all__ = ["NeonOptions", "NeonSource"]
 
 logger = logging.getLogger(__name__)
 
-FIRST_GAZE_S = 6.0
+FIRST_GAZE_S = 15.0
 """s for the first gaze to come; the phone starts its cameras when it is asked to stream."""
 SILENCE_S = 4.0
 """s without a packet after which a connection is made anew; of gaze, 800 samples."""

@@ -31,7 +31,8 @@ from gazecapture.sources.neon_simulator.wearer import Wearer
 
 __all__ = ["SimulatedNeon"]
 
-START_S = 20.0
+START_S = 120.0
+"""s to begin, where pictures of the whole camera are drawn and coded, or to end; a busy machine took 20."""
 _T = TypeVar("_T")
 
 
