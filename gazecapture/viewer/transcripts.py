@@ -10,7 +10,7 @@ from gazecapture.session.removal import TRANSCRIPTS_FOLDER
 from gazecapture.session.schema import WORDS_JOURNAL
 from keyframes.errors import GazeToolError
 
-__all__ = ["keep_transcript", "words_between"]
+__all__ = ["invitation", "keep_transcript", "words_between"]
 
 
 def words_between(session: Path, start_ns: int, end_ns: int) -> str:
@@ -22,6 +22,15 @@ def words_between(session: Path, start_ns: int, end_ns: int) -> str:
     t_ns = words["t_start_ns"].to_numpy()
     mine = words.filter((t_ns >= start_ns) & (t_ns < end_ns))
     return " ".join(mine["word"].to_pylist()).replace(" .", ".").replace(" ,", ",")
+
+
+def invitation(*, has_words: bool, has_sound: bool) -> str:
+    """Return what the reader is asked to do with the words of a film, in one line."""
+    if has_words:
+        return "Correct it if you like; what was recorded stays as it is."
+    if has_sound:
+        return "Nothing here makes words of your voice yet: type them, or leave that to a program later."
+    return "No words came. Type what you said, if you like."
 
 
 def keep_transcript(session: Path, reading_number: int, text: str) -> None:

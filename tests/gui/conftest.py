@@ -23,6 +23,9 @@ SCREEN_PX, SECOND_SCREEN_PX = (1280, 800), (1024, 768)
 SERVER_OPTIONS = [
     "-screen", "0", f"{SCREEN_PX[0]}x{SCREEN_PX[1]}x24",
     "-screen", "1", f"{SECOND_SCREEN_PX[0]}x{SECOND_SCREEN_PX[1]}x24", "-nolisten", "tcp",
+    # Without it the server begins anew whenever its last client is gone, such as a search for a window that is not
+    # there yet, and refuses whoever connects at that moment.
+    "-noreset",
     # A key is let go late on a busy machine, and is pressed once all the same.
     "-ardelay", "10000",
 ]  # fmt: skip

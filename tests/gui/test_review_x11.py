@@ -1,7 +1,8 @@
-"""A real review on a real X server: scrub, move a bound, reject with a reason, quit; then curation obeys."""
+"""A real review on a real X server: scrub, move a bound, reject with a reason, quit; then `gazecurate` obeys."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,14 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from curation.config import CurationConfig
-from curation.ingest.into_store import INGESTERS, ingest
-from curation.run import curate
-from curation.stages import STAGES
 from gazecapture.session.decisions import session_decisions
 from gazecapture.store import Store
+from tests.conftest import run_tool
 from tests.unit.curation.readings import write_session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 and xdotool are Linux's")
@@ -56,6 +55,10 @@ def test_what_is_decided_at_the_window_is_what_curation_does(tmp_path: Path, dis
     def decided(number: int) -> list[dict[str, Any]]:
         return session_decisions(session / "decisions.jsonl").get(number, [])
 
+    def shown_window() -> str:
+        assert window.poll() is None, window.communicate()
+        return hands(display, "search", "--onlyvisible", "--screen", 0, "--name", "gazecapture review")
+
     def accept_once_it_is_there(number: int) -> None:
         """Press A until it is decided: a key that comes before the reading is there does nothing."""
 
@@ -67,7 +70,7 @@ def test_what_is_decided_at_the_window_is_what_curation_does(tmp_path: Path, dis
         eventually(pressed)
 
     try:
-        shown = eventually(lambda: hands(display, "search", "--onlyvisible", "--name", "gazecapture review"))
+        shown = eventually(shown_window)
         # No window manager runs here to give the window the keyboard.
         hands(display, "windowfocus", "--sync", shown.split()[0])
         accept_once_it_is_there(1)
@@ -88,14 +91,22 @@ def test_what_is_decided_at_the_window_is_what_curation_does(tmp_path: Path, dis
     last = decided(1)[-1]
     assert (last["value"], last["reason"], last["reviewer"]) == ("reject", "gaze was lost", "Q7")
     (moved,) = [line for line in decided(2) if line["kind"] == "sentence_bounds"]
-    store = Store.create(tmp_path / "store")
-    ingest(store, INGESTERS["session"], [session])
-    obeying = [stage for stage in STAGES if stage.name in ("events", "dictation", "quality")]
-    curate(store, CurationConfig(), stages=obeying)
+    # A gate that lets no reading of 4 s through: what a person accepted is kept all the same.
+    (tmp_path / "strict.toml").write_text("[quality]\nmin_duration_s = 60\n")
+    root, dataset = tmp_path / "store", tmp_path / "dataset"
+    run_tool("gazecurate", "ingest", session, "--format", "session", "--store", root)
+    settings = ["-c", tmp_path / "strict.toml", "-j", "1", "--json"]
+    done = run_tool("gazecurate", "run", "--store", root, "--out", dataset, *settings)
+    store = Store.open(root)
     readings = {store.meta(i).reading_number: i for i in store.reading_ids()}
     record = store.stage_record(readings[1], "quality")
     assert record is not None
     assert (record["verdict"], record["reason"]) == ("rejected", "GQ-REVIEW-REJECTED")
+    ran = json.loads(done.stdout)
+    assert ran["rejected"] == {readings[1]: "GQ-REVIEW-REJECTED"}
+    assert ran["kept"] == [readings[2]], "accepted by a person, too short for the gate"
+    (row,) = pq.read_table(next((dataset / "readings").glob("*.parquet"))).to_pylist()
+    assert [[s["t_start_ns"], s["t_end_ns"]] for s in row["sentences"]] == [moved["value"]]
     (sentence,) = store.load(readings[2]).table("sentences").to_pylist()
     assert sentence["sentence_id"] == moved["target"]
     assert [sentence["t_start_ns"], sentence["t_end_ns"]] == moved["value"]

@@ -26,6 +26,7 @@ from gazecapture.viewer.qt.header import ImageLabel
 from gazecapture.viewer.qt.viewport import DrawnBox
 from gazecapture.viewer.qt.window import ReadingWindow
 from gazecapture.viewer.render import Picture
+from gazecapture.viewer.transcripts import invitation
 from gazecapture.worklist import load_worklist
 
 SIZE = (1280, 800)
@@ -145,9 +146,11 @@ def test_the_screens_of_two_images_and_between_films(screens: Callable[[int], Sc
         two.window.say(title, text, hint)
         two.take(name)
     two.window.message.hide()
-    two.window.transcript.edit(1, "The heart is normal in size. No effusion.")
-    two.take("transcript")
-    two.window.transcript.finish()
+    for text, has_sound in (("The heart is normal in size. No effusion.", True), ("", True), ("", False)):
+        asked = invitation(has_words=bool(text), has_sound=has_sound)
+        two.window.transcript.edit(1, text, asked)
+        two.take("transcript")
+        two.window.transcript.finish()
 
 
 def test_the_screen_that_measures_the_display(qtbot: QtBot, tmp_path: Path) -> None:

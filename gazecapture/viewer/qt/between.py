@@ -13,7 +13,7 @@ from gazecapture.viewer.film_check import GazeCount, problems_of_film
 from gazecapture.viewer.flow import ReadingFlow
 from gazecapture.viewer.qt.window import ReadingWindow
 from gazecapture.viewer.session import ReadingSession
-from gazecapture.viewer.transcripts import keep_transcript, words_between
+from gazecapture.viewer.transcripts import invitation, keep_transcript, words_between
 from keyframes.errors import GazeToolError
 
 __all__ = ["BetweenFilms"]
@@ -32,7 +32,7 @@ class BetweenFilms(QObject):
     """The reader is done with the page."""
     failed = pyqtSignal(object)
     """What the reader corrected cannot be kept: the session ends."""
-    _heard = pyqtSignal(int, str)
+    _heard = pyqtSignal(int, str, bool)
 
     def __init__(
         self,
@@ -64,7 +64,8 @@ class BetweenFilms(QObject):
         """Plan what comes after a film."""
         if self._flow.rules.edits_transcript:
             on_ns = self._on_ns
-            self._pages.append(lambda: self._ask_for_words(number, on_ns, t_ns))
+            has_sound = self._dictation is not None and self._dictation.loudness().recorded_s > 0
+            self._pages.append(lambda: self._ask_for_words(number, on_ns, t_ns, has_sound=has_sound))
         gaze = None if self._gaze_count is None else self._gaze_count().since(self._before)
         problems = problems_of_film(gaze, None if self._dictation is None else self._dictation.loudness())
         if problems:
@@ -97,15 +98,18 @@ class BetweenFilms(QObject):
         self._go_on = self.over.emit
         self._window.say(title, text, "N goes on.")
 
-    def _ask_for_words(self, number: int, on_ns: int, off_ns: int) -> None:
+    def _ask_for_words(self, number: int, on_ns: int, off_ns: int, *, has_sound: bool) -> None:
         """Show the words of a film that was closed; a thread gets them from the disk."""
         self._go_on = self._window.transcript.finish
-        self._workers.start(
-            lambda: self._heard.emit(number, words_between(self._session.folder, on_ns, off_ns))
-        )
 
-    def _show_heard(self, number: int, text: str) -> None:
-        self._window.transcript.edit(number, text)
+        def hear() -> None:
+            self._heard.emit(number, words_between(self._session.folder, on_ns, off_ns), has_sound)
+
+        self._workers.start(hear)
+
+    def _show_heard(self, number: int, text: str, has_sound: bool) -> None:
+        asked = invitation(has_words=bool(text.strip()), has_sound=has_sound)
+        self._window.transcript.edit(number, text, asked)
 
     def _keep_transcript(self, number: int, text: str) -> None:
         def keep() -> None:

@@ -12,6 +12,7 @@ from gazecapture.viewer.qt.panels import PADDING, OverlayPanel
 __all__ = ["TranscriptPanel"]
 
 _LEFT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+_RIGHT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
 
 
 class _Words(QPlainTextEdit):
@@ -42,6 +43,7 @@ class TranscriptPanel(OverlayPanel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._number = 0
+        self._invitation = ""
         self._words = _Words(self)
         self._words.setGeometry(
             PADDING, PADDING + 40, self.width() - 2 * PADDING, self.height() - 2 * PADDING - 72
@@ -58,9 +60,9 @@ class TranscriptPanel(OverlayPanel):
         self._words.setPalette(palette)
         self._words.left.connect(self.finish)
 
-    def edit(self, number: int, text: str) -> None:
-        """Show a reading's words and take the keyboard."""
-        self._number = number
+    def edit(self, number: int, text: str, invitation: str) -> None:
+        """Show a reading's words, or none, with what may be done with them, and take the keyboard."""
+        self._number, self._invitation = number, invitation
         self._words.setPlainText(text)
         self.show()
         self.raise_()
@@ -85,6 +87,5 @@ class TranscriptPanel(OverlayPanel):
         painter.setFont(theme.font(13))
         painter.setPen(theme.DIM)
         last = QRect(PADDING, self.height() - PADDING - 22, width, 22)
-        painter.drawText(
-            last, _LEFT, "Correct it if you like. Ctrl Enter goes on; what was recorded stays as it is."
-        )
+        painter.drawText(last, _LEFT, self._invitation)
+        painter.drawText(last, _RIGHT, "Ctrl Enter goes on")

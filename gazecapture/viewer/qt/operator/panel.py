@@ -49,7 +49,7 @@ class FiguresPanel(QWidget):
             top = self._streams(painter, self.view, top)
             top = self._tracker(painter, self.view, top)
             if self.view.dictation is not None:
-                top = self._dictation(painter, self.view.dictation, top)
+                top = self._dictation(painter, self.view.dictation, top, has_words=bool(self.view.words))
             top = self._events(painter, self.view, top)
             top = self._letters(painter, self.view, top)
             self._computer(painter, self.view, top)
@@ -139,7 +139,9 @@ class FiguresPanel(QWidget):
             top = self._elided(painter, top, view.trouble, theme.NOTICE)
         return top + 14
 
-    def _dictation(self, painter: QPainter, dictation: DictationStatus, top: float) -> float:
+    def _dictation(
+        self, painter: QPainter, dictation: DictationStatus, top: float, *, has_words: bool
+    ) -> float:
         """Paint the microphone's level, bright while what is said is kept."""
         state = "over" if dictation.is_over else ("recording" if dictation.is_recording else "listening")
         top = self._title(painter, top, "Dictation", state)
@@ -152,6 +154,8 @@ class FiguresPanel(QWidget):
         painter.setPen(theme.TEXT)
         painter.drawText(self._row(top), _RIGHT, "-" if not level else f"{dictation.level_dbfs:.0f} dB")
         top = self._line(painter, top + LINE, "kept of this film", f"{dictation.recorded_s:.0f} s")
+        if not has_words:
+            top = self._line(painter, top, "words", "none come; made later of the sound", theme.DIM)
         return top + 14
 
     def _events(self, painter: QPainter, view: OperatorView, top: float) -> float:
