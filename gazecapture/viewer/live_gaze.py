@@ -41,7 +41,7 @@ GATHER_S = 0.01
 """s slept between two reads: normalising samples one by one would cost a tenth of a core at 1000 Hz, and no screen
 shows more than one frame in that time."""
 LONGEST_WAIT_NS = 500_000_000
-"""ns that gaze of a scene camera waits for its picture before it counts as unmapped."""
+"""ns that gaze of a scene camera waits for its picture: whoever measures the tracker wants it now or never."""
 KEPT_BATCHES = 2000
 """Batches kept for a window that does not take them; older ones are of no use to it."""
 
@@ -105,6 +105,7 @@ class LiveGaze:
     own_profiles : a user's own, which come before the built-in ones.
     scene        : where the screen is in the scene camera's picture, for gaze in its px; closed here too. Such
         gaze waits for the picture after it, a tenth of a second.
+    longest_wait_ns : ns that it waits before it counts as unmapped.
     """
 
     def __init__(
@@ -114,11 +115,13 @@ class LiveGaze:
         *,
         own_profiles: Sequence[profiles.Profile] = (),
         scene: LiveScene | None = None,
+        longest_wait_ns: int = LONGEST_WAIT_NS,
     ) -> None:
         self._source = source
         self._display = display
         self._own_profiles = own_profiles
         self._scene = scene
+        self._longest_wait_ns = longest_wait_ns
         self._waiting: deque[_SceneGaze] = deque()
         self._offset_s = 0.0
         self._samples: deque[EyeSamples] = deque(maxlen=KEPT_BATCHES)
@@ -213,7 +216,7 @@ class LiveGaze:
         newest_ns = self._scene.newest_ns
         while self._waiting and (
             (newest_ns is not None and self._waiting[0].device_ns[-1] <= newest_ns)
-            or device_ns[-1] - self._waiting[0].device_ns[-1] > LONGEST_WAIT_NS
+            or device_ns[-1] - self._waiting[0].device_ns[-1] > self._longest_wait_ns
         ):
             waited = self._waiting.popleft()
             x_px, y_px = self._scene.to_screen(waited.device_ns, waited.x_scene_px, waited.y_scene_px)

@@ -95,7 +95,7 @@ def test_what_is_decided_at_the_window_is_what_curation_does(tmp_path: Path, dis
     (tmp_path / "strict.toml").write_text("[quality]\nmin_duration_s = 60\n")
     root, dataset = tmp_path / "store", tmp_path / "dataset"
     run_tool("gazecurate", "ingest", session, "--format", "session", "--store", root)
-    settings = ["-c", tmp_path / "strict.toml", "-j", "1", "--json"]
+    settings = ["-c", str(tmp_path / "strict.toml"), "-j", "1", "--json"]
     done = run_tool("gazecurate", "run", "--store", root, "--out", dataset, *settings)
     store = Store.open(root)
     readings = {store.meta(i).reading_number: i for i in store.reading_ids()}

@@ -21,6 +21,8 @@ __all__ = ["NeonGaze"]
 
 RETRY_S = 2.0
 """s between two tries to connect; a phone that is out of reach needs longer to come back."""
+LONGEST_WAIT_NS = 3_000_000_000
+"""ns that gaze waits for its picture: on a computer that falls behind, late gaze tells an operator more than none."""
 LOOK_S = 0.2
 """s between two looks whether the connection still lives."""
 
@@ -58,7 +60,11 @@ class NeonGaze:
                 import_av()  # the video's own thread could not say that it is missing
                 source, scene = live_neon(self._session, self._neon, self._info.tags)
                 gaze = LiveGaze(
-                    source, self._info.display, own_profiles=session_profiles(self._session), scene=scene
+                    source,
+                    self._info.display,
+                    own_profiles=session_profiles(self._session),
+                    scene=scene,
+                    longest_wait_ns=LONGEST_WAIT_NS,
                 )
                 gaze.start()
             except GazeToolError as error:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gazecapture.session.audio import RATE_HZ, cut_audio, session_audio
+from gazecapture.session.reading_spans import speech_spans
 from gazecapture.session.removal import TRANSCRIPTS_FOLDER
-from gazecapture.session.to_readings import speech_spans
 from keyframes.errors import GazeToolError
 
 __all__ = ["QUIETEST_DBFS", "Speech", "speech_of_session"]
