@@ -4,14 +4,16 @@
 
 A block is a hundredth of a corpus of REFLACX's size and make: 30 readings of about 50 s at 1000 Hz of phantoms of
 636 x 764 px, of which 25 phantoms are read once and one by five readers. Blocks are simulated where DIR lacks them
-(about 45 CPU-s each) and kept. Each row ingests so many blocks into a new store, runs `gazecurate run`, and runs it
-again with nothing changed. CPU is that of the command and all its workers; memory the largest process of it. Run it on
-a quiet machine: the line on top says how busy it is.
+(about 45 CPU-s each) and kept. Each row ingests the sessions of so many blocks, found in one folder as a site keeps
+them, into a new store, runs `gazecurate run`, and runs it again with nothing changed. CPU is that of the command and
+all its workers, starting them included; memory the largest process of it. Of two rows the slope is given too: what a
+further reading takes. Run it on a quiet machine: the line on top says how busy it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -59,8 +61,20 @@ def main() -> None:
             f"store {row['store_mb_per_reading']:.1f} MB, dataset {row['dataset_mb_per_reading']:.1f} MB each",
             flush=True,
         )
+    for before, after in itertools.pairwise(rows):
+        print(
+            f"from {before['readings']} to {after['readings']} readings: "
+            f"{slope(before, after, 'cpu_s'):.3f} CPU-s for each more (ingest "
+            f"{slope(before, after, 'ingest_cpu_s'):.3f}); again "
+            f"{1000 * slope(before, after, 'again_cpu_s'):.2f} ms for each more"
+        )
     if asked.json is not None:
         asked.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def slope(before: dict[str, Any], after: dict[str, Any], name: str) -> float:
+    """Return by how much a figure grows with each further reading."""
+    return float((after[name] - before[name]) / (after["readings"] - before["readings"]))
 
 
 def make_block(corpus: Path, block: int) -> None:
@@ -88,11 +102,14 @@ def make_block(corpus: Path, block: int) -> None:
 def measure(corpus: Path, n_blocks: int, folder: Path, jobs: int) -> dict[str, Any]:
     """Curate ``n_blocks`` blocks in ``folder``."""
     store, out = folder / "store", folder / "dataset"
-    ingest_cpu_s = 0.0
-    parts = [corpus / f"b{block:02}-{part}" for block in range(n_blocks) for part in ("single", "shared")]
-    for part in parts:
-        used = command("ingest", part / "sessions", "--format", "session", "--store", store)
-        ingest_cpu_s += used["cpu_s"]
+    sessions = folder / "sessions"
+    sessions.mkdir()
+    for path in sorted(corpus.glob("b[0-9][0-9]-*/sessions/*")):
+        part = path.parents[1].name
+        if int(part[1:3]) < n_blocks:
+            (sessions / f"{part}-{path.name}").symlink_to(path, target_is_directory=True)
+    taken = command("ingest", sessions, "--format", "session", "--store", store)
+    ingest_cpu_s = taken["cpu_s"]
     curate = ("run", "--store", store, "--out", out, "-j", jobs)
     first = command(*curate)
     again = least(*curate)
@@ -105,11 +122,15 @@ def measure(corpus: Path, n_blocks: int, folder: Path, jobs: int) -> dict[str, A
         "jobs": jobs,
         "ingest_cpu_s_per_reading": ingest_cpu_s / n,
         "run_cpu_s_per_reading": first["cpu_s"] / n,
+        "ingest_cpu_s": ingest_cpu_s,
+        "cpu_s": ingest_cpu_s + first["cpu_s"],
         "cpu_s_per_reading": (ingest_cpu_s + first["cpu_s"]) / n,
         "wall_s": first["wall_s"],
-        "max_mib": first["max_mib"],
+        "max_mib": max(taken["max_mib"], first["max_mib"]),
+        "ingest_max_mib": taken["max_mib"],
         "again_s": again["wall_s"],
         "start_s": idle["wall_s"],
+        "again_cpu_s": again["cpu_s"],
         "again_ms_per_reading": 1000.0 * max(again["cpu_s"] - idle["cpu_s"], 0.0) / n,
         "store_mb_per_reading": size_bytes(store) / n / 1e6,
         "dataset_mb_per_reading": size_bytes(out) / n / 1e6,
