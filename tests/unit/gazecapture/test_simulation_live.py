@@ -325,6 +325,7 @@ def test_a_reader_by_itself_streams_until_ctrl_c() -> None:
         ["--offline", "--out", "x", "--studies", "1", "--readers", "1", "--size", "big"],
         ["--offline", "--serve", "--out", "x", "--studies", "1", "--readers", "1"],
         ["--without-lesions"],
+        ["--style", "systematic"],
         ["--serve", "--studies", "nowhere", "--truth", "y"],
     ],
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gazecapture.simulation.randomness import generator, sample_noise
-from gazecapture.simulation.style import KINDS, ReaderStyle, reader_seed
+from gazecapture.simulation.style import KINDS, ReaderKind, ReaderStyle, reader_seed
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40))
@@ -54,3 +55,10 @@ def test_noise_of_a_sample_does_not_depend_on_its_neighbours(key: int, first: in
     alone = [sample_noise(key, [index], 2)[0] for index in range(first, first + n)]
     assert np.array_equal(together, alone)
     assert np.isfinite(together).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_readers_of_one_kind_are_asked_for_by_name(kind: ReaderKind) -> None:
+    seeds = [reader_seed(4, place, kind) for place in range(5)]
+    assert {ReaderStyle.from_seed(seed).kind for seed in seeds} == {kind}
+    assert len(set(seeds)) == 5
