@@ -24,6 +24,7 @@ GAZE_DISCARDED = "gaze_discarded"
 SOURCE_ISSUES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
     {
         "GI-SCENE-UNMAPPED": ("warning", "gaze is in px of a scene camera or a medium, not of the screen"),
+        "GI-JOURNAL-DAMAGED": ("warning", "parts of the session's journals cannot be read and are in no reading"),
         "GI-NO-PICTURE": ("info", "the source names a picture that was not found"),
         "GI-NO-IMAGE": ("warning", "nothing says which image was shown, so that gaze stays on the screen"),
         "GI-NO-RECT": ("warning", "nothing says where the image was shown, so that gaze stays on the screen"),

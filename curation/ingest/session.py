@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from curation.ingest.protocol import Ingested
 from curation.ingest.speech import SpeechToWords
+from curation.issues import source_issues_entry
 from gazecapture.profiles import Profile
 from gazecapture.session.consent import read_consent
 from gazecapture.session.decisions import session_decisions
@@ -74,6 +76,9 @@ class SessionIngester:
             for item in to_readings(unit, key=key, own_profiles=self._own_profiles):
                 reading, error = item.reading, item.error
                 if reading is not None:
+                    noted = source_issues_entry({"GI-JOURNAL-DAMAGED": item.n_damaged})
+                    provenance = {**reading.meta.provenance, **noted}
+                    reading = replace(reading, meta=replace(reading.meta, provenance=provenance))
                     try:
                         reading = self._speech.with_words(unit, reading)
                     except GazeToolError as failed:

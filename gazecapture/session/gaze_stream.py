@@ -51,6 +51,8 @@ class GazeStream:
     backfill: BackfillRecord | None = None
     streamed_ns: NDArray[np.int64] | None = None
     """Times of the live samples, those that the backfill replaced as well; None without a backfill."""
+    n_damaged: int = 0
+    """Places of the stream's journal that cannot be read."""
     is_numbered: bool = False
     """The live samples have a count or a time of the tracker, by which repeated ones were told and dropped."""
     streamed_frame_number: NDArray[np.int64] | None = None
@@ -143,11 +145,12 @@ def load_live_gaze(session: Path, display: Display | None, *, override: Sequence
         if info.role == BACKFILL_ROLE:
             continue
         if info.role == "gaze" or any(profile.fits(info) for profile in override):
-            candidates.append((read_journal(folder.parent).table, info))
+            candidates.append((read_journal(folder.parent), info))
     if not candidates:
         return _nothing()
-    table, info = max(candidates, key=lambda pair: pair[0].num_rows)
-    return _on_session_clock(session, table, info, display, override)
+    content, info = max(candidates, key=lambda pair: pair[0].table.num_rows)
+    gaze = _on_session_clock(session, content.table, info, display, override)
+    return replace(gaze, n_damaged=len(content.damage))
 
 
 def _on_session_clock(

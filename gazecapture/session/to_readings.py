@@ -48,6 +48,8 @@ class SessionReading:
     reading: Reading | None = None
     images: Mapping[int, Path] = field(default_factory=dict)
     error: GazeToolError | None = None
+    n_damaged: int = 0
+    """Places of the session's journals that cannot be read; what they held is in no reading."""
 
 
 def to_readings(
@@ -87,12 +89,15 @@ class SessionReadings:
     ) -> None:
         self._session, self._key, self._with_pictures = session, key, with_pictures
         self._info = read_session_info(session)
-        self._journal = read_journal(session / "display", schema=DISPLAY_JOURNAL).table
+        display = read_journal(session / "display", schema=DISPLAY_JOURNAL)
+        self._journal = display.table
         self._spans = reading_spans(self._journal)
-        self._words = read_journal(session / "words", schema=WORDS_JOURNAL).table.sort_by("t_start_ns")
-        annotations = read_journal(session / "annotations", schema=ANNOTATIONS).table
-        self._annotations = annotations.sort_by("t_ns").to_pylist()
+        words = read_journal(session / "words", schema=WORDS_JOURNAL)
+        self._words = words.table.sort_by("t_start_ns")
+        annotations = read_journal(session / "annotations", schema=ANNOTATIONS)
+        self._annotations = annotations.table.sort_by("t_ns").to_pylist()
         self._gaze = load_gaze(session, self._info.display, override=own_profiles)
+        self._n_damaged = self._gaze.n_damaged + sum(len(j.damage) for j in (display, words, annotations))
         self._scene = scene_map_of(session, self._info)
         self._validations = SittingValidations.load(session)
         opened = set(self._journal.column("reading_number").to_pylist())
@@ -125,7 +130,9 @@ class SessionReadings:
             reading = self._reading(study, self._spans[number])
         except GazeToolError as error:
             return SessionReading(reading_number=number, error=error)
-        return SessionReading(reading_number=number, reading=reading, images=images)
+        return SessionReading(
+            reading_number=number, reading=reading, images=images, n_damaged=self._n_damaged
+        )
 
     def _reading(self, study: StudyInfo, span: ReadingSpan) -> Reading:
         info, spans, validations = self._info, list(self._spans.values()), self._validations

@@ -166,7 +166,7 @@ def test_a_source_that_unpacks_to_more_than_there_is_gets_a_code(
     found = looked["found"]
     assert isinstance(found, dict)
     codes = [code for code in found[name] if code != "read"]
-    # A message of a journal that cannot be read is left out and noted, as one is that a crash tore.
+    # A message of a journal that cannot be read is left out and noted (GI-JOURNAL-DAMAGED), as one torn by a crash is.
     assert codes or name == "large_message"
     assert found[name]
     assert all(code.startswith("GT-") and code != "GT-INTERNAL" for code in codes), codes

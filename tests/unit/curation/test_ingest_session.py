@@ -9,12 +9,14 @@ import pytest
 from curation.ingest.into_store import INGESTERS, ingest
 from curation.ingest.protocol import Ingester
 from curation.ingest.session import SessionIngester
+from curation.issues import source_issues
 from curation.manifest import last_lines
 from gazecapture.session.schema import SessionInfo, read_session_info, write_session_info
 from gazecapture.store import Store
 from keyframes.errors import GazeToolError, SchemaError, UsageError
 
 SESSION = SessionIngester()
+KEY = bytes(32)
 
 
 def test_every_ingester_keeps_the_protocol() -> None:
@@ -148,3 +150,21 @@ def test_where_nothing_could_be_ingested_the_reason_is_raised(readings: ModuleTy
     shutil.rmtree(bad / "images")
     with pytest.raises(GazeToolError, match="missing from the session"):
         ingest(Store.create(tmp_path / "store"), SESSION, [bad])
+
+
+def test_what_cannot_be_read_of_a_journal_is_an_issue_of_the_readings(
+    readings: ModuleType, tmp_path: Path
+) -> None:
+    session = readings.write_session(tmp_path / "s", name="s1")
+    journal = max((session / "streams").glob("*/*.arrows"), key=lambda path: path.stat().st_size)
+    content = bytearray(journal.read_bytes())
+    content[len(content) // 2] ^= 1
+    before = [
+        source_issues(i.reading.meta.provenance) for i in SESSION.readings(session, key=KEY) if i.reading
+    ]
+    journal.write_bytes(content)
+    after = [
+        source_issues(i.reading.meta.provenance) for i in SESSION.readings(session, key=KEY) if i.reading
+    ]
+    assert not any(before)
+    assert after == [{"GI-JOURNAL-DAMAGED": 1}] * len(before)
