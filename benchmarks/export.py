@@ -1,6 +1,6 @@
 """How fast shards are written and read, beside a raw copy of the file and beside other formats in the same run.
 
-    python benchmarks/export.py [--parts write read random samples loader scale] [--webdataset-python PATH]
+    python benchmarks/export.py [--parts write read random samples loader kept scale] [--webdataset-python PATH]
                                 [--readings 300] [--scale 500 2000 8000] [--json FILE]
 
 "Copy" reads a file in blocks of 1 MiB and writes it to another one. It and every write wait for the disk (fsync), as
@@ -25,6 +25,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().with_name("export_parts")))
 
+import export_kept
 import export_loader
 import export_random
 import export_read
@@ -33,7 +34,7 @@ import export_scale
 import export_write
 from export_data import Row
 
-PARTS = ("write", "read", "random", "samples", "loader", "scale")
+PARTS = ("write", "read", "random", "samples", "loader", "kept", "scale")
 
 
 def main() -> None:
@@ -53,6 +54,7 @@ def main() -> None:
         "random": lambda folder: export_random.measure(folder, asked.readings),
         "samples": export_samples.measure,
         "loader": export_loader.measure,
+        "kept": export_kept.measure,
         "scale": lambda folder: export_scale.measure(folder, asked.scale),
     }
     load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"

@@ -87,11 +87,11 @@ def _growth(found: Sequence[dict[str, float]]) -> Iterator[Row]:
         measured=f"{further_kib:.1f} KiB for each reading more",
     )
     if last["n"] < TARGET_READINGS:
-        mib = last["mib"] + further_kib / 1024 * (TARGET_READINGS - last["n"])
+        computed_mib = last["mib"] + further_kib / 1024 * (TARGET_READINGS - last["n"])
         hours = last["cpu_s"] / last["n"] * TARGET_READINGS / 3600
         yield Row(
             measure=f"{TARGET_READINGS:,} readings, computed from these",
-            measured=f"{mib:.0f} MiB (target {TARGET_MIB}), {hours:.1f} hours of a processor",
+            measured=f"{computed_mib:.0f} MiB (target {TARGET_MIB}), {hours:.1f} hours of a processor",
         )
 
 
@@ -141,13 +141,13 @@ def _id_of(number: int) -> str:
     return hashlib.sha256(f"reading {number}".encode()).hexdigest()[:16]
 
 
-def _mib(name: str) -> float:
+def mib(name: str) -> float:
     """Return a figure of this process's memory (Linux): VmHWM, the most it has had, or RssAnon, its own now."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
-class _Watch(threading.Thread):
+class Watch(threading.Thread):
     """Looks how much memory is the process's own; files that it maps are the system's, which takes them back."""
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         """Look for as long as the process lives."""
         while True:
-            self.most_mib = max(self.most_mib, _mib("RssAnon"))
+            self.most_mib = max(self.most_mib, mib("RssAnon"))
             time.sleep(LOOK_EVERY_S)
 
     def progress(self, done: int, total: int) -> None:
@@ -169,8 +169,8 @@ class _Watch(threading.Thread):
 def main() -> None:
     """Export a store in this process and print what it took."""
     store = Store.open(Path(sys.argv[1]))
-    before = _mib("RssAnon")
-    watch = _Watch()
+    before = mib("RssAnon")
+    watch = Watch()
     watch.start()
     began, cpu_before = time.perf_counter(), time.process_time()
     summary = export_dataset(
@@ -187,7 +187,7 @@ def main() -> None:
         "mib": watch.most_mib,
         "before_mib": before,
         "loop_mib": watch.loop_mib,
-        "mapped_mib": _mib("VmHWM"),
+        "mapped_mib": mib("VmHWM"),
     }
     print(json.dumps(found))
 

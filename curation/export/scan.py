@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,7 +46,8 @@ def scan_output(
     Time grows with the output, not with the number of identifiers: texts are compared word by word. Tables and shards
     are read in parts, so that memory grows with the identifiers alone.
     """
-    anywhere = _Finder([*(phrase for own in identifiers.values() for phrase in phrases_of(own)), *codes])
+    phrases = (phrase for own in identifiers.values() for phrase in phrases_of(own))
+    anywhere = _Finder(itertools.chain(phrases, codes))
     in_cells = _Finder(word for word in words if len(word) >= MIN_WORD_LETTERS)
 
     @lru_cache(maxsize=_REDACTORS)
@@ -112,20 +114,24 @@ class _Finder:
     def __init__(self, phrases: Iterable[str]) -> None:
         self._words: set[str] = set()
         """Phrases of one word, which nearly all are: codes, hashes, ids."""
-        self._by_first: dict[str, set[tuple[str, ...]]] = {}
+        self._by_first: dict[str, tuple[str, ...]] = {}
+        self._others: dict[str, set[tuple[str, ...]]] = {}
+        """Of phrases with an equal first word, those behind the first: few, and a set takes 200 bytes."""
         for phrase in phrases:
             tokens = tokens_of(phrase)
             if len(tokens) == 1:
-                self._words.add(tokens[0])
-            elif tokens:
-                self._by_first.setdefault(tokens[0], set()).add(tokens)
+                # The string that is kept elsewhere already, where it is the same: there are hundreds of thousands.
+                self._words.add(phrase if phrase == tokens[0] else tokens[0])
+            elif tokens and self._by_first.setdefault(tokens[0], tokens) != tokens:
+                self._others.setdefault(tokens[0], set()).add(tokens)
 
     def is_in(self, texts: _Texts) -> bool:
         """Say whether a phrase stands in one of the texts."""
         if not self._words.isdisjoint(texts.words):
             return True
         begun = self._by_first.keys() & texts.words
-        phrases = [p for first in begun for p in self._by_first[first] if texts.words.issuperset(p)]
+        candidates = (p for first in begun for p in (self._by_first[first], *self._others.get(first, ())))
+        phrases = [p for p in candidates if texts.words.issuperset(p)]
         return bool(phrases) and any(_has_phrase(tokens_of(text), phrases) for text in texts.texts)
 
 

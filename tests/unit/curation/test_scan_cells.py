@@ -124,6 +124,17 @@ def test_a_name_is_put_together_within_a_cell_and_never_over_two(tmp_path: Path,
     assert scan_output(tmp_path, sought, []) == [f"a.{kind}: an identifier"]
 
 
+@pytest.mark.parametrize("name", ["Okonkwo^Adaeze", "Okonkwo^Bisola", "Okonkwo^Chike"])
+def test_names_that_begin_alike(tmp_path: Path, name: str) -> None:
+    sought = {
+        given: Identifiers(names=frozenset({f"Okonkwo^{given}"})) for given in ("Adaeze", "Bisola", "Chike")
+    }
+    (tmp_path / "a.txt").write_text(f"by {name.replace('^', ' ')} there")
+    assert scan_output(tmp_path, sought, []) == ["a.txt: an identifier"]
+    (tmp_path / "a.txt").write_text("by Okonkwo Dayo there")
+    assert scan_output(tmp_path, sought, []) == []
+
+
 @pytest.mark.parametrize("place", ["before the first cell", "behind the last", "between two"])
 def test_hdf5_bytes_that_are_in_no_cell(tmp_path: Path, place: str) -> None:
     text = np.frombuffer(b"ab QZXWVK47 cd", np.uint8)
