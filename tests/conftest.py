@@ -23,8 +23,11 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 _lsl_folder = Path(tempfile.mkdtemp(prefix="lsl-test-"))
 atexit.register(shutil.rmtree, _lsl_folder, ignore_errors=True)
 _lsl_config = _lsl_folder / "lsl_api.cfg"
+# Senders are found on 32 ports. Those of other test runs on this machine, and of processes that a broken run left
+# behind, would take them all. These lie between the well-known ports and those that a system gives away.
+LSL_BASE_PORT = 17_000 + 100 * (os.getpid() % 150)
 _lsl_config.write_text(
-    "[ports]\nIPv6 = disable\n"
+    f"[ports]\nIPv6 = disable\nBasePort = {LSL_BASE_PORT}\n"
     "[multicast]\nResolveScope = machine\nAddressesOverride = {127.0.0.1}\nListenAddress = 127.0.0.1\n"
     "[lab]\nKnownPeers = {127.0.0.1}\n"
     f"SessionID = test-{uuid.uuid4().hex}\n"

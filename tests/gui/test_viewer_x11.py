@@ -140,7 +140,7 @@ def test_a_session_by_mouse_and_keyboard(
     environment = {k: v for k, v in os.environ.items() if k != "QT_QPA_PLATFORM"}
     viewer = subprocess.Popen(
         [
-            sys.executable, "-m", "gazecapture", "read", str(listed), "--out", str(session), "--wait-s", "40",
+            sys.executable, "-m", "gazecapture", "read", str(listed), "--out", str(session), "--wait-s", "170",
             "--no-validation", "--no-consent", "--display-mm", "340x212", "--distance-mm", "600",
             "--indication", "before", "--dictation", f"file:{tmp_path / 'said.wav'}", "--talk", "hold",
             "--operator", "1",
