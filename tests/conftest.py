@@ -23,11 +23,14 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 _lsl_folder = Path(tempfile.mkdtemp(prefix="lsl-test-"))
 atexit.register(shutil.rmtree, _lsl_folder, ignore_errors=True)
 _lsl_config = _lsl_folder / "lsl_api.cfg"
-# Senders are found on 32 ports. Those of other test runs on this machine, and of processes that a broken run left
-# behind, would take them all. These lie between the well-known ports and those that a system gives away.
-LSL_BASE_PORT = 17_000 + 100 * (os.getpid() % 150)
+# Senders are found on 32 ports, which ten receivers take: another worker's, those of other test runs on this machine,
+# and of processes that a broken run left behind. So each worker of a run has 100 of its own; they lie between the
+# well-known ports and those that a system gives away.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+_run = os.getppid() if _worker else os.getpid()
+LSL_BASE_PORT = 17_000 + 400 * (_run % 37) + 100 * (int(_worker.removeprefix("gw") or 0) % 4)
 _lsl_config.write_text(
-    f"[ports]\nIPv6 = disable\nBasePort = {LSL_BASE_PORT}\n"
+    f"[ports]\nIPv6 = disable\nBasePort = {LSL_BASE_PORT}\nPortRange = 100\n"
     "[multicast]\nResolveScope = machine\nAddressesOverride = {127.0.0.1}\nListenAddress = 127.0.0.1\n"
     "[lab]\nKnownPeers = {127.0.0.1}\n"
     f"SessionID = test-{uuid.uuid4().hex}\n"

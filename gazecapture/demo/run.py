@@ -181,7 +181,7 @@ def _read(
         port = _port_of(reader, paths["logs"] / "simulate.log")
         read: list[str | Path] = [
             "read", worklist, "--out", paths["session"], "--reader", "SIM1", "--driver", f"127.0.0.1:{port}",
-            "--validation", "--screenshots", paths["screenshots"],
+            "--validation", "--screenshots", paths["screenshots"], "--wait-s", "60",
         ]  # fmt: skip
         with _process("gazecapture", read, paths["logs"] / "read.log", environment, say) as viewer:
             with _bar("reading", n_studies) as (bar, task):

@@ -37,8 +37,8 @@ MOST_BUFFERED = 2_000_000
 360 s at 5.5 kHz: only a recording that is played faster, or a wrong name, is above."""
 IRREGULAR_BUFFER = 3600
 """In units of 100 samples: what liblsl counts in where a sender names no rate."""
-CONNECT_S = 5.0
-"""s for each step of connecting; LabRecorder waits as long."""
+CONNECT_S = 15.0
+"""s for each step of connecting; LabRecorder waits 5, in which a sender on a busy machine has not answered."""
 OFFSET_INTERVAL_S = 5.0
 """s between clock offset measurements (design)."""
 OFFSET_TIMEOUT_S = 2.0

@@ -100,6 +100,11 @@ def gaze_of(session: Path, *, killed: bool = False) -> pa.Table:
     return content.table
 
 
+def last_frame(session: Path) -> float:
+    """Return the number of the newest sample on disk, while the recorder may be writing the next."""
+    return float(gaze_of(session, killed=True)["frame_number"].to_numpy()[-1])
+
+
 def wait_for_restart(handle: RecorderHandle) -> None:
     """Wait until the restart is told and the frame that is left out is past."""
 
@@ -115,12 +120,13 @@ def test_nothing_is_lost_at_1000_hz_and_words_come_too(
 ) -> None:
     session = tmp_path / "s"
     senders.append(Sender(name, "--rate-hz", "1000", "--seconds", "2", "--words", "4"))
-    handles.append(start_recorder(session, extra_args=("--stream", name)))
+    handles.append(start_recorder(session, wait_s=LIMIT_S, extra_args=("--stream", name)))
     assert handles[0].wait_until_recording(LIMIT_S).state == "recording"
     assert adopt_recorder(session) is not None
     with pytest.raises(RecordingError, match="already"):
         start_recorder(session)
     n_sent = senders[0].sent()
+    wait_until(lambda: n_recorded(session) >= n_sent + 5, "for all samples and words")
     final = handles[0].stop(LIMIT_S)
     by_role = {stream.role: stream for stream in final.streams}
     assert n_sent == 2000
@@ -147,7 +153,7 @@ def test_kill_9_leaves_an_intact_prefix_and_the_next_recorder_goes_on(
 ) -> None:
     session = tmp_path / "s"
     senders.append(Sender(name, "--rate-hz", "500", "--seconds", "60"))
-    handles.append(start_recorder(session, extra_args=("--stream", name)))
+    handles.append(start_recorder(session, wait_s=LIMIT_S, extra_args=("--stream", name)))
     handles[0].wait_until_recording(LIMIT_S)
     wait_until(lambda: n_recorded(session) >= 400)
     adopted = adopt_recorder(session)
@@ -176,12 +182,13 @@ def test_kill_9_leaves_an_intact_prefix_and_the_next_recorder_goes_on(
     assert (recovered.state, recovered.recovered) == ("failed", True)
     assert recovered.streams[0].n_samples == prefix.num_rows
 
-    handles.append(start_recorder(session, extra_args=("--stream", name)))
+    handles.append(start_recorder(session, wait_s=LIMIT_S, extra_args=("--stream", name)))
     handles[1].wait_until_recording(LIMIT_S)
     wait_until(
         lambda: (status := handles[1].status()) and status.streams and status.streams[0].n_samples >= 200
     )
     n_sent = senders[0].finish()
+    wait_until(lambda: last_frame(session) == n_sent - 1, "for the last sample")
     final = handles[1].stop(LIMIT_S)
     assert final.state == "stopped"
     table = gaze_of(session, killed=True)
@@ -202,7 +209,7 @@ def test_a_sender_that_is_killed_and_comes_back_is_told(
 ) -> None:
     session = tmp_path / "s"
     senders.append(Sender(name, "--rate-hz", "200", "--seconds", "60"))
-    handles.append(start_recorder(session, extra_args=("--stream", name)))
+    handles.append(start_recorder(session, wait_s=LIMIT_S, extra_args=("--stream", name)))
     handles[0].wait_until_recording(LIMIT_S)
     wait_until(lambda: n_recorded(session) >= 100)
     senders[0].end()
@@ -210,6 +217,7 @@ def test_a_sender_that_is_killed_and_comes_back_is_told(
     senders.append(Sender(name, "--rate-hz", "200", "--seconds", "60", "--skip", "450"))
     wait_for_restart(handles[0])
     n_sent = senders[1].finish()
+    wait_until(lambda: last_frame(session) == n_sent - 1, "for the last sample")
     final = handles[0].stop(LIMIT_S)
     (stream,) = final.streams
     assert stream.n_restarts == 1
@@ -269,7 +277,12 @@ def test_a_stream_that_gives_nothing_is_called_wrong(
 ) -> None:
     senders.append(Sender(name, "--seconds", "0"))
     command = [sys.executable, "-m", "gazecapture", "record", "--out", str(tmp_path / "s"), "--stream", name]
-    done = subprocess.run([*command, "--seconds", "0.5"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "--seconds", "0.5", "--wait-s", f"{LIMIT_S:g}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 6
     assert f"WRONG: {name} gave no sample at all" in done.stdout
 
@@ -347,6 +360,8 @@ def test_ctrl_c_ends_a_recording_well(tmp_path: Path, name: str, senders: list[S
         str(session),
         "--stream",
         name,
+        "--wait-s",
+        f"{LIMIT_S:g}",
         "--json",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as recorder:

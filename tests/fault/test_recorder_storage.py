@@ -220,7 +220,9 @@ def test_kill_9_at_random_times_loses_nothing_that_was_told(
             node.append_child_value(tag, text)
     outlet = pylsl.StreamOutlet(header)
     sessions = [tmp_path / f"s{run}" for run in range(5)]
-    handles += [start_recorder(session, extra_args=("--stream", name)) for session in sessions]
+    handles += [
+        start_recorder(session, wait_s=LIMIT_S, extra_args=("--stream", name)) for session in sessions
+    ]
     pids = [handle.wait_until_recording(LIMIT_S).pid for handle in handles]
     dice = random.Random(KILL_SEED)
     kill_at = sorted((round(dice.uniform(1.0, 3.0) * RATE_HZ), run) for run in range(5))

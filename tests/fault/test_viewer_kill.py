@@ -111,7 +111,7 @@ def start_viewer(listed: Path, session: Path, stream: str, port: int, *more: str
     return subprocess.Popen(
         [
             sys.executable, "-m", "gazecapture", "read", str(listed), "--out", str(session), "--size", "800x600",
-            "--stream", stream, "--driver", f"127.0.0.1:{port}", "--json", *more,
+            "--stream", stream, "--driver", f"127.0.0.1:{port}", "--json", *(more or ("--wait-s", "120")),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -168,6 +168,7 @@ def test_a_killed_viewer_loses_nothing_and_resumes_at_the_unread_study(
     sender.stdin.write("\n")
     sender.stdin.flush()
     n_sent = int(sender.stdout.readline().removeprefix("sent "))
+    wait_until(lambda: n_recorded(session) >= n_sent, "for all samples")
     driver.send(type="done", n_gaze_sent=n_sent, n_words_sent=0)
     output, errors = viewer.communicate(timeout=LIMIT_S)
     driver.hang_up()

@@ -192,7 +192,7 @@ def test_gaze_that_no_profile_reads_is_recorded_and_warned_of(
     tmp_path: Path, unread: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     session = tmp_path / "session"
-    arguments = ["record", "--out", str(session), "--seconds", "0.3", "--stream", unread]
+    arguments = ["record", "--out", str(session), "--seconds", "0.3", "--wait-s", "60", "--stream", unread]
     assert run_command(gazecapture, arguments) == ExitCode.OK
     assert "no profile reads the gaze of Oddball 2000" in capsys.readouterr().err
     (folder,) = (session / "streams").iterdir()
