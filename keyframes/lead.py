@@ -24,7 +24,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from keyframes.errors import DataError
-from keyframes.lead_kernel import likelihoods
 from keyframes.looks import Looks
 from keyframes.sentence_time import LEAD_S, MIN_SILENT_S, sentence_windows
 
@@ -147,6 +146,8 @@ def _booked(
     near: FloatArray, start: FloatArray, end: FloatArray, bounds: Sequence[FloatArray], onsets: FloatArray
 ) -> FloatArray:
     """Return (n_sentences, n_leads) the log-likelihood of the gaze, booked by sentence; times in s, in order."""
+    from keyframes.lead_kernel import likelihoods  # only here: every command would wait for it
+
     end = np.minimum(end, np.append(start[1:], np.inf))
     dwell = np.maximum(end - start, 0.0)
     near = np.ascontiguousarray(near)

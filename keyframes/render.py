@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from keyframes.heatmap import SIGMA_DEG, DwellMap, Glow, log_normalised
-from keyframes.lighting import lit_by
 from keyframes.looks import Looks, looks_on_images
 
 __all__ = ["FramePainter", "LookMaps", "render_keyframe"]
@@ -103,6 +102,8 @@ class FramePainter:
         return self._lit(image, drawn)
 
     def _lit(self, image: int, drawn: DwellMap | None) -> NDArray[np.uint8]:
+        from keyframes.lighting import lit_by  # only here: every command would wait for it
+
         if image not in self._small:
             self._small[image] = _shrunk(self._pictures[image], self._longest_px)
         picture = self._small[image]
