@@ -24,6 +24,7 @@ __all__ = [
     "create_file",
     "free_bytes",
     "make_private_folder",
+    "replace_newest",
     "replace_patiently",
     "sha256_of",
     "sweep_scratch",
@@ -176,6 +177,26 @@ def create_file(target: Path, content: bytes) -> bool:
     finally:
         scratch.unlink(missing_ok=True)
     return True
+
+
+def replace_newest(target: Path, content: bytes, *, into: Path | None = None) -> None:
+    """Replace a file that only its owner may read, without forcing it onto the disk: soon there is a newer one.
+
+    into : written over and renamed, for a disk on which there is room nowhere else; None: a scratch file.
+
+    Raises DiskFullError where there is no room.
+    """
+    scratch = into or target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{_PARTIAL}")
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.truncate()
+        replace_patiently(scratch, target)
+    except OSError as error:
+        raise as_tool_error(error, target, "writing the newest state") from error
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def replace_patiently(source: Path, target: Path) -> None:

@@ -217,9 +217,8 @@ def _slurm_cluster(settings: SlurmConfig) -> contextlib.AbstractContextManager[A
             hint="pip install 'gazecapture[cluster]'",
             code="GT-EXTRA-MISSING",
         ) from None
-    signal.signal(
-        signal.SIGINT, on_interrupt
-    )  # the import takes Ctrl-C for itself, and would end without a word
+    # The import takes Ctrl-C for itself, and would end without a word.
+    signal.signal(signal.SIGINT, on_interrupt)
     cluster = SLURMCluster(
         queue=settings.queue,
         account=settings.account,

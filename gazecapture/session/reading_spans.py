@@ -49,9 +49,8 @@ def reading_spans(journal: pa.Table) -> dict[int, ReadingSpan]:
         number, t_ns = row["reading_number"], row["t_ns"]
         if row["event"] == "on" and opened != (number, t_ns):
             if opened is not None:
-                free_from = (
-                    t_ns  # the window was killed, and what was said before it came back is of no reading
-                )
+                # The window was killed, and what was said before it came back is of no reading.
+                free_from = t_ns
             opened = number, t_ns
             attempts[number] += 1
         elif row["event"] == "off" and opened is not None and opened[0] == number:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,7 @@ import psutil
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from gazecapture.files import as_tool_error, make_private_folder, replace_patiently
+from gazecapture.files import as_tool_error, make_private_folder, replace_newest
 from keyframes.errors import DiskFullError, SchemaError
 
 __all__ = [
@@ -111,7 +110,7 @@ class StatusWriter:
         except DiskFullError:
             if not self._spare.exists():
                 raise
-            _replace(self._session, status, into=self._spare)
+            replace_newest(self._session / STATUS_NAME, _as_json(status), into=self._spare)
         self._keep_spare()
 
     def close(self) -> None:
@@ -130,23 +129,11 @@ class StatusWriter:
 
 def write_status(session: Path, status: RecorderStatus) -> None:
     """Replace SESSION/status.json once. Raises DiskFullError where there is no room."""
-    _replace(session, status, into=session / f".{STATUS_NAME}.{uuid.uuid4().hex[:8]}.partial")
+    replace_newest(session / STATUS_NAME, _as_json(status))
 
 
-def _replace(session: Path, status: RecorderStatus, *, into: Path) -> None:
-    """Write a state into the file ``into``, over what is there, and rename it."""
-    target = session / STATUS_NAME
-    try:
-        with os.fdopen(
-            os.open(into, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600), "wb"
-        ) as file:
-            file.write(_ADAPTER.dump_json(status, indent=2) + b"\n")
-            file.truncate()
-        replace_patiently(into, target)
-    except OSError as error:
-        raise as_tool_error(error, target, "writing the recorder's state") from error
-    finally:
-        into.unlink(missing_ok=True)
+def _as_json(status: RecorderStatus) -> bytes:
+    return _ADAPTER.dump_json(status, indent=2) + b"\n"
 
 
 def read_status(session: Path) -> RecorderStatus | None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from gazecapture.files import as_tool_error, replace_patiently
+from gazecapture.files import replace_newest
 
 __all__ = [
-    "DICTATION_STATUS", "DictationStatus", "forget_dictation_status", "level_share", "read_dictation_status",
-    "write_dictation_status",
+    "DICTATION_STATUS", "METER_QUIETEST_DBFS", "DictationStatus", "forget_dictation_status", "level_share",
+    "read_dictation_status", "write_dictation_status",
 ]  # fmt: skip
 
 DICTATION_STATUS = "dictation.json"
 METER_QUIETEST_DBFS = -60.0
-"""dB below full scale at the meter's left end; a quiet room is there."""
+"""dB below full scale at a meter's quiet end; a room with a computer in it is hardly quieter."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
@@ -49,17 +48,8 @@ def level_share(level_dbfs: float) -> float:
 
 
 def write_dictation_status(session: Path, status: DictationStatus) -> None:
-    """Replace the state; not forced onto the disk, for there is soon a newer one. Raises DiskFullError."""
-    target = session / DICTATION_STATUS
-    scratch = session / f".{DICTATION_STATUS}.{uuid.uuid4().hex[:8]}.partial"
-    try:
-        scratch.write_bytes(_ADAPTER.dump_json(status, indent=2) + b"\n")
-        scratch.chmod(0o600)
-        replace_patiently(scratch, target)
-    except OSError as error:
-        raise as_tool_error(error, target, "writing the dictation's state") from error
-    finally:
-        scratch.unlink(missing_ok=True)
+    """Replace the state. Raises DiskFullError."""
+    replace_newest(session / DICTATION_STATUS, _ADAPTER.dump_json(status, indent=2) + b"\n")
 
 
 def forget_dictation_status(session: Path) -> None:

@@ -117,11 +117,9 @@ class Processor:
     def prompt_ids(self, video: Vision | None, images: Sequence[Vision], text: str) -> list[int]:
         """Return the user's turn and the head of the answer; every picture has as many tokens as it needs."""
         before = self._pictures(video, images)
-        return (
-            [*self._ids(f"<|im_start|>user\n{before}"), *self.question_ids(text)]
-            if before
-            else (self._ids(f"<|im_start|>user\n{plain(text)}{ANSWER_HEAD}"))
-        )
+        if not before:
+            return self._ids(f"<|im_start|>user\n{plain(text)}{ANSWER_HEAD}")
+        return [*self._ids(f"<|im_start|>user\n{before}"), *self.question_ids(text)]
 
     def question_ids(self, text: str) -> list[int]:
         """Return what comes after the pictures, up to the answer."""

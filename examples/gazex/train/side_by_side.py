@@ -34,9 +34,8 @@ def side_by_side(
     positions = positions - torch.where((turns > 0) & there, begin - first, 0)
     seen = (turns[:, None, :] == 0) | (turns[:, None, :] == turns[:, :, None])
     seen = seen & there[:, None, :] & (order[:, None] >= order)
-    seen = (seen | (order[:, None] == order))[
-        :, None
-    ]  # padding sees itself: nothing at all would be no number
+    # Padding sees itself: nothing at all would be no number.
+    seen = (seen | (order[:, None] == order))[:, None]
     if base.config._attn_implementation == "eager":
         weights = next(model.parameters())
         mask = torch.zeros(seen.shape, dtype=weights.dtype, device=weights.device)

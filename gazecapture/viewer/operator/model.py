@@ -216,7 +216,7 @@ class OperatorModel:
             keyframes=tuple(self._reading.keyframes),
             words=" ".join(self._words),
             dictation=self._dictation,
-            worries=tuple(sorted(worries, key=lambda one: one.severity)),
+            worries=tuple(sorted(worries, key=lambda one: one.severity != "alarm")),
             trouble=self._trouble,
         )
 

@@ -13,6 +13,7 @@ from curation.config import CurationConfig
 from curation.export.dataset import export_dataset
 from curation.run import curate
 from gazecapture.store import Store
+from tests.gazecurate import Command
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +44,8 @@ def exported(curated: Store) -> Path:
     out = curated.root.parent / "dataset"
     export_dataset(curated, out, reading_ids=curated.reading_ids(), config=CurationConfig())
     return out
+
+
+@pytest.fixture
+def gazecurate(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)

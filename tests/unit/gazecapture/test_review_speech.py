@@ -9,8 +9,9 @@ import pytest
 
 from gazecapture.session.audio import RATE_HZ, AudioClip, add_to_session
 from gazecapture.session.removal import TRANSCRIPTS_FOLDER
+from gazecapture.viewer.dictation_status import METER_QUIETEST_DBFS
 from gazecapture.viewer.review.source import SessionSource
-from gazecapture.viewer.review.speech import QUIETEST_DBFS, speech_of_session
+from gazecapture.viewer.review.speech import speech_of_session
 from gazecapture.viewer.transcripts import keep_transcript
 from tests.unit.curation.readings import SECOND_NS, write_session
 
@@ -36,7 +37,7 @@ def test_sound_is_where_it_was_said(session: Path) -> None:
     in_loud = (speech.t_ns > 1.1 * SECOND_NS) & (speech.t_ns < 1.9 * SECOND_NS)
     in_quiet = (speech.t_ns > 2.1 * SECOND_NS) & (speech.t_ns < 2.9 * SECOND_NS)
     assert speech.level_dbfs[in_loud] == pytest.approx(20 * np.log10(0.5), abs=0.1)
-    assert (speech.level_dbfs[in_quiet] == QUIETEST_DBFS).all()
+    assert (speech.level_dbfs[in_quiet] == METER_QUIETEST_DBFS).all()
     assert not speech_of_session(session, 2).has_sound
 
 

@@ -9,10 +9,10 @@ from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PyQt6.QtWidgets import QWidget
 
+from gazecapture.viewer.dictation_status import level_share
 from gazecapture.viewer.qt import theme
 from gazecapture.viewer.qt.review import palette
 from gazecapture.viewer.review.model import ReviewModel
-from gazecapture.viewer.review.speech import QUIETEST_DBFS
 
 __all__ = ["STRIP_HEIGHT", "TimelineStrip"]
 
@@ -164,15 +164,15 @@ class TimelineStrip(QWidget):
         speech, row = model.material.speech, self.row_rect("voice")
         if speech is None or not speech.has_sound:
             return
-        share = np.nan_to_num(1.0 - speech.level_dbfs / QUIETEST_DBFS)
-        heard = np.isfinite(speech.level_dbfs)
         painter.setPen(QPen(palette.GAZE.darker(115), 1.0))
         middle, half = row.center().y(), ROW / 2 - 1
-        step = max(1, int(share.size / max(1.0, row.width())))
-        for k in range(0, share.size, step):
-            if heard[k : k + step].any():
+        level = speech.level_dbfs
+        step = max(1, int(level.size / max(1.0, row.width())))
+        for k in range(0, level.size, step):
+            loudest_dbfs = float(np.fmax.reduce(level[k : k + step]))
+            if np.isfinite(loudest_dbfs):
                 x = self.x_of(int(speech.t_ns[k]))
-                reach = 0.5 + half * float(share[k : k + step].max())
+                reach = 0.5 + half * level_share(loudest_dbfs)
                 painter.drawLine(QPointF(x, middle - reach), QPointF(x, middle + reach))
 
     def _paint_sentences(self, painter: QPainter, model: ReviewModel) -> None:
