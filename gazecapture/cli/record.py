@@ -14,11 +14,12 @@ from gazecapture.cli.profile_option import own_profiles_option
 from gazecapture.cli.volume_warning import warn_where_not_encrypted
 from gazecapture.console import FiniteRange, echo_result
 from gazecapture.files import claim_output_folder
-from gazecapture.session.consent import may_record_speech
+from gazecapture.session.consent import may_record_speech, may_still_record_speech
 from gazecapture.session.profiles import keep_profiles, session_profiles
 from gazecapture.session.recorder import record_session
 from gazecapture.session.self_check import check_recording
 from gazecapture.session.status import RecorderStatus
+from gazecapture.sources.consented_words import ConsentedWords
 from gazecapture.sources.lsl import LslSource
 from gazecapture.sources.lsl_choice import choose_sources, late_words
 from gazecapture.sources.neon import NeonSource
@@ -64,7 +65,8 @@ def record_command(
     Every sample is on disk within 50 ms of its arrival and survives the death of this process. At the end all is
     read again; the report is printed and saved as self-check.json. Exit code 6 where data are damaged or absent.
 
-    Words are not recorded where the session's reader was asked and did not agree to it (`gazecapture consent`).
+    Words are not recorded where the session's reader was asked and did not agree to it (`gazecapture consent`), and no
+    longer once that is taken back.
     """
     if len(set(streams)) < len(streams):
         raise UsageError("a stream is named twice")
@@ -79,21 +81,29 @@ def record_command(
     own_profiles = session_profiles(out)
     sources: list[LslSource] = []
 
-    def words_that_came() -> list[LslSource]:
+    def guarded(found: Sequence[LslSource]) -> list[Source]:
+        """Give words only as long as the reader agrees: that may change while they are recorded."""
+        return [
+            ConsentedWords(source, lambda: may_still_record_speech(out)) if source.is_words else source
+            for source in found
+        ]
+
+    def words_that_came() -> Sequence[Source]:
         """Look for a words stream; asked anew each time, for the reader may agree, or no longer, meanwhile."""
-        return late_words(sources) if may_record_speech(out) else []
+        return guarded(late_words(sources)) if may_still_record_speech(out) else []
 
     def connect() -> Sequence[Source]:
+        with_words = may_record_speech(out)
         if without_gaze or (phone is not None and not streams):
-            words_that_came()
+            if with_words:
+                late_words(sources)
         else:
-            with_words = may_record_speech(out)
             sources.extend(
                 choose_sources(streams, wait_s=wait_s, own_profiles=own_profiles, with_words=with_words)
             )
         if phone is None:
-            return sources
-        return [NeonSource(phone.host, phone.port, session=out, options=phone.options), *sources]
+            return guarded(sources)
+        return [NeonSource(phone.host, phone.port, session=out, options=phone.options), *guarded(sources)]
 
     def started(status: RecorderStatus) -> None:
         click.echo(_started(status), err=True)

@@ -26,6 +26,7 @@ __all__ = [
     "ConsentRecord",
     "Scope",
     "may_record_speech",
+    "may_still_record_speech",
     "read_consent",
     "write_consent",
 ]
@@ -129,6 +130,14 @@ def may_record_speech(session: Path) -> bool:
     """
     record = read_consent(session)
     return record is None or "audio" in record.scopes
+
+
+def may_still_record_speech(session: Path) -> bool:
+    """Say the same in the midst of a recording: not, too, where the record cannot be read at this moment."""
+    try:
+        return may_record_speech(session)
+    except (OSError, SchemaError):
+        return False
 
 
 def write_consent(session: Path, record: ConsentRecord) -> None:

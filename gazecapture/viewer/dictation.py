@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from gazecapture.clock import session_now_ns
 from gazecapture.session.audio import RATE_HZ
 from gazecapture.session.audio_writer import AudioWriter
+from gazecapture.session.consent import may_still_record_speech
 from gazecapture.viewer.dictation_status import DictationStatus, write_dictation_status
 from gazecapture.viewer.film_check import Loudness
 from keyframes.errors import GazeToolError
@@ -59,7 +60,7 @@ class AudioSource(Protocol):
 
 
 class Dictation:
-    """Records what is said into a session's audio folder.
+    """Records what is said into a session's audio folder, as long as its reader agrees to that.
 
     Parameters
     ----------
@@ -81,6 +82,8 @@ class Dictation:
         """[start, end] on the session clock, end far away while it lasts."""
         self._film_is_open = False
         self._recorded, self._loudest, self._trouble = 0, QUIET_DBFS, ""
+        self._agreed_ns: int | None = 0
+        """Session ns since when the reader has agreed that speech is recorded; None while that is not so."""
         self._told_at = -STATUS_S
         self.level_dbfs = QUIET_DBFS
         """Of the newest sound, whether it is recorded or not."""
@@ -95,7 +98,8 @@ class Dictation:
     def is_recording(self) -> bool:
         """Say whether what is said now is kept."""
         with self._guard:
-            return bool(self._stretches) and self._stretches[-1][1] == _OPEN_END
+            speaks = bool(self._stretches) and self._stretches[-1][1] == _OPEN_END
+            return speaks and self._agreed_ns is not None
 
     def open_film(self) -> None:
         """Say that a film came on the screen."""
@@ -173,7 +177,7 @@ class Dictation:
         chunk_ns, next_ns = 0, 0
         while True:
             item = self._queue.get()
-            for samples, t_ns, begins in () if item is None else self._kept(*item):
+            for samples, t_ns, begins in () if item is None else self._allowed(*item):
                 if chunk and (begins or abs(t_ns - next_ns) > _BREAK_NS):
                     self._writer.write(np.concatenate(chunk), chunk_ns)
                     self._writer.end_file()
@@ -186,12 +190,24 @@ class Dictation:
                     self._writer.write(np.concatenate(chunk), chunk_ns)
                     chunk = []
             self._tell(is_over=item is None)
-            if chunk and (item is None or self._is_over(next_ns)):
+            if chunk and (item is None or self._agreed_ns is None or self._is_over(next_ns)):
                 self._writer.write(np.concatenate(chunk), chunk_ns)
                 self._writer.end_file()
                 chunk = []
             if item is None:
                 return
+
+    def _allowed(self, samples: NDArray[np.int16], t_ns: int) -> list[tuple[NDArray[np.int16], int, bool]]:
+        """Return what is kept of the sound: nothing that the reader does not agree to, or did not when it was said."""
+        parts = self._kept(samples, t_ns)
+        agrees = may_still_record_speech(self._session)
+        with self._guard:
+            if not agrees:
+                self._agreed_ns = None
+            elif self._agreed_ns is None:
+                self._agreed_ns = session_now_ns()
+            agreed_ns = self._agreed_ns
+        return [] if agreed_ns is None else [part for part in parts if part[1] >= agreed_ns]
 
     def _kept(self, samples: NDArray[np.int16], t_ns: int) -> list[tuple[NDArray[np.int16], int, bool]]:
         """Return the parts of the sound during which somebody spoke, and whether a stretch begins with each."""

@@ -17,8 +17,11 @@ import pytest
 from numpy.typing import NDArray
 
 from gazecapture.clock import import_pylsl, session_now_ns
+from gazecapture.files import claim_output_folder
 from gazecapture.session.audio import RATE_HZ, AudioClip, cut_audio, read_wav, session_audio, write_wav
 from gazecapture.session.audio_writer import AudioWriter
+from gazecapture.session.consent import ConsentRecord, Scope, write_consent
+from gazecapture.session.schema import SessionInfo, write_session_info
 from gazecapture.viewer import audio_sources
 from gazecapture.viewer.audio_sources import Decimator, FileAudio, LslAudio
 from gazecapture.viewer.dictation import Dictation, SoundTaker
@@ -116,6 +119,39 @@ def test_continuous_dictation_makes_a_file_per_film_and_a_hole_a_file_of_its_own
     assert told is not None
     assert (told.is_over, told.is_recording, told.trouble) == (True, False, "the stream ended")
     assert (told.recorded_s, told.loudest_dbfs) == (0.2, dictation.loudness().loudest_dbfs)
+
+
+def test_nothing_is_kept_from_a_refusal_on_until_the_reader_agrees_again(tmp_path: Path) -> None:
+    claim_output_folder(tmp_path / "session", kind="session")
+    session, source = tmp_path / "session", ByHand()
+    write_session_info(
+        session, SessionInfo(session_id="s", reader_code="R1", created_unix_ns=1, tool_version="0")
+    )
+
+    def agree(*scopes: Scope) -> None:
+        record = ConsentRecord.given_now("R1", version="1", scopes=scopes, sharing_tier="local-only")
+        write_consent(session, record)
+
+    def heard(value: int) -> None:
+        source.take(np.full(1600, value, np.int16), session_now_ns())
+
+    agree("gaze", "audio")
+    dictation = Dictation(session, source, "continuous", on_error=never)
+    dictation.start()
+    dictation.open_film()
+    heard(1)
+    wait_until(lambda: dictation.loudness().recorded_s > 0, "for what was agreed to")
+    agree("gaze")
+    heard(2)
+    wait_until(lambda: not dictation.is_recording, "for the refusal")
+    agree("gaze", "audio")
+    heard(3)  # what comes before it is known that the reader agrees again may have been said before
+    wait_until(lambda: dictation.is_recording, "for the new agreement")
+    heard(4)
+    wait_until(lambda: dictation.loudness().recorded_s > 0.15, "for what was agreed to again")
+    dictation.close()
+    kept = np.concatenate([read_wav(file.path).samples for file in session_audio(session)])
+    assert np.unique(kept).tolist() == [1, 4]
 
 
 def test_the_operator_is_told_while_sound_comes_and_when_it_ends(tmp_path: Path) -> None:
