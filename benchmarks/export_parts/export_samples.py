@@ -24,7 +24,11 @@ TARGET_ROWS_PER_S = 10e6
 SIZE_TARGET = 0.45
 RATE_HZ, FIXATION_ROWS = 1000, 300
 PLAIN = pa.schema(
-    [("t_ns", pa.int64()), *((f"c{place}", pa.float32()) for place in range(6)), ("valid", pa.bool_())]
+    [
+        SAMPLES.field("t_ns"),
+        *((f"c{place}", pa.float32()) for place in range(6)),
+        SAMPLES.field("valid"),
+    ]
 )
 
 
