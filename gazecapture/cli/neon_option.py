@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from gazecapture.sources.neon_discovery import find_neon
 from gazecapture.sources.neon_options import NeonChoice, NeonOptions, parse_address
 from keyframes.errors import UsageError
 
@@ -24,9 +26,10 @@ def neon_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--neon-no-video", is_flag=True, help="With --neon: without the scene camera."),
         click.option(
             "--neon",
-            metavar="HOST[:PORT]",
+            metavar="HOST[:PORT]|find[:NAME]",
             callback=_address,
-            help="A Pupil Labs Neon, read from its phone; the app shows the address under Streaming.",
+            help="A Pupil Labs Neon, read from its phone; the app shows the address under Streaming. find: the only "
+            "one in this network; find:NAME: that of the phone with this name (`gazecapture streams --neon`).",
         ),
     ):
         function = option(function)
@@ -35,24 +38,44 @@ def neon_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def neon_choice(
     *,
-    neon: tuple[str, int] | None,
+    neon: tuple[str, int] | _ByName | None,
     neon_no_video: bool,
     neon_imu: bool,
     neon_no_backup: bool,
     neon_tcp: bool,
 ) -> NeonChoice | None:
-    """Return the choice; None where no Neon is wanted. Raises UsageError where only its options are given."""
+    """Return the choice; None where no Neon is wanted. Looks for one that is to be found.
+
+    Raises UsageError where only its options are given, and as `find_neon` does.
+    """
     if neon is None:
         if neon_no_video or neon_imu or neon_no_backup or neon_tcp:
             raise UsageError("--neon-... goes with --neon HOST")
         return None
     options = NeonOptions(video=not neon_no_video, imu=neon_imu, backup=not neon_no_backup, tcp=neon_tcp)
+    if isinstance(neon, _ByName):
+        found = find_neon(neon.name)
+        click.echo(f"found the Neon {found.name!r} at {found.address}", err=True)
+        neon = found.host, found.port
     return NeonChoice(host=neon[0], port=neon[1], options=options)
 
 
-def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, int] | None:
+@dataclass(frozen=True, slots=True)
+class _ByName:
+    """A Neon that is to be looked for."""
+
+    name: str
+    """Of its phone; empty: the only one."""
+
+
+def _address(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[str, int] | _ByName | None:
     if value is None:
         return None
+    asked, _, name = value.partition(":")
+    if asked == "find":
+        return _ByName(name)
     try:
         return parse_address(value)
     except ValueError as error:

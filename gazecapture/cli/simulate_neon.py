@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import threading
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 
 from gazecapture.console import FiniteRange
-from keyframes.errors import ExitCode
+from keyframes.errors import ExitCode, UsageError
 
 __all__ = ["simulate_neon_command"]
 
@@ -34,6 +35,9 @@ _SHARE = FiniteRange(0.0, 1.0)
 @click.option("--video-rate-hz", type=FiniteRange(min=1, max=60), default=30.0)
 @click.option(
     "--video-scale", type=FiniteRange(min=0.05, max=1), default=1.0, help="Of the camera's 1600 x 1200 px."
+)
+@click.option(
+    "--announce", is_flag=True, help="Be found by name on the network of --host, which must be an address."
 )
 @click.option("--tcp", is_flag=True, help="Name streams over TCP in the status.")
 @click.option("--drop", type=_SHARE, default=0.0, help="Share of packets that are lost.")
@@ -64,6 +68,7 @@ def simulate_neon_command(
     no_video: bool,
     video_rate_hz: float,
     video_scale: float,
+    announce: bool,
     tcp: bool,
     drop: float,
     reorder: float,
@@ -85,6 +90,8 @@ def simulate_neon_command(
     Prints one JSON line with its address and runs until Ctrl-C. All that it sends is synthetic; record it with
     `gazecapture record --neon HOST:PORT`.
     """
+    if announce and not _is_address(host):
+        raise UsageError("--announce needs one address of this computer as --host")
     from gazecapture.sources.neon_simulator import Faults, SimulatedNeon, SimulatorOptions
 
     faults = Faults(
@@ -110,11 +117,12 @@ def simulate_neon_command(
         video=not no_video,
         video_rate_hz=video_rate_hz,
         video_scale=video_scale,
+        announce=announce,
         tcp=tcp,
         faults=faults,
     )
     with SimulatedNeon(options) as phone:
-        click.echo(json.dumps({"host": phone.host, "port": phone.port}))
+        click.echo(json.dumps({"host": phone.host, "port": phone.port, "name": phone.name}))
         with suppress(KeyboardInterrupt):
             threading.Event().wait(seconds)
         counts = phone.truth.counts()
@@ -122,3 +130,11 @@ def simulate_neon_command(
         phone.write_truth(truth)
     click.echo(json.dumps(counts), err=True)
     return ExitCode.OK
+
+
+def _is_address(host: str) -> bool:
+    """Say whether it is an address that others can be told."""
+    try:
+        return not ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False

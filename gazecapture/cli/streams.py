@@ -12,6 +12,7 @@ from gazecapture.console import FiniteRange, echo_result
 from gazecapture.session.profiles import load_own_profiles
 from gazecapture.sources.lsl import FoundStream, discover
 from gazecapture.sources.lsl_rate import Measured, measure_streams
+from gazecapture.sources.neon_discovery import find_neons
 
 __all__ = ["streams_command"]
 
@@ -27,12 +28,16 @@ __all__ = ["streams_command"]
     show_default=True,
     help="How long to receive, to measure the rate, s; 0: do not.",
 )
+@click.option("--neon", "with_neons", is_flag=True, help="Look for Pupil Labs Neons too.")
 @own_profiles_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def streams_command(
-    *, wait_s: float, measure_s: float, profile_files: tuple[Path, ...], as_json: bool
+    *, wait_s: float, measure_s: float, with_neons: bool, profile_files: tuple[Path, ...], as_json: bool
 ) -> None:
-    """List the Lab Streaming Layer streams that answer, how fast they come, and which profile reads them."""
+    """List the Lab Streaming Layer streams that answer, how fast they come, and which profile reads them.
+
+    With --neon also the Pupil Labs Neons in this network; as JSON both are then lists in an object of two.
+    """
     found = discover(wait_s)
     own_profiles = load_own_profiles(profile_files)
     measured: list[Measured | None] = [None] * len(found)
@@ -44,7 +49,16 @@ def streams_command(
         for stream, came in zip(found, measured, strict=True)
     ]
     lines = [_line(stream, came) for stream, came in zip(found, measured, strict=True)]
-    echo_result(rows, as_json=as_json, text="\n".join(lines) or "no stream answers")
+    lines = lines or ["no stream answers"]
+    if not with_neons:
+        echo_result(rows, as_json=as_json, text="\n".join(lines))
+        return
+    neons = find_neons()
+    lines += [f"{neon.name}  Neon; record it by --neon {neon.address}" for neon in neons] or [
+        "no Neon answers"
+    ]
+    found_all = {"streams": rows, "neons": [asdict(neon) for neon in neons]}
+    echo_result(found_all, as_json=as_json, text="\n".join(lines))
 
 
 def _line(stream: FoundStream, came: Measured | None) -> str:

@@ -67,6 +67,8 @@ class SimulatorOptions:
     eye_events: bool = True
     imu: bool = True
     imu_rate_hz: float = 110.0
+    announce: bool = False
+    """It is found by name on the network of ``host``."""
     tcp: bool = False
     """The status names rtspt addresses; both are served either way."""
     faults: Faults = field(default_factory=Faults)

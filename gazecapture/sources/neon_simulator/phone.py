@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from gazecapture.sources.neon_discovery import service_name
 from gazecapture.sources.neon_phone import import_neon
+from gazecapture.sources.neon_simulator.announcement import Announcement
 from gazecapture.sources.neon_simulator.camera import SERIAL, SceneCamera, calibration_bytes
 from gazecapture.sources.neon_simulator.clock import PhoneClock
 from gazecapture.sources.neon_simulator.options import GAZE_PAYLOADS, SimulatorOptions
@@ -53,6 +55,7 @@ class SimulatedNeon:
         self.clock = PhoneClock(offset_s=faults.clock_offset_s, drift_ppm=faults.drift_ppm)
         self._began_s = self.clock.now_s()
         self._rest = RestServer(self.clock)
+        self._announcement = Announcement()
         self._echo: asyncio.Server | None = None
         self._echo_port = 0
         self._echo_clients: set[asyncio.StreamWriter] = set()
@@ -80,6 +83,11 @@ class SimulatedNeon:
     def port(self) -> int:
         """Of the control side."""
         return self._rest.port
+
+    @property
+    def name(self) -> str:
+        """As its owner calls the phone; of its own for each seed."""
+        return f"Simulated Neon {self._device_id[:6]} (synthetic)"
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -188,8 +196,11 @@ class SimulatedNeon:
         self._echo = await asyncio.start_server(self._answer_echo, host, self._echo_port)
         self._echo_port = self._echo.sockets[0].getsockname()[1]
         await self._rest.start(host, self._rest.port or self.options.port, self._components())
+        if self.options.announce:
+            await self._announcement.begin(service_name(self.name, self._device_id), host, self.port)
 
     async def _close(self) -> None:
+        await self._announcement.end()
         await self._rest.stop()
         echo, self._echo = self._echo, None
         if echo is not None:
@@ -222,13 +233,17 @@ class SimulatedNeon:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
+    @property
+    def _device_id(self) -> str:
+        return uuid.uuid5(uuid.NAMESPACE_OID, f"simulated neon {self.options.seed}").hex[:16]
+
     def _components(self) -> list[dict[str, Any]]:
         options = self.options
         phone = {
             "battery_level": 87,
             "battery_state": "OK",
-            "device_id": uuid.uuid5(uuid.NAMESPACE_OID, f"simulated neon {options.seed}").hex[:16],
-            "device_name": "Simulated Neon (synthetic)",
+            "device_id": self._device_id,
+            "device_name": self.name,
             "ip": options.host,
             "memory": 100 * 2**30,
             "memory_state": "OK",
