@@ -42,6 +42,7 @@ READERS_FOLDER = "readers"
 FITTED_STAGES = ("dictation", "events")
 """Stages whose tables a lead is fitted on."""
 _FITTED_ON = frozenset({"images", "gaze", "display", "validations", "events", "sentences"})
+_GAZE_COLUMNS = frozenset({"image_index", "px_per_deg_x", "px_per_deg_y"})
 _CODE_VERSION = "2"
 """Raised by hand whenever a fit gives something else for the same input."""
 _READINGS_PER_JOB = 64
@@ -173,7 +174,8 @@ def _fit(
         if stop_asked():
             return None
         try:
-            scores.append(_scores(store.load(reading_id, only=_FITTED_ON), config))
+            reading = store.load(reading_id, only=_FITTED_ON, gaze_columns=_GAZE_COLUMNS)
+            scores.append(_scores(reading, config))
         except GazeToolError:
             n_unreadable += 1  # its own stages say why
     return ReaderLead(

@@ -59,7 +59,7 @@ def curate_reading(
     try:
         for todo in plan.todo:
             store.drop_stage(plan.reading_id, todo.stage)
-        reading = store.load(plan.reading_id)
+        reading = store.load(plan.reading_id, gaze_columns=_gaze_columns(plan))
         keys: dict[str, str] = {}
         decisions = read_decisions(store.folder(plan.reading_id))
         context = StageContext(
@@ -111,6 +111,13 @@ def curate_reading(
             is_fatal=isinstance(error, DiskFullError) or failure.code == "GT-PERMISSION",
         )
     return ReadingOutcome(reading_id=plan.reading_id, lines=tuple(lines))
+
+
+def _gaze_columns(plan: ReadingPlan) -> frozenset[str] | None:
+    """Return the columns of the gaze that are needed for what is to be done; None for all."""
+    wanted = [stage_named(todo.stage).gaze_columns for todo in plan.todo]
+    known = [columns for columns in wanted if columns is not None]
+    return frozenset().union(*known) if len(known) == len(wanted) else None
 
 
 def _keep(

@@ -8,7 +8,7 @@ has none), positions are in the frame that the column names, lost gaze is NaN, b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -322,13 +322,17 @@ def empty_table(name: str) -> pa.Table:
     return SCHEMAS[name].empty_table()
 
 
-def conform(name: str, table: pa.Table) -> pa.Table:
+def conform(name: str, table: pa.Table, *, only: Collection[str] | None = None) -> pa.Table:
     """Return ``table`` with the columns of table ``name`` first, in order and type, then its own further ones.
+
+    only : of a table that was read in part, the columns that it has; None: it has all.
 
     An absent column that may be null is filled with nulls. Raises SchemaError, naming table and column, where a
     required column is absent, holds nulls, or cannot be cast without loss.
     """
     schema = SCHEMAS[name]
+    if only is not None:
+        schema = pa.schema([column for column in schema if column.name in only])
     if table.schema.equals(schema, check_metadata=True) and not any(
         table.column(place).null_count for place, field in enumerate(schema) if not field.nullable
     ):
@@ -434,15 +438,25 @@ class Reading:
 
     meta: ReadingMeta
     tables: Mapping[str, pa.Table]
+    in_part: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    """Of a table that was read in part, the columns that it has; who asks it for another gets a KeyError."""
 
     @classmethod
-    def build(cls, meta: ReadingMeta, tables: Mapping[str, pa.Table]) -> Self:
+    def build(
+        cls,
+        meta: ReadingMeta,
+        tables: Mapping[str, pa.Table],
+        *,
+        in_part: Mapping[str, frozenset[str]] | None = None,
+    ) -> Self:
         """Return a reading whose tables are checked; absent source tables become empty ones.
 
         Raises SchemaError where a table is unknown or does not conform.
         """
-        full = {name: empty_table(name) for name in SOURCE_TABLES} | _conforming(tables)
-        return cls(meta=meta, tables=MappingProxyType(full))
+        absent = {name: empty_table(name) for name in SOURCE_TABLES if name not in tables}
+        parts = MappingProxyType(dict(in_part or {}))
+        full = absent | _conforming(tables, parts)
+        return cls(meta=meta, tables=MappingProxyType(full), in_part=parts)
 
     def table(self, name: str) -> pa.Table:
         """Return table ``name``. Raises SchemaError where the reading does not have it (yet)."""
@@ -457,7 +471,7 @@ class Reading:
 
     def with_tables(self, **tables: pa.Table) -> Self:
         """Return a copy in which ``tables`` stand beside or in place of the present ones."""
-        return replace(self, tables=MappingProxyType({**self.tables, **_conforming(tables)}))
+        return replace(self, tables=MappingProxyType({**self.tables, **_conforming(tables, self.in_part)}))
 
     def to_pandas(self, name: str) -> pd.DataFrame:
         """Return table ``name`` as a pandas frame."""
@@ -465,8 +479,8 @@ class Reading:
         return frame
 
 
-def _conforming(tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+def _conforming(tables: Mapping[str, pa.Table], in_part: Mapping[str, frozenset[str]]) -> dict[str, pa.Table]:
     for name in tables:
         if name not in SCHEMAS:
             raise SchemaError(f"a reading has no table {name!r} (known: {', '.join(SCHEMAS)})")
-    return {name: conform(name, table) for name, table in tables.items()}
+    return {name: conform(name, table, only=in_part.get(name)) for name, table in tables.items()}

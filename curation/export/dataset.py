@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,7 @@ from curation.export.switch import MANIFEST, complete_switch, manifest_of, stagi
 from curation.export.write import LeftBehind, left_behind, write_all
 from curation.funnel import Funnel
 from curation.manifest import Failure
-from gazecapture.files import claim_output_folder, write_json_atomically
+from gazecapture.files import claim_output_folder, sha256_of, write_json_atomically
 from gazecapture.store import Store
 from keyframes.errors import DataError, PrivacyError
 
@@ -111,11 +112,12 @@ def _export(
     staging = staging_folder(out)
     try:
         n_damaged = len(damaged)
-        removed = write_all(store, staging, plan, config, progress, damaged)
+        hash_of = functools.cache(sha256_of)  # catalogue and manifest name the same shards
+        removed = write_all(store, staging, plan, config, progress, damaged, hash_of=hash_of)
         if len(damaged) > n_damaged:
             return None
         views_of = write_views(staging, staging, requests, plan.key)
-        manifest = make_manifest(staging, plan, config, views_of)
+        manifest = make_manifest(staging, plan, config, views_of, hash_of=hash_of)
         if funnel is not None:
             failures = [Failure.of(e, reading_id=name, stage="export") for name, e in damaged.items()]
             later = funnel.after_export(failed=failures, held_back=plan.held_back.values())

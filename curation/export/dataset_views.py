@@ -150,8 +150,8 @@ def _remove_unlisted(out: Path, there: Mapping[str, Any]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def listed_files(folder: Path) -> list[dict[str, Any]]:
-    """Return path, size and SHA-256 of every file, as a manifest lists them."""
+def listed_files(folder: Path, *, hash_of: Callable[[Path], str] = sha256_of) -> list[dict[str, Any]]:
+    """Return path, size and SHA-256 of every file, as a manifest lists them; ``hash_of`` gives the last."""
     # As bare strings: a dataset has three files and more of each reading.
     found = [f"{place}{os.sep}{name}" for place, _, names in os.walk(folder) for name in names]
     below = len(f"{folder}{os.sep}")
@@ -159,7 +159,7 @@ def listed_files(folder: Path) -> list[dict[str, Any]]:
         {
             "path": Path(path[below:]).as_posix(),
             "bytes": Path(path).stat().st_size,
-            "sha256": sha256_of(Path(path)),
+            "sha256": hash_of(Path(path)),
         }
         for path in sorted(found)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from curation.export.plan import ExportPlan
 from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.privacy import Redactor, load_lexicon
 from gazecapture import __version__
+from gazecapture.files import sha256_of
 from gazecapture.store import Store
 
 __all__ = ["make_manifest", "private_strings"]
@@ -22,7 +23,12 @@ _OWN_NAMES = "names"
 
 
 def make_manifest(
-    staging: Path, plan: ExportPlan, config: CurationConfig, views: Mapping[str, Any]
+    staging: Path,
+    plan: ExportPlan,
+    config: CurationConfig,
+    views: Mapping[str, Any],
+    *,
+    hash_of: Callable[[Path], str] = sha256_of,
 ) -> dict[str, Any]:
     """Return dataset.json of what is staged: every file with its size and SHA-256, and what each view has."""
     return {
@@ -34,7 +40,7 @@ def make_manifest(
         "access_tier": plan.tier,
         "gaze_tier": config.privacy.gaze_tier,
         "picture_salt": plan.picture_salt,
-        "files": listed_files(staging),
+        "files": listed_files(staging, hash_of=hash_of),
         VIEWS_FOLDER: dict(views),
     }
 

@@ -22,7 +22,7 @@ from keyframes.access import AccessTier
 from keyframes.reading import Reading
 from keyframes.render import FramePainter
 
-__all__ = ["RowOptions", "build_row"]
+__all__ = ["GAZE_COLUMNS", "RowOptions", "build_row"]
 
 
 _GAZE_QUALITY = {
@@ -32,6 +32,10 @@ _GAZE_QUALITY = {
     "loss_share": "loss_share",
 }
 """Member of ``gaze_quality`` -> metric of the quality stage."""
+
+
+GAZE_COLUMNS: Final = frozenset({"image_index", "px_per_deg_x", "px_per_deg_y", "pupil", "source"})
+"""Of table ``gaze``, what a row rests on besides ``t_ns``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

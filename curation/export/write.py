@@ -19,13 +19,18 @@ from curation.export.croissant import CROISSANT_FILE, croissant
 from curation.export.originals import write_original
 from curation.export.pictures import Box, encode_png, masked, shrink
 from curation.export.plan import ExportPlan, shards_of
-from curation.export.rows import RowOptions, build_row
+from curation.export.rows import GAZE_COLUMNS, RowOptions, build_row
 from curation.export.samples import export_gaze
 from curation.export.shard_files import open_shard
 from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard
 from curation.privacy.narrowing import narrowed
-from gazecapture.files import make_private_folder, write_bytes_atomically, write_json_atomically
+from gazecapture.files import (
+    make_private_folder,
+    sha256_of,
+    write_bytes_atomically,
+    write_json_atomically,
+)
 from gazecapture.radiograph.decode import Radiograph, load_radiograph
 from gazecapture.session.consent import SCOPES
 from gazecapture.store import Store
@@ -63,8 +68,12 @@ def write_all(
     config: CurationConfig,
     progress: Callable[[int, int], None] | None,
     damaged: dict[str, DataError],
+    *,
+    hash_of: Callable[[Path], str] = sha256_of,
 ) -> LeftBehind:
     """Write everything but the manifest into ``staging``; return what the scan must look for.
+
+    hash_of : gives the SHA-256 of a finished file.
 
     A reading that cannot be read goes into ``damaged``, and what was written is of no use then.
     """
@@ -118,7 +127,7 @@ def write_all(
         authors=config.export.authors,
     )
     write_bytes_atomically(staging / "README.md", dataset_card(facts).encode())
-    write_json_atomically(staging / CROISSANT_FILE, croissant(staging, facts))
+    write_json_atomically(staging / CROISSANT_FILE, croissant(staging, facts, hash_of=hash_of))
     return removed
 
 
@@ -137,7 +146,10 @@ def left_behind(store: Store, plan: ExportPlan, config: CurationConfig) -> LeftB
 
 
 def _what_may_leave(store: Store, reading_id: str, plan: ExportPlan, config: CurationConfig) -> Reading:
-    decided = with_corrected_words(store.load(reading_id), read_decisions(store.folder(reading_id)))
+    # Of samples that no file of the dataset will hold the columns behind the rows are enough.
+    few = GAZE_COLUMNS if config.privacy.gaze_tier == "fixations" else None
+    reading = store.load(reading_id, gaze_columns=few)
+    decided = with_corrected_words(reading, read_decisions(store.folder(reading_id)))
     return narrowed(decided, plan.permissions[reading_id], config.privacy.gaze_tier)
 
 

@@ -71,7 +71,9 @@ def gaze_tier_of(reading: Reading, tier: GazeTier) -> str:
 
 def _without_pupil(gaze: pa.Table) -> pa.Table:
     nan, unit = pa.array(np.full(gaze.num_rows, np.nan)), pa.array(["none"] * gaze.num_rows, pa.string())
-    for name, values in {**dict.fromkeys(PUPIL_COLUMNS, nan), "pupil_unit": unit}.items():
+    unknown = {**dict.fromkeys(PUPIL_COLUMNS, nan), "pupil_unit": unit}
+    for name in unknown.keys() & set(gaze.column_names):  # of a table read in part some are not there
+        values = unknown[name]
         gaze = gaze.set_column(gaze.column_names.index(name), gaze.schema.field(name), values)
     return gaze
 

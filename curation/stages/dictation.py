@@ -26,6 +26,7 @@ class DictationStage:
     tables = ("sentences",)
     code_version = "3"
     depends_on: tuple[str, ...] = ()
+    gaze_columns: frozenset[str] = frozenset()
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """See `curation.stages.protocol.Stage.config_part`."""

@@ -23,6 +23,7 @@ class EventsStage:
     tables = ("events",)
     code_version = "1"
     depends_on: tuple[str, ...] = ()
+    gaze_columns: frozenset[str] | None = None
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """See `curation.stages.protocol.Stage.config_part`."""

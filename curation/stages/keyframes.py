@@ -24,6 +24,9 @@ class KeyframesStage:
     tables = ("keyframes",)
     code_version = "2"
     depends_on = ("dictation", "events", "regions")
+    gaze_columns = frozenset(
+        {"image_index", "px_per_deg_x", "px_per_deg_y", "valid", "x_image_px", "y_image_px"}
+    )
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """See `curation.stages.protocol.Stage.config_part`; ``lead_s`` is the reader's own where one was fitted."""

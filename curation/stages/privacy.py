@@ -31,6 +31,7 @@ class PrivacyStage:
     tables: tuple[str, ...] = ()
     code_version = "4"
     depends_on = ("quality", "dictation")
+    gaze_columns = frozenset({"source"})
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """Return the privacy settings, what the word lists hold, and which stand-ins for gaze may be exported."""

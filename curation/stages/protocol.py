@@ -74,6 +74,11 @@ class Stage(Protocol):
         """Names of the stages whose tables it reads."""
         ...
 
+    @property
+    def gaze_columns(self) -> frozenset[str] | None:
+        """Names of the columns of table ``gaze`` that it reads besides ``t_ns``; None: any of them."""
+        ...
+
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """Return the settings, JSON-ready, that can change its output."""
         ...

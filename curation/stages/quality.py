@@ -31,6 +31,7 @@ class QualityStage:
     tables = ("quality", "issues")
     code_version = "7"
     depends_on: tuple[str, ...] = ()
+    gaze_columns: frozenset[str] | None = None
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """See `curation.stages.protocol.Stage.config_part`."""

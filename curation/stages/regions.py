@@ -38,6 +38,7 @@ class RegionsStage:
     tables = ("regions", "event_regions")
     code_version = "4"
     depends_on = ("events",)
+    gaze_columns = frozenset({"px_per_deg_x", "px_per_deg_y"})
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """See `curation.stages.protocol.Stage.config_part`."""

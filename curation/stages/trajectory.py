@@ -26,6 +26,7 @@ class TrajectoryStage:
     tables = ("trajectory", "region_coverage", "letter_coverage", "transitions", "inspection", "lesion_gaze")
     code_version = "2"
     depends_on = ("events", "regions")
+    gaze_columns = frozenset({"px_per_deg_x", "px_per_deg_y"})
 
     def config_part(self, config: CurationConfig) -> Mapping[str, Any]:
         """See `curation.stages.protocol.Stage.config_part`."""

@@ -61,14 +61,19 @@ def on_images(events: Events, gaze: pa.Table) -> pa.Table:
     x_mean, y_mean = np.full(n_events, np.nan), np.full(n_events, np.nan)
     images: list[int | None] = [None] * n_events
     bounds = np.searchsorted(row_of_sample, spans.rows)
-    for event, (start, end) in enumerate(bounds.tolist()):
-        if spans.codes[event] in (BLINK, LOSS):
+    run_of = _runs(image)
+    for event, ((start, end), code) in enumerate(zip(bounds.tolist(), spans.codes.tolist(), strict=True)):
+        if code in (BLINK, LOSS):
             continue
-        winner = _winner(image[start:end])
+        is_one = start < end and run_of[start] == run_of[end - 1]  # nearly all are
+        winner = max(int(image[start]), OFF) if is_one else _winner(image[start:end])
         if winner != OFF:
-            on = image[start:end] == winner
+            x_own, y_own = x[start:end], y[start:end]
+            if not is_one:
+                on = image[start:end] == winner
+                x_own, y_own = x_own[on], y_own[on]
             images[event] = winner
-            x_mean[event], y_mean[event] = x[start:end][on].mean(), y[start:end][on].mean()
+            x_mean[event], y_mean[event] = x_own.mean(), y_own.mean()
 
     table = event_table(samples, events.velocity.speed_deg_per_s, spans)
     replaced = {
@@ -90,6 +95,11 @@ def _image_of_row(image: IntArray, samples: Samples) -> IntArray:
     return of_row
 
 
+def _runs(image: IntArray) -> IntArray:
+    """Return, of each sample or row, the number of the run of equal ones that it lies in."""
+    return np.cumsum(np.diff(image, prepend=image[:1]) != 0)
+
+
 def _winner(image: IntArray) -> int:
     """Return the image, or OFF, that most of these samples or rows are on."""
     votes = np.bincount(image - UNKNOWN)[OFF - UNKNOWN :]
@@ -98,12 +108,12 @@ def _winner(image: IntArray) -> int:
 
 def _split_fixations(spans: Spans, samples: Samples, image_of_row: IntArray) -> Spans:
     """Return the spans with fixations cut where the image of their rows changes."""
-    end_ns = samples.end_ns
+    end_ns, run_of = samples.end_ns, _runs(image_of_row)
     rows: list[tuple[int, int]] = []
     codes: list[int] = []
     for (start, end), code in zip(spans.rows.tolist(), spans.codes.tolist(), strict=True):
         cuts = [start, end]
-        if code == FIXATION:
+        if code == FIXATION and start < end and run_of[start] != run_of[end - 1]:
             known = start + np.flatnonzero(image_of_row[start:end] != UNKNOWN)
             changes = known[1:][image_of_row[known[1:]] != image_of_row[known[:-1]]]
             cuts = _without_short_parts([start, *changes.tolist(), end], samples.t_ns, end_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -130,6 +131,21 @@ class TestEveryStage:
         json.dumps(dict(output.notes), allow_nan=False)
         for name, table in output.tables.items():
             conform(name, table)
+
+    def test_reads_no_more_of_the_gaze_than_it_names(self, stage: Stage, store: Store) -> None:
+        if stage.gaze_columns is None:
+            return  # any of them
+        whole = _before(stage, store)
+        few = store.load(whole.meta.reading_id, gaze_columns=stage.gaze_columns)
+        assert set(few.table("gaze").column_names) == {"t_ns", *stage.gaze_columns}
+        few = few.with_tables(**{name: t for name, t in whole.tables.items() if name not in SOURCE_TABLES})
+        for settings in ({}, {"keyframes": {"profile": "published"}}):
+            config = CurationConfig.model_validate(settings)
+            context = replace(_context(store), config=config)
+            from_few, from_all = stage.run(few, context), stage.run(whole, context)
+            assert from_few.notes == from_all.notes
+            for name in stage.tables:
+                assert from_few.tables[name].to_pandas().equals(from_all.tables[name].to_pandas())
 
     def test_is_the_same_every_time(self, stage: Stage, store: Store) -> None:
         reading = _before(stage, store)

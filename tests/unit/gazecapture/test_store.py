@@ -133,6 +133,14 @@ def test_many_samples_come_back_to_the_bit(store: Store) -> None:
             assert ours.equals(theirs)
     encodings = pq.read_metadata(store.folder("abc1") / "gaze.parquet").row_group(0).column(1).encodings
     assert "BYTE_STREAM_SPLIT" in encodings
+    few = store.load("abc1", gaze_columns={"source", "px_per_deg_x"})
+    assert few.table("gaze").column_names == ["t_ns", "px_per_deg_x", "source"]  # in the schema's order
+    assert few.table("gaze").select(["t_ns", "source"]).equals(stored.select(["t_ns", "source"]))
+    assert few.table("words").column_names == store.load("abc1").table("words").column_names
+    with pytest.raises(KeyError):
+        few.table("gaze").column("pupil")
+    with pytest.raises(SchemaError, match="source"):  # what is read in part is checked as well
+        few.with_tables(gaze=few.table("gaze").drop_columns(["source"]))
 
 
 def test_the_key_is_made_once_and_guarded(store: Store) -> None:
