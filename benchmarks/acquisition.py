@@ -1,7 +1,7 @@
 """How long a sample takes to the recorder and to its journal, what that costs, and what is lost.
 
-    python benchmarks/acquisition.py [--parts arrival faults memory soak neon screen] [--quick] [--mne-lsl PYTHON]
-                                      [--soak-seconds 600] [--json]
+    python benchmarks/acquisition.py [--parts arrival faults memory soak neon screen backfill validation] [--quick]
+                                      [--mne-lsl PYTHON] [--soak-seconds 600] [--json]
 
 Prints a table: our recorder, a bare pylsl pull and mne-lsl's StreamInlet beside it, on samples that one process pushes
 one by one with the time of the push as their stamp; then the rows of the parts in acquisition_parts/, each with its
@@ -39,7 +39,7 @@ WARM_UP_S = 1.0
 """s of samples that are left out: threads and caches settle."""
 DRAIN_S = 3.0
 PARTS = Path(__file__).resolve().parent / "acquisition_parts"
-PART_NAMES = ["arrival", "faults", "memory", "soak", "neon", "screen"]
+PART_NAMES = ["arrival", "faults", "memory", "soak", "neon", "screen", "backfill", "validation"]
 QUICK_SOAK_S = 20.0
 
 
@@ -82,6 +82,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     extra = {
         "faults": ["--quick"] if options.quick else [],
         "memory": ["--hours", "0.25"] if options.quick else [],
+        "backfill": ["--seconds", "60"] if options.quick else [],
         "soak": ["--seconds", f"{soak_s:g}"],
     }
     for part in options.parts:
