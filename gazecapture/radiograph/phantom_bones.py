@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gazecapture.radiograph.phantom_anatomy import SIDES, Anatomy, Array, Rib, Side
 from gazecapture.radiograph.phantom_body import Layers
-from gazecapture.radiograph.phantom_canvas import Canvas, Map
+from gazecapture.radiograph.phantom_canvas import Canvas, Cloud, Map
 
 __all__ = ["draw_bones", "rib_volumes"]
 
@@ -30,20 +28,14 @@ def draw_bones(canvas: Canvas, layers: Layers, anatomy: Anatomy, rng: np.random.
     parts += [_clavicle(anatomy, side, rng) for side in SIDES]
     for side in SIDES:
         parts += _shoulder(anatomy, side, rng)
-    x, y, volume = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    bone = canvas.splat(x, y, volume)
+    bone = canvas.splat(*parts)
     bone += _spine(canvas, layers, anatomy, rng)
     bone += _scapula_blade(layers, anatomy)
     bone += _humeral_heads(canvas, layers, anatomy)
     layers.bone += canvas.blurred(bone, 0.32)
 
 
-Points = NDArray[np.floating[Any]]
-Volumes = tuple[Points, Points, Points]
-"""x mm, y mm, mm^3 of cortical bone."""
-
-
-def rib_volumes(rib: Rib, rng: np.random.Generator) -> Volumes:
+def rib_volumes(rib: Rib, rng: np.random.Generator) -> Cloud:
     """Return the small volumes that a rib is made of."""
     tangent = np.gradient(rib.points, axis=0)
     length = np.linalg.norm(tangent, axis=1)
@@ -61,38 +53,33 @@ def rib_volumes(rib: Rib, rng: np.random.Generator) -> Volumes:
 def _hollow(
     points: Array, tangent: Array, tall: Array, wide: Array, length: Array, half_tall: Array, half_wide: Array,
     cortex_mm: Array, rng: np.random.Generator,
-) -> Volumes:  # fmt: skip
+) -> Cloud:  # fmt: skip
     """Fill a bent tube of elliptic section with volumes: dense in its cortex, spongy inside."""
+    from gazecapture.radiograph.phantom_kernel import hollow  # with numba, for which only drawing has to wait
+
     n_along = max(1, round(float(length.mean()) / STEP_MM))
     n_tall = max(5, math.ceil(2 * float(half_tall.max()) / STEP_MM))
     n_wide = max(4, math.ceil(2 * float(half_wide.max()) / (STEP_MM * 1.3)))
     u, v = np.meshgrid((np.arange(n_tall) + 0.5) / n_tall * 2 - 1, (np.arange(n_wide) + 0.5) / n_wide * 2 - 1)
-    round_section = u**2 + v**2 < 1
-    u, v = u[round_section].astype(np.float32), v[round_section].astype(np.float32)
+    section = np.stack([u, v])[:, u**2 + v**2 < 1]
 
-    def each(values: Array) -> Points:
-        return np.repeat(values.astype(np.float32), n_along)[:, None]
+    def single(values: Array) -> Map:
+        return np.ascontiguousarray(values, np.float32)
 
-    shape = (len(points) * n_along, u.size)
-    shift = np.tile((np.arange(n_along) + 0.5) / n_along - 0.5, len(points)).astype(np.float32)[:, None]
-    along = each(length) * (shift + (rng.random(shape, np.float32) - 0.5) / n_along)
-    a, b, wall = each(half_tall), each(half_wide), each(cortex_mm)
-    inner2 = (u * (a / np.maximum(a - wall, 0.3))) ** 2 + (v * (b / np.maximum(b - wall, 0.3))) ** 2
-    density = np.where(inner2 > 1, np.float32(1), np.float32(MARROW))
-    cell = each(length) * a * b * np.float32(4 / n_along / n_tall / n_wide)
-    x = (
-        each(points[:, 0])
-        + along * each(tangent[:, 0])
-        + u * (a * each(tall[:, 0]))
-        + v * (b * each(wide[:, 0]))
+    return hollow(
+        single(points[:, :2]),
+        single(tangent[:, :2]),
+        single(tall[:, :2]),
+        single(wide[:, :2]),
+        single(length),
+        single(half_tall),
+        single(half_wide),
+        single(cortex_mm),
+        single(section),
+        rng.random((len(points) * n_along, section.shape[1]), np.float32),
+        np.float32(MARROW),
+        np.float32(4 / n_along / n_tall / n_wide),
     )
-    y = (
-        each(points[:, 1])
-        + along * each(tangent[:, 1])
-        + u * (a * each(tall[:, 1]))
-        + v * (b * each(wide[:, 1]))
-    )
-    return x.ravel(), y.ravel(), (density * cell).ravel()
 
 
 def _flat_tube(
@@ -101,7 +88,7 @@ def _flat_tube(
     half_wide: Array | float,
     cortex_mm: float,
     rng: np.random.Generator,
-) -> Volumes:
+) -> Cloud:
     """Return a hollow bone whose axis lies in the picture plane; ``line`` is (n, 2) mm."""
     points = np.column_stack([line, np.zeros(len(line))])
     tangent = np.gradient(points, axis=0)
@@ -118,21 +105,21 @@ def _flat_tube(
     return _hollow(points, tangent, tall, wide, length, half_tall * n, half_wide * n, cortex_mm * n, rng)
 
 
-def _clavicle(anatomy: Anatomy, side: Side, rng: np.random.Generator) -> Volumes:
+def _clavicle(anatomy: Anatomy, side: Side, rng: np.random.Generator) -> Cloud:
     line = anatomy.clavicle_mm(side)
     along = np.linspace(0, 1, len(line))
     thick = 5.0 + 4.2 * np.exp(-((along / 0.13) ** 2)) + 1.6 * np.exp(-(((along - 1) / 0.2) ** 2))
     return _flat_tube(line, thick, thick * 0.9, 1.7, rng)
 
 
-def _shoulder(anatomy: Anatomy, side: Side, rng: np.random.Generator) -> list[Volumes]:
+def _shoulder(anatomy: Anatomy, side: Side, rng: np.random.Generator) -> list[Cloud]:
     """Return humerus, outer border, spine, neck and hook of the shoulder blade."""
     sign = -1.0 if side == "right" else 1.0
     end = anatomy.clavicle_mm(side)[-1]
     reach, top = abs(float(end[0])), float(end[1])
     joint = (reach + 6, top + 30)
 
-    def bone(points: Sequence[tuple[float, float]], tall: float, wide: float, cortex: float) -> Volumes:
+    def bone(points: Sequence[tuple[float, float]], tall: float, wide: float, cortex: float) -> Cloud:
         """Bend a bone along knots given relative to the joint, x outwards."""
         knots = np.asarray(points)
         at, numbers = np.linspace(0, len(points) - 1, 90), np.arange(len(points))

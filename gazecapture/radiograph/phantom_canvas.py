@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-__all__ = ["FIELD_HEIGHT_MM", "FIELD_WIDTH_MM", "Canvas", "Map", "Pose", "smooth_noise"]
+__all__ = ["FIELD_HEIGHT_MM", "FIELD_WIDTH_MM", "Canvas", "Cloud", "Map", "Pose", "smooth_noise"]
 
 Map = NDArray[np.float32]
 Line = NDArray[np.float64]
+Points = NDArray[np.floating[Any]]
+Cloud = tuple[Points, Points, Points]
+"""Many small volumes, (n,) each: x and y in patient mm, and mm^3."""
 
 FIELD_WIDTH_MM = 352.0
 """Of a 14 x 17 inch detector, upright."""
@@ -74,26 +78,27 @@ class Canvas:
             (y - FIELD_HEIGHT_MM / 2) / self.spacing_mm + self.height_px / 2,
         )
 
-    def splat(self, x_mm: ArrayLike, y_mm: ArrayLike, volume_mm3: ArrayLike) -> Map:
+    def splat(self, *clouds: Cloud) -> Map:
         """Return the path length, mm, of many small volumes; each is shared among the four nearest pixels."""
-        x, y = self.to_px(x_mm, y_mm)
-        x, y = x.ravel() - 0.5, y.ravel() - 0.5
-        weights = np.broadcast_to(np.asarray(volume_mm3, np.float64), np.shape(x_mm)).ravel()
-        left, top = np.floor(x), np.floor(y)
-        inside = (left >= 0) & (left < self.width_px - 1) & (top >= 0) & (top < self.height_px - 1)
-        left, top = left[inside], top[inside]
-        right_share, low_share, weights = x[inside] - left, y[inside] - top, weights[inside]
-        first = (top * self.width_px + left).astype(np.int64)
-        total = np.zeros(self.width_px * self.height_px)
-        for step, share in (
-            (0, (1 - right_share) * (1 - low_share)),
-            (1, right_share * (1 - low_share)),
-            (self.width_px, (1 - right_share) * low_share),
-            (self.width_px + 1, right_share * low_share),
-        ):
-            total += np.bincount(first + step, weights * share, total.size)
+        from gazecapture.radiograph import phantom_kernel  # with numba, for which only drawing has to wait
+
+        pose = self.pose
+        parts = np.zeros((self.width_px * self.height_px, 4))
+        for x, y, volume in clouds:
+            phantom_kernel.splat(
+                parts,
+                x,
+                y,
+                volume,
+                (math.cos(pose.tilt_rad) * pose.scale, math.sin(pose.tilt_rad) * pose.scale),
+                (pose.x_shift_mm, pose.y_shift_mm),
+                FIELD_HEIGHT_MM / 2,
+                self.spacing_mm,
+                self.width_px,
+            )
+        total = phantom_kernel.gathered(parts, self.width_px)
         # The volume was given in patient mm; a pixel covers (spacing / scale)^2 of those.
-        total *= self.pose.scale**2 / self.spacing_mm**2
+        total *= pose.scale**2 / self.spacing_mm**2
         return total.reshape(self.height_px, self.width_px).astype(np.float32)
 
     def tubes(self, x_mm: Line, y_mm: Line, radius_mm: Line, density: ArrayLike = 1.0) -> Map:
@@ -105,7 +110,7 @@ class Canvas:
         dx, dy = np.diff(x_mm)[:, 0], np.diff(y_mm)[:, 0]
         length = np.maximum(np.hypot(dx, dy), 1e-6)
         step = self.spacing_mm / self.pose.scale * 0.7
-        xs, ys, weights = [], [], []
+        clouds: list[Cloud] = []
         # Pieces are drawn in groups of like radius: each group has one pattern of points across.
         n_across = np.maximum(1, np.ceil(2 * radius_mm / step)).astype(int)
         for n in np.unique(n_across):
@@ -118,11 +123,11 @@ class Canvas:
             nx, ny, r = -dy[group] / length[group], dx[group] / length[group], radius_mm[group]
             px = x_mm[group, 0][:, None] + along * dx[group][:, None]
             py = y_mm[group, 0][:, None] + along * dy[group][:, None]
-            xs.append((px[:, :, None] + across * (nx * r)[:, None, None]).ravel())
-            ys.append((py[:, :, None] + across * (ny * r)[:, None, None]).ravel())
+            x = (px[:, :, None] + across * (nx * r)[:, None, None]).ravel()
+            y = (py[:, :, None] + across * (ny * r)[:, None, None]).ravel()
             cell = (dense[group] * length[group] / n_along * (2 * r / n) * r)[:, None, None]
-            weights.append(np.broadcast_to(cell * chord, (group.size, n_along, n)).ravel())
-        return self.splat(np.concatenate(xs), np.concatenate(ys), np.concatenate(weights))
+            clouds.append((x, y, np.broadcast_to(cell * chord, (group.size, n_along, n)).ravel()))
+        return self.splat(*clouds)
 
     def line(self, points_mm: Line, radius_mm: Line) -> Map:
         """Return the path length, mm, through a bent round tube; points (n, 2), radii (n - 1,)."""

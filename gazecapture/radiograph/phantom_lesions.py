@@ -265,10 +265,10 @@ def _fracture(
 ) -> Drawn:
     rib = _fractured_rib(anatomy, side)
     at = BREAK_AT + int(rng.integers(-6, 7))
-    whole = canvas.blurred(canvas.splat(*rib_volumes(rib, np.random.default_rng(0))), 0.32)
+    whole = canvas.blurred(canvas.splat(rib_volumes(rib, np.random.default_rng(0))), 0.32)
     fragments = layers.zeros()
     for part in _broken(rib, at):
-        fragments += canvas.blurred(canvas.splat(*rib_volumes(part, np.random.default_rng(0))), 0.32)
+        fragments += canvas.blurred(canvas.splat(rib_volumes(part, np.random.default_rng(0))), 0.32)
     layers.bone += fragments - whole
     layers.bone[:] = np.maximum(layers.bone, 0)
     x, y = rib.points[at, :2]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from gazecapture.radiograph.phantom_anatomy import SIDES, Anatomy, Side
@@ -29,6 +27,10 @@ THIN_GAIN = 2.0
 """Thin vessels run with a bronchus and a vein, and those in front and behind add up; one tree has them once."""
 MAX_PIECES = 14000
 """Per lung."""
+BELOW_DOME_MM = 26.0
+"""Vessels run on behind the dome, so far."""
+N_DRAWS = 400_000
+"""Chances per lung: some 25 for every piece."""
 
 
 def draw_vessels(canvas: Canvas, layers: Layers, anatomy: Anatomy, rng: np.random.Generator) -> None:
@@ -87,38 +89,19 @@ def _trunks(
 def _tree(
     anatomy: Anatomy, side: Side, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from gazecapture.radiograph.phantom_kernel import grown  # with numba, for which only drawing has to wait
+
     sign = -1.0 if side == "right" else 1.0
-    floor = {x: float(anatomy.dome_mm(side, x)) for x in range(200)}
-    edge = anatomy.lateral_mm(np.arange(0, 600))
-    draws = iter(rng.random(400_000).tolist())
-    pieces: list[tuple[float, float, float, float, float]] = []
-    # Broad before deep, so that the limit on pieces cuts twigs and not whole lobes.
-    growing = _trunks(anatomy, side, rng)
-    while growing and len(pieces) < MAX_PIECES:
-        later: list[tuple[float, float, float, float]] = []
-        for x, y, turn, radius in growing:
-            bend = (next(draws) - 0.5) * 0.05
-            until_fork = 7 + 10 * next(draws) * min(1.0, radius) + 3.5 * radius
-            gone = 0.0
-            while radius > LEAST_RADIUS_MM:
-                # What runs towards or away from the viewer looks shorter.
-                step = STEP_MM
-                turn += bend + (next(draws) - 0.5) * 0.16
-                nx, ny = x + step * math.cos(turn), y + step * math.sin(turn)
-                row = int(min(max(ny, 0), 599))
-                if (
-                    nx < 10 or nx > edge[row] - PLEURA_MM or ny < anatomy.apex_y_mm + 8
-                    or ny > floor[int(min(max(nx, 0), 199))] + 26
-                ):  # fmt: skip
-                    break
-                pieces.append((x, y, nx, ny, radius))
-                x, y, gone = nx, ny, gone + step
-                radius *= 1 - TAPER_PER_MM * step
-                if gone > until_fork:
-                    side_turn = (0.42 + 0.45 * next(draws)) * (1 if next(draws) < 0.5 else -1)
-                    later.append((x, y, turn + side_turn, radius * (0.58 + 0.26 * next(draws))))
-                    later.append((x, y, turn - 0.35 * side_turn, radius * (0.86 + 0.08 * next(draws))))
-                    break
-        growing = later
-    table = np.asarray(pieces)
+    table = grown(
+        # Drawn first: the trunks' own chances come after these.
+        draws=rng.random(N_DRAWS),
+        trunks=np.asarray(_trunks(anatomy, side, rng)),
+        floor=np.array([float(anatomy.dome_mm(side, x)) + BELOW_DOME_MM for x in range(200)]),
+        edge=anatomy.lateral_mm(np.arange(0, 600)) - PLEURA_MM,
+        top=anatomy.apex_y_mm + 8,
+        step=STEP_MM,
+        taper=TAPER_PER_MM * STEP_MM,
+        least_radius=LEAST_RADIUS_MM,
+        n_enough=MAX_PIECES,
+    )
     return sign * table[:, [0, 2]], table[:, [1, 3]], table[:, 4]
