@@ -7,20 +7,16 @@ that was under way is done again alone; the one that breaks its own pool is give
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for_handles
 from multiprocessing.synchronize import Event
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from curation.engines.protocol import Finished, StopAsked
 from curation.memory import limit_memory, memory_limit_bytes
+from gazecapture.workers import begin_worker, default_jobs, go_on, interrupts_wait
 
 __all__ = ["ProcessEngine", "SerialEngine", "default_jobs", "engine_for"]
 
@@ -29,10 +25,6 @@ Result = TypeVar("Result")
 
 WINDOW_PER_JOB = 2
 """Items under way per worker: one being done, one waiting in its queue, so that no worker idles."""
-_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""Each worker is one of N; N times as many library threads only get in each other's way."""
-
-_stop: Event | None = None
 
 
 class SerialEngine:
@@ -90,7 +82,7 @@ class ProcessEngine:
                     while len(under_way) < window:
                         item = next(items)
                         try:
-                            with _interrupts_wait():
+                            with interrupts_wait():
                                 future = pool.submit(_work, task, item)
                             under_way[future] = item
                         except BrokenProcessPool:
@@ -128,42 +120,12 @@ def engine_for(jobs: int) -> SerialEngine | ProcessEngine:
     return SerialEngine() if jobs == 1 else ProcessEngine(jobs)
 
 
-def default_jobs() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Hold Ctrl-C back while a worker may be started; it comes right after.
-
-    In here it would leave the worker without its instructions. In the worker it would strike while that imports, so
-    the worker inherits a mask; the mask alone does not help here, where any library's thread may take the signal.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if os.name == "posix" else None
-    try:
-        yield
-    finally:
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
-        if came:
-            signal.raise_signal(signal.SIGINT)
-
-
 def _never() -> bool:
     return False
 
 
 def _stop_asked() -> bool:
-    return _stop is not None and _stop.is_set()
+    return not go_on()
 
 
 def _work(task: Callable[[Item, StopAsked], Result], item: Item) -> Result:
@@ -171,20 +133,6 @@ def _work(task: Callable[[Item, StopAsked], Result], item: Item) -> Result:
 
 
 def _start_worker(stop: Event) -> None:
-    """Set up a worker: an interrupt from the keyboard is the parent's to handle; without a parent it ends."""
-    global _stop
-    _stop = stop
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Set up a worker, which takes no more memory than it may."""
+    begin_worker(stop)
     limit_memory(memory_limit_bytes())
-    for name in _THREAD_SETTINGS:
-        os.environ.setdefault(name, "1")
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(parent_sentinel: Any) -> None:
-    """End this worker when its parent is gone: the pool's queue alone would keep it waiting for ever."""
-    wait_for_handles([parent_sentinel])
-    os._exit(1)

@@ -55,6 +55,12 @@ __all__ = ["simulate_command"]
     type=click.Choice(["finding_driven", "free", "systematic"]),
     help="With --offline: how all readers go about it.  [default: in turn]",
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 1024),
+    help="With --offline: processes; the same bytes by any number.  [default: one per processor, as far as it pays]",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --offline: print the counts as JSON.")
 def simulate_command(
     rate_hz: float,
@@ -71,6 +77,7 @@ def simulate_command(
     reads: int | None,
     seconds: float | None,
     style: ReaderKind | None,
+    jobs: int | None,
     as_json: bool,
 ) -> ExitCode:
     """Simulate a reader. All that it makes is synthetic and says so.
@@ -101,15 +108,17 @@ def simulate_command(
             reads,
             seconds,
             style,
+            jobs,
             as_json,
         )
     others = (
-        out, readers, size, ambiguous or None, without_lesions or None, reads, seconds, style, as_json or None,
+        out, readers, size, ambiguous or None, without_lesions or None, reads, seconds, style, jobs,
+        as_json or None,
     )  # fmt: skip
     if any(value is not None for value in others):
         raise UsageError(
-            "--out, --readers, --size, --ambiguous, --without-lesions, --reads, --seconds, --style and --json go with "
-            "--offline"
+            "--out, --readers, --size, --ambiguous, --without-lesions, --reads, --seconds, --style, -j and --json go "
+            "with --offline"
         )
     if serve or studies is not None or truth is not None:
         if studies is None or truth is None or not serve:
@@ -186,13 +195,14 @@ def _offline(
     reads: int | None,
     seconds: float | None,
     style: ReaderKind | None,
+    jobs: int | None,
     as_json: bool,
 ) -> ExitCode:
-    from gazecapture.simulation.batch import simulate_batch
+    from gazecapture.simulation.batch import default_batch_jobs, simulate_batch
     from gazecapture.simulation.plan import DEFAULT_DURATION_S
 
     with progress_bar() as bar:
-        task = bar.add_task("simulating", total=n_readers)
+        task = bar.add_task("simulating", total=n_studies + n_readers)
         result = simulate_batch(
             out,
             n_studies=n_studies,
@@ -205,6 +215,7 @@ def _offline(
             reads=reads,
             duration_s=DEFAULT_DURATION_S if seconds is None else seconds,
             kind=style,
+            jobs=jobs or default_batch_jobs(n_studies),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     document = {

@@ -30,7 +30,15 @@ from gazecapture.session.schema import TruthLesion
 from keyframes.errors import ImageError, UsageError
 from keyframes.regions.region_map import RegionMap
 
-__all__ = ["DemoStudy", "write_demo_studies", "write_user_studies"]
+__all__ = [
+    "DemoStudy",
+    "NumberedStudy",
+    "planned_studies",
+    "write_demo_studies",
+    "write_demo_study",
+    "write_user_studies",
+    "write_worklist",
+]
 
 Progress = Callable[[int, int], None]
 
@@ -58,6 +66,14 @@ class DemoStudy:
     prior_findings: tuple[str, ...] | None = None
     """None: there is no prior."""
 
+    @property
+    def n_pictures(self) -> int:
+        """Current, and prior where there is one."""
+        return 1 + (self.prior_findings is not None)
+
+
+NumberedStudy = tuple[int, DemoStudy]
+"""A study and its place in the worklist, from 1."""
 
 PLAN = (
     DemoStudy(
@@ -98,57 +114,89 @@ def write_demo_studies(
 
     The same arguments give the same bytes. Raises UsageError for no study or an unknown label.
     """
-    plan = _plan(n_studies, findings)
+    plan = planned_studies(n_studies, findings, with_findings=with_findings)
+    make_private_folder(folder)
+    total = sum(study.n_pictures for _, study in plan)
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    return write_worklist(
+        folder, [write_demo_study(folder, one, seed=seed, size_px=size_px, drawn=one_more) for one in plan]
+    )
+
+
+def planned_studies(
+    n_studies: int, findings: Sequence[Sequence[str]] | None = None, *, with_findings: bool = True
+) -> list[NumberedStudy]:
+    """Return what `write_demo_studies` writes, numbered from 1."""
+    if n_studies < 1:
+        raise UsageError(f"{n_studies} studies cannot be written", hint="Ask for one or more.")
+    plan = [PLAN[i % len(PLAN)] for i in range(n_studies)]
+    if findings is not None:
+        if len(findings) != n_studies:
+            raise UsageError(f"findings are given for {len(findings)} studies, {n_studies} are asked for")
+        plan = [replace(study, findings=tuple(labels)) for study, labels in zip(plan, findings, strict=True)]
     if not with_findings:
         plan = [
             replace(s, findings=(), prior_findings=() if s.prior_findings else s.prior_findings) for s in plan
         ]
-    make_private_folder(folder)
-    total = sum(1 + (study.prior_findings is not None) for study in plan)
-    done = 0
-    rows: list[dict[str, str]] = []
-    for number, study in enumerate(plan, start=1):
-        study_id = f"S{number:03d}"
-        body_seed = seed * ANATOMY_SEED_STEP + number
-        make_private_folder(folder / study_id)
-        pictures: list[Phantom] = []
-        wanted = [("current", study.findings), ("prior", study.prior_findings)]
-        for index, (role, labels) in enumerate((r, f) for r, f in wanted if f is not None):
-            phantom = make_phantom(
-                # Another stand and another film of the same body.
-                body_seed + index * 500_000,
-                findings=labels,
-                size_px=size_px,
-                anatomy_seed=body_seed,
-                image_index=index,
-            )
-            write_dicom(
-                phantom,
-                folder / study_id / f"{role}.dcm",
-                patient_id=f"SYN{body_seed:08d}",
-                study_uid_seed=f"{body_seed} {role}",
-                study_date=CURRENT_DATE if role == "current" else PRIOR_DATE,
-            )
-            pictures.append(phantom)
-            done += 1
-            if progress is not None:
-                progress(done, total)
-        lesions = pictures[0].lesions
-        write_json_atomically(folder / study_id / "truth.json", _as_json(lesions))
-        _write_anatomy(folder, study_id, [p.region_map for p in pictures], lesions)
-        rows.append(
-            {
-                "study_id": study_id,
-                "current": f"{study_id}/current.dcm",
-                "prior": f"{study_id}/prior.dcm" if len(pictures) > 1 else "",
-                "indication": study.indication,
-                "arm": "plain",
-                "truth": f"{study_id}/truth.json",
-                "synthetic": "true",
-                "licence": PHANTOM_LICENCE,
-            }
+    return list(enumerate(plan, start=1))
+
+
+def write_demo_study(
+    folder: Path,
+    numbered: NumberedStudy,
+    *,
+    seed: int,
+    size_px: tuple[int, int],
+    drawn: Callable[[], None] = lambda: None,
+) -> dict[str, str]:
+    """Write the pictures and the truth of one study; return its row of the worklist.
+
+    drawn : called after each picture. Studies don't depend on each other: several may be written at once.
+    """
+    number, study = numbered
+    study_id = f"S{number:03d}"
+    body_seed = seed * ANATOMY_SEED_STEP + number
+    make_private_folder(folder / study_id)
+    pictures: list[Phantom] = []
+    wanted = [("current", study.findings), ("prior", study.prior_findings)]
+    for index, (role, labels) in enumerate((r, f) for r, f in wanted if f is not None):
+        phantom = make_phantom(
+            # Another stand and another film of the same body.
+            body_seed + index * 500_000,
+            findings=labels,
+            size_px=size_px,
+            anatomy_seed=body_seed,
+            image_index=index,
         )
-    return _write_worklist(folder, rows)
+        write_dicom(
+            phantom,
+            folder / study_id / f"{role}.dcm",
+            patient_id=f"SYN{body_seed:08d}",
+            study_uid_seed=f"{body_seed} {role}",
+            study_date=CURRENT_DATE if role == "current" else PRIOR_DATE,
+        )
+        pictures.append(phantom)
+        drawn()
+    lesions = pictures[0].lesions
+    write_json_atomically(folder / study_id / "truth.json", _as_json(lesions))
+    _write_anatomy(folder, study_id, [p.region_map for p in pictures], lesions)
+    return {
+        "study_id": study_id,
+        "current": f"{study_id}/current.dcm",
+        "prior": f"{study_id}/prior.dcm" if len(pictures) > 1 else "",
+        "indication": study.indication,
+        "arm": "plain",
+        "truth": f"{study_id}/truth.json",
+        "synthetic": "true",
+        "licence": PHANTOM_LICENCE,
+    }
 
 
 def write_user_studies(
@@ -189,18 +237,7 @@ def write_user_studies(
             hint="Give a folder of DICOM, PNG, JPEG or TIFF radiographs.",
             path=images_dir,
         )
-    return _write_worklist(folder, rows)
-
-
-def _plan(n_studies: int, findings: Sequence[Sequence[str]] | None) -> list[DemoStudy]:
-    if n_studies < 1:
-        raise UsageError(f"{n_studies} studies cannot be written", hint="Ask for one or more.")
-    plan = [PLAN[i % len(PLAN)] for i in range(n_studies)]
-    if findings is None:
-        return plan
-    if len(findings) != n_studies:
-        raise UsageError(f"findings are given for {len(findings)} studies, {n_studies} are asked for")
-    return [replace(study, findings=tuple(labels)) for study, labels in zip(plan, findings, strict=True)]
+    return write_worklist(folder, rows)
 
 
 def _as_json(lesions: Sequence[TruthLesion]) -> list[Any]:
@@ -221,7 +258,8 @@ def _write_anatomy(
     )
 
 
-def _write_worklist(folder: Path, rows: Sequence[dict[str, str]]) -> Path:
+def write_worklist(folder: Path, rows: Sequence[dict[str, str]]) -> Path:
+    """Write the rows of studies as ``worklist.csv``; return its path."""
     path = folder / "worklist.csv"
     write_bytes_atomically(path, _as_csv(COLUMNS, rows))
     return path

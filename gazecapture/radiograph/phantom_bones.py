@@ -18,6 +18,8 @@ MARROW = 0.16
 RIB_CORTEX_MM = 1.15
 BLADE_MM = 1.1
 """Thickness of the shoulder blade's plate."""
+SPINE_REACH_MM = 24.0
+"""Beside a vertebral body's half-width; farther out nothing of it is left, to the last bit of a single float."""
 STEP_MM = 0.75
 """Between the volumes that a bone is made of."""
 
@@ -183,7 +185,9 @@ def _spine(canvas: Canvas, layers: Layers, anatomy: Anatomy, rng: np.random.Gene
         lines = np.flatnonzero(rows.any(axis=1))
         if lines.size == 0:
             continue
-        part = slice(int(lines[0]), int(lines[-1]) + 1)
+        beside = np.abs(layers.x[lines[0] : lines[-1] + 1]) < half_w + SPINE_REACH_MM
+        columns = np.flatnonzero(beside.any(axis=0))
+        part = slice(int(lines[0]), int(lines[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
         x, y = layers.x[part] - x0, layers.y[part] - y0
         waist = half_w * (0.9 + 0.1 * np.clip(np.abs(y) / half_h, 0, 1) ** 2)
         round_depth = np.sqrt(np.clip(1 - (x / (half_w * 1.06)) ** 2, 0, 1))

@@ -10,20 +10,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gazecapture.demo.studies import ANATOMY_SEED_STEP, write_demo_studies
+from gazecapture.demo.studies import (
+    ANATOMY_SEED_STEP,
+    NumberedStudy,
+    planned_studies,
+    write_demo_study,
+    write_worklist,
+)
 from gazecapture.files import (
     atomic_path,
     claim_output_folder,
     make_private_folder,
     sweep_scratch,
-    write_bytes_atomically,
     write_json_atomically,
 )
 from gazecapture.radiograph.phantom import DEFAULT_SIZE_PX, make_phantom
@@ -40,14 +45,22 @@ from gazecapture.simulation.feed import check_rate
 from gazecapture.simulation.offline import SimulatedSession, simulate_session
 from gazecapture.simulation.plan import DEFAULT_DURATION_S
 from gazecapture.simulation.style import ReaderKind, reader_seed
+from gazecapture.workers import Workers, default_jobs, keep_on
 from keyframes.errors import UsageError
 
-__all__ = ["simulate_batch"]
+__all__ = ["default_batch_jobs", "simulate_batch"]
 
 MIN_DURATION_S, MAX_DURATION_S = 5.0, 600.0
 """Of a reading: room for a sentence and the gaze before it; longer than anybody reads one radiograph."""
 MAX_STUDIES, MAX_READERS = 10_000, 10_000
 """A phantom takes seconds and megabytes: more than this is a slip of the finger, and would plan until memory ends."""
+STUDIES_PER_JOB = 8
+"""A process takes as long to begin as some ten small phantoms take to be drawn: for fewer it does not pay."""
+
+
+def default_batch_jobs(n_studies: int) -> int:
+    """Return in how many processes so many studies are best simulated: one per processor, each with enough to do."""
+    return max(1, min(default_jobs(), n_studies // STUDIES_PER_JOB))
 
 
 def simulate_batch(
@@ -63,7 +76,8 @@ def simulate_batch(
     reads: int | None = None,
     duration_s: float = DEFAULT_DURATION_S,
     kind: ReaderKind | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[SimulatedSession]:
     """Write studies and sessions; what is there already is left as it is, so that a second call goes on.
 
@@ -72,10 +86,12 @@ def simulate_batch(
     reads           : how many readers read each study, in turn; all of them where None.
     duration_s      : of a reading; longer where what must be said does not fit.
     kind            : of all readers; None: the kinds take turns (`reader_seed`).
-    progress        : called with (sessions done, sessions in all).
+    jobs            : processes that share the work; of more than one, the caller's main module is imported by each.
+    progress        : called with how many studies and sessions are done, and how many there are.
 
-    The same arguments give the same bytes. Raises UsageError where ``out`` is another command's folder, or was
-    made with other arguments, RecordingError (GT-BUSY) where another process works there.
+    The same arguments give the same bytes, in any number of processes. Raises UsageError where ``out`` is another
+    command's folder, or was made with other arguments, RecordingError where another process works there (GT-BUSY) or
+    one of its own was ended (GT-WORKER).
     """
     check_rate(rate_hz)
     if n_studies < 1 or n_readers < 1:
@@ -110,6 +126,13 @@ def simulate_batch(
         settings["duration_s"] = duration_s
     if kind is not None:
         settings["kind"] = kind
+    n_done, n_all = 0, n_studies + n_readers
+
+    def one_more(_: object) -> None:
+        nonlocal n_done
+        n_done += 1
+        progress(n_done, n_all)
+
     lock = FolderLock(out)
     lock.acquire()
     try:
@@ -117,33 +140,72 @@ def simulate_batch(
         sweep_scratch(out / "sessions")
         _keep_settings(out, settings)
         studies = out / "studies"
-        if not (studies / "worklist.csv").is_file():
-            with atomic_path(studies) as scratch:
-                _write_studies(
-                    scratch, n_studies, seed, size_px or DEFAULT_SIZE_PX, ambiguous_share, with_lesions
+        with Workers(jobs) as workers:
+            if not (studies / "worklist.csv").is_file():
+                ambiguous = ambiguous_places(n_studies, ambiguous_share, seed)
+                plan = planned_studies(
+                    n_studies, findings_of(n_studies, ambiguous), with_findings=with_lesions
                 )
-        done = []
-        for place in range(n_readers):
-            code = f"R{place + 1:02d}"
-            done.append(
-                simulate_session(
-                    out / "sessions" / code,
-                    studies,
-                    reader_seed=reader_seed(seed, place, kind),
-                    truth_dir=make_private_folder(out / "ground_truth" / code),
+                with atomic_path(studies) as scratch:
+                    make_private_folder(scratch)
+                    write = partial(
+                        _write_study,
+                        scratch,
+                        ambiguous=frozenset(ambiguous),
+                        with_lesions=with_lesions,
+                        seed=seed,
+                        size_px=size_px or DEFAULT_SIZE_PX,
+                    )
+                    write_worklist(scratch, workers.each(write, plan, done=one_more))
+            n_done = n_studies
+            read = partial(
+                _read,
+                out,
+                settings=_Sitting(
+                    n_studies=n_studies,
+                    n_readers=n_readers,
+                    reads=reads,
+                    seed=seed,
                     rate_hz=rate_hz,
-                    reader_code=code,
-                    order="shuffled",
-                    order_seed=seed,
                     duration_s=duration_s,
-                    study_ids=None if reads is None else _read_by(place, n_studies, n_readers, reads),
-                )
+                    kind=kind,
+                ),
             )
-            if progress is not None:
-                progress(len(done), n_readers)
-        return done
+            return workers.each(read, range(n_readers), done=one_more)
     finally:
         lock.release()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sitting:
+    """What all readers have in common."""
+
+    n_studies: int
+    n_readers: int
+    reads: int | None
+    seed: int
+    rate_hz: float
+    duration_s: float
+    kind: ReaderKind | None
+
+
+def _read(out: Path, place: int, *, settings: _Sitting) -> SimulatedSession:
+    """Write the session of one reader, in whatever process."""
+    code = f"R{place + 1:02d}"
+    n_studies, n_readers, reads = settings.n_studies, settings.n_readers, settings.reads
+    return simulate_session(
+        out / "sessions" / code,
+        out / "studies",
+        reader_seed=reader_seed(settings.seed, place, settings.kind),
+        truth_dir=make_private_folder(out / "ground_truth" / code),
+        rate_hz=settings.rate_hz,
+        reader_code=code,
+        order="shuffled",
+        order_seed=settings.seed,
+        duration_s=settings.duration_s,
+        study_ids=None if reads is None else _read_by(place, n_studies, n_readers, reads),
+        before_each=keep_on,
+    )
 
 
 def _read_by(reader: int, n_studies: int, n_readers: int, reads: int) -> frozenset[str]:
@@ -176,31 +238,20 @@ def _json_of(path: Path) -> Any:
         return None
 
 
-def _write_studies(
-    folder: Path, n: int, seed: int, size_px: tuple[int, int], ambiguous_share: float, with_lesions: bool
-) -> None:
-    ambiguous = ambiguous_places(n, ambiguous_share, seed)
-    write_demo_studies(
-        folder,
-        n_studies=n,
-        seed=seed,
-        size_px=size_px,
-        findings=findings_of(n, ambiguous),
-        with_findings=with_lesions,
-    )
-    if not ambiguous and with_lesions:
-        return
-    rows = list(csv.DictReader(io.StringIO((folder / "worklist.csv").read_text(encoding="utf-8"))))
-    for place in ambiguous:
-        row = rows[place]
-        row["arm"], row["indication"] = AMBIGUOUS_ARM, INDICATION
-        body_seed = seed * ANATOMY_SEED_STEP + place + 1
-        healthy = make_phantom(body_seed, size_px=size_px).pixels
+def _write_study(
+    folder: Path,
+    numbered: NumberedStudy,
+    *,
+    ambiguous: frozenset[int],
+    with_lesions: bool,
+    seed: int,
+    size_px: tuple[int, int],
+) -> dict[str, str]:
+    """Write one study, in whatever process; return its row of the worklist. ``ambiguous`` : places, from 0."""
+    row = write_demo_study(folder, numbered, seed=seed, size_px=size_px)
+    number, _ = numbered
+    if number - 1 in ambiguous:
+        healthy = make_phantom(seed * ANATOMY_SEED_STEP + number, size_px=size_px).pixels
         make_ambiguous(folder, row["study_id"], folder / row["current"], healthy)
-    if not with_lesions:
-        rows = [row | {"arm": WITHOUT_LESIONS_ARM} for row in rows]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_bytes_atomically(folder / "worklist.csv", text.getvalue().encode())
+        row |= {"arm": AMBIGUOUS_ARM, "indication": INDICATION}
+    return row if with_lesions else row | {"arm": WITHOUT_LESIONS_ARM}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,7 @@ def simulate_session(
     order: WorklistOrder = "listed",
     order_seed: int = 0,
     study_ids: Collection[str] | None = None,
+    before_each: Callable[[], None] = lambda: None,
 ) -> SimulatedSession:
     """Write one finished session, of the format of a live one, and its truth; a finished one is left as it is.
 
@@ -69,6 +70,7 @@ def simulate_session(
     area        : screen px of the viewports; the whole display where None.
     panels      : what covers parts of the screen.
     study_ids   : of the worklist, those that are read; all of them where None.
+    before_each : called before each reading; what it raises ends the session.
 
     The session appears as a whole or not at all. Raises ImageError where a study cannot be decoded, UsageError
     for a worklist or rate that is off.
@@ -104,6 +106,7 @@ def simulate_session(
                 feed=GazeFeed(rate_hz=rate_hz, display=display, reader_seed=reader_seed, model=model),
             )
             for number, study in enumerate(studies, start=1):
+                before_each()
 
                 def plan(
                     images: tuple[ImageView, ...], number: int = number, study_id: str = study.study_id

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ OFFSET_SD_S = 2e-5
 """s of uncertainty of a clock offset, as liblsl gives it on one host."""
 PIECE_S = 1.0
 """s of samples per journal message."""
+SEGMENT_S = math.inf
+"""s of the machine's own time after which a journal begins a new segment: bytes must not depend on how fast it is."""
 
 
 class _Stream:
@@ -65,8 +68,10 @@ class _Stream:
     def __init__(self, session: Path, stack: ExitStack, info: StreamInfo) -> None:
         self.info = info
         folder = session / "streams" / info.stream_id
-        self.journal = stack.enter_context(JournalWriter(folder, stream_schema(info)))
-        self.offsets = stack.enter_context(JournalWriter(session / "offsets" / info.stream_id, OFFSETS))
+        self.journal = stack.enter_context(JournalWriter(folder, stream_schema(info), segment_s=SEGMENT_S))
+        self.offsets = stack.enter_context(
+            JournalWriter(session / "offsets" / info.stream_id, OFFSETS, segment_s=SEGMENT_S)
+        )
         write_stream_info(folder, info)
 
     def write(self, t_s: NDArray[np.float64], columns: Mapping[str, Any]) -> None:
@@ -109,9 +114,10 @@ class SessionWriter:
         make_private_folder(folder / "images")
         self._folder = folder
         self._session = ReadingSession(folder, info, studies)
+        self._info, self._shown = info, list(info.studies)
         self._performer = Performer(feed, self)
         journals = {
-            name: stack.enter_context(JournalWriter(folder / name, schema))
+            name: stack.enter_context(JournalWriter(folder / name, schema, segment_s=SEGMENT_S))
             for name, schema in (
                 ("display", DISPLAY_JOURNAL),
                 ("annotations", ANNOTATIONS),
@@ -145,7 +151,7 @@ class SessionWriter:
         prepared = self._session.prepare(number)
         if prepared.error is not None:
             raise prepared.error
-        self._session.register(prepared)
+        self._shown[number - 1] = replace(self._shown[number - 1], images=prepared.images)
         images = tuple(picture.view for picture in prepared.pictures)
         planned = plan(images)
         on_s = self._next_frame(self._now_s + (BEFORE_FIRST_S if number == 1 else BETWEEN_S))
@@ -165,13 +171,14 @@ class SessionWriter:
         )
 
     def finish(self, truth: TruthWriter) -> None:
-        """Write what ends a recording."""
+        """Write what ends a recording, and which images were shown: a folder that appears whole can wait for them."""
         self._run_until(self._now_s + AFTER_LAST_S)
         for stream in (self._gaze, self._words):
             self._mark("stop", stream.info, n_samples=stream.journal.n_rows)
         self._journal_clocks()
         truth.n_gaze_sent, truth.n_words_sent = self._performer.feed.n_given, self._performer.n_words
         truth.save()
+        write_session_info(self._folder, replace(self._info, studies=tuple(self._shown)))
         write_status(
             self._folder,
             RecorderStatus(

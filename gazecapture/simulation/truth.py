@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from gazecapture.files import atomic_path, make_private_folder, write_json_atomically
 from gazecapture.simulation.oculomotor import Fixation, TrackerModel
@@ -32,6 +33,7 @@ __all__ = [
     "truth_head",
 ]
 
+FloatArray = NDArray[np.float64]
 _I64, _I32, _F64, _STR = pa.int64(), pa.int32(), pa.float64(), pa.string()
 _TIMES = [pa.field("t_start_ns", _I64, nullable=False), pa.field("t_end_ns", _I64, nullable=False)]
 
@@ -261,41 +263,53 @@ def load_truth(folder: Path) -> SessionTruth:
 
 def _fixations(plan: ReadingPlan, off_s: float, model: TrackerModel) -> list[dict[str, Any]]:
     scheme = load_scheme(DEFAULT_SCHEME)
-    rows = []
-    for f in plan.path.fixations:
-        times = _times(f, off_s)
-        if times["t_end_ns"] <= times["t_start_ns"]:
-            continue
-        x, y = _mean_position(plan, f, min(f.t_end_s, off_s), model)
-        region = _region(plan, scheme, f.image_index, x, y)
-        rows.append(
-            {
-                **times,
-                "image_index": f.image_index,
-                "x_image_px": x,
-                "y_image_px": y,
-                "region": region,
-                "letter": None if region is None else scheme.letter_of(region),
-                "sentence_index": f.sentence_index,
-                "detour": f.detour,
-            }
+    timed = [(f, _times(f, off_s)) for f in plan.path.fixations]
+    timed = [(f, times) for f, times in timed if times["t_end_ns"] > times["t_start_ns"]]
+    fixations = [f for f, _ in timed]
+    x, y = _mean_positions(plan, fixations, off_s, model)
+    return [
+        {
+            **times,
+            "image_index": f.image_index,
+            "x_image_px": x_px,
+            "y_image_px": y_px,
+            "region": region,
+            "letter": None if region is None else scheme.letter_of(region),
+            "sentence_index": f.sentence_index,
+            "detour": f.detour,
+        }
+        for (f, times), x_px, y_px, region in zip(
+            timed, x.tolist(), y.tolist(), _regions(plan, scheme, fixations, x, y), strict=True
         )
-    return rows
+    ]
 
 
-def _mean_position(plan: ReadingPlan, f: Fixation, end_s: float, model: TrackerModel) -> tuple[float, float]:
-    if f.image_index is None:
-        return math.nan, math.nan
-    tau = f.t_start_s + (np.arange(_MEAN_OVER) + 0.5) / _MEAN_OVER * (end_s - f.t_start_s)
-    x, y = plan.path.screen(tau, physiology=model.physiology)
-    x, y = plan.path.states.image(tau, np.full(tau.size, f.viewport_id, np.intp), x, y)
-    return float(x.mean()), float(y.mean())
+def _mean_positions(
+    plan: ReadingPlan, fixations: Sequence[Fixation], off_s: float, model: TrackerModel
+) -> tuple[FloatArray, FloatArray]:
+    """Return (n,) image px; NaN on no image."""
+    starts = np.array([f.t_start_s for f in fixations])
+    ends = np.array([min(f.t_end_s, off_s) for f in fixations])
+    share = (np.arange(_MEAN_OVER) + 0.5) / _MEAN_OVER
+    tau = (starts[:, None] + share * (ends - starts)[:, None]).ravel()
+    viewports = np.repeat(np.array([f.viewport_id for f in fixations], np.intp), _MEAN_OVER)
+    x, y = plan.path.states.image(tau, viewports, *plan.path.screen(tau, physiology=model.physiology))
+    on_image = np.array([f.image_index is not None for f in fixations], np.bool_)
+    means = (v.reshape(-1, _MEAN_OVER).mean(axis=1) for v in (x, y))
+    mean_x, mean_y = (np.where(on_image, mean, math.nan) for mean in means)
+    return mean_x, mean_y
 
 
-def _region(plan: ReadingPlan, scheme: Scheme, image_index: int | None, x: float, y: float) -> str | None:
-    if image_index is None or image_index not in plan.content.maps:
-        return None
-    return str(primary_region(plan.content.maps[image_index], scheme, x, y))
+def _regions(
+    plan: ReadingPlan, scheme: Scheme, fixations: Sequence[Fixation], x: FloatArray, y: FloatArray
+) -> list[str | None]:
+    found: list[str | None] = [None] * len(fixations)
+    for image_index, region_map in plan.content.maps.items():
+        on_it = [k for k, f in enumerate(fixations) if f.image_index == image_index]
+        names = primary_region(region_map, scheme, x[on_it], y[on_it]).tolist()
+        for k, name in zip(on_it, names, strict=True):
+            found[k] = name
+    return found
 
 
 def _times(event: Any, off_s: float) -> dict[str, int]:

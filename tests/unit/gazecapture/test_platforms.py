@@ -12,8 +12,7 @@ import pyarrow as pa
 import pytest
 
 from curation.cli.options import hold_store
-from curation.engines import processes
-from gazecapture import doctor, files
+from gazecapture import doctor, files, workers
 from gazecapture.files import claim_output_folder, create_file, write_json_atomically
 from gazecapture.session import journal, recorder
 from gazecapture.session.journal import JournalWriter, read_journal
@@ -40,7 +39,7 @@ MACOS = Posing("posix", "fdatasync", "sched_getaffinity")
 
 @pytest.fixture(params=[WINDOWS, MACOS], ids=["windows", "macos"])
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Posing:
-    for module in (files, journal, doctor, processes):
+    for module in (files, journal, doctor, workers):
         monkeypatch.setattr(module, "os", request.param)
     return request.param
 
@@ -100,11 +99,11 @@ def test_the_doctor_measures_the_disk(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("system")
 def test_processors_and_interrupts_of_the_pool() -> None:
-    assert processes.default_jobs() >= 1
+    assert workers.default_jobs() >= 1
     steps = []
 
     def press_ctrl_c_meanwhile() -> None:
-        with processes._interrupts_wait():
+        with workers.interrupts_wait():
             signal.raise_signal(signal.SIGINT)
             steps.append("the block ran to its end")
 

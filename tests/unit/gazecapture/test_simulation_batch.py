@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -24,9 +25,10 @@ from gazecapture.simulation.ambiguous import (
     contrast,
     findings_of,
 )
-from gazecapture.simulation.batch import simulate_batch
+from gazecapture.simulation.batch import default_batch_jobs, simulate_batch
 from gazecapture.simulation.dictation import NEUTRAL
 from gazecapture.simulation.truth import load_truth
+from gazecapture.workers import default_jobs
 from gazecapture.worklist import load_worklist
 from keyframes.errors import ExitCode, RecordingError, UsageError
 
@@ -125,6 +127,49 @@ def test_each_study_is_read_by_as_many_readers_as_asked(tmp_path: Path) -> None:
     assert {s.arm for info in sessions for s in info.studies} == {"without_lesions"}
     with pytest.raises(UsageError):
         simulate_batch(tmp_path / "p", reads=3, **options)  # type: ignore[arg-type]
+
+
+def bytes_below(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def test_two_processes_write_the_same_bytes_as_one_and_tell_how_far_they_are(
+    made: Path, tmp_path: Path
+) -> None:
+    steps: list[tuple[int, int]] = []
+    done = simulate_batch(
+        tmp_path / "out", n_studies=2, n_readers=2, seed=3, rate_hz=60.0, size_px=SMALL, ambiguous_share=0.5,
+        jobs=2, progress=lambda done, of: steps.append((done, of)),
+    )  # fmt: skip
+    assert [d.session.name for d in done] == ["R01", "R02"]
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert bytes_below(tmp_path / "out") == bytes_below(made)
+
+
+def test_a_study_that_cannot_be_read_ends_all_processes_and_leaves_nothing_half_made(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made / "studies", tmp_path / "studies")
+    shutil.copy(made / "simulation.json", tmp_path)
+    shutil.copy(made / ".gazecapture", tmp_path)
+    (tmp_path / "studies" / "S002" / "current.dcm").write_bytes(b"no film")
+    arguments = [
+        "--offline", "--out", str(tmp_path), "--studies", "2", "--readers", "2", "--seed", "3",
+        "--rate-hz", "60", "--size", "110x134", "--ambiguous", "0.5", "-j", "2",
+    ]  # fmt: skip
+    assert run_command(simulate_command, arguments) == ExitCode.INTERNAL
+    said = capsys.readouterr().err
+    assert "current.dcm" in said
+    assert "Traceback" not in said
+    assert not list((tmp_path / "sessions").iterdir())
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    lock.release()
+
+
+def test_processes_are_as_many_as_have_something_to_do() -> None:
+    assert default_batch_jobs(1) == 1
+    assert 1 <= default_batch_jobs(10_000) == default_jobs()
 
 
 def test_the_same_call_goes_on_and_another_is_refused(made: Path) -> None:

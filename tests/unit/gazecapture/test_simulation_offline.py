@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pytest
 from PIL import Image
 
 from gazecapture.radiograph.presets import ImageView, Preset
+from gazecapture.session import segment
 from gazecapture.session.journal import read_journal
 from gazecapture.session.schema import read_session_info, read_stream_info
 from gazecapture.session.status import read_status
@@ -211,6 +214,18 @@ def test_a_study_without_anatomy_is_read_with_a_generic_one(studies: Path, tmp_p
     (reading,) = readings(done.session)
     assert reading.table("findings").num_rows == 0
     assert reading.table("words").num_rows > 5
+
+
+def test_bytes_do_not_depend_on_how_fast_the_machine_is(
+    plain: SimulatedSession, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = itertools.count(0.0, 3600.0)
+    monkeypatch.setattr(segment, "time", SimpleNamespace(monotonic=lambda: next(hours)))
+    slow = simulate(tmp_path, studies)
+    for a, b in ((plain.session, slow.session), (plain.truth, slow.truth)):
+        files = sorted(f.relative_to(a) for f in a.rglob("*") if f.is_file())
+        assert files == sorted(f.relative_to(b) for f in b.rglob("*") if f.is_file())
+        assert all((a / f).read_bytes() == (b / f).read_bytes() for f in files)
 
 
 def test_neither_lsl_nor_qt_is_needed(studies: Path, tmp_path: Path) -> None:
