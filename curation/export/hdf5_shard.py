@@ -12,6 +12,7 @@ picture bytes are stored as they are, and so are arrays of a few hundred bytes, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ PENDING_BYTES: Final = 1 << 25
 """Columns without pictures wait in memory up to here: every visit to a dataset costs some 0.3 ms, however short."""
 
 _TEXT: Final = h5py.h5t.py_create(h5py.string_dtype(), logical=True)
+_SCALAR: Final = h5py.h5s.create(h5py.h5s.SCALAR)
 
 
 class Hdf5ShardWriter:
@@ -51,6 +53,8 @@ class Hdf5ShardWriter:
 
     def __init__(self, path: Path) -> None:
         self._n_rows = 0
+        self._waiting: list[pa.Table] = []
+        self._waiting_bytes = 0
         self._sink = ForgivingFile(path)
         self._file = h5py.File(self._sink, "w", meta_block_size=METADATA_BLOCK_BYTES)
         self._columns = _Columns(self._file)
@@ -58,15 +62,20 @@ class Hdf5ShardWriter:
     def write(self, rows: pa.Table) -> None:
         """Take rows; their pictures are written at once."""
         self._sink.raise_failure()
-        self._append(rows)
+        bare = self._columns.without_pictures(rows)
+        self._waiting.append(bare)
+        self._waiting_bytes += bare.nbytes
+        self._n_rows += rows.num_rows
+        if self._waiting_bytes >= PENDING_BYTES:
+            self._flush()
         self._sink.raise_failure()
 
     def close(self) -> None:
         """Write what waits and close the file."""
         try:
             if not self._n_rows:
-                self._append(SHARD.empty_table())
-            self._columns.write(last=True)
+                self._waiting.append(self._columns.without_pictures(SHARD.empty_table()))
+            self._flush(last=True)
             self._file.attrs["schema_version"] = SHARD_SCHEMA_VERSION
             self._file.attrs["n_rows"] = self._n_rows
         finally:
@@ -74,14 +83,18 @@ class Hdf5ShardWriter:
             self._sink.close()
         self._sink.raise_failure()
 
-    def _append(self, table: pa.Table) -> None:
-        for name in table.column_names:
-            self._columns.append(name, whole_column(table, name))
-        self._n_rows += table.num_rows
+    def _flush(self, *, last: bool = False) -> None:
+        tables, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if tables:
+            rows = pa.concat_tables(tables)
+            for name in rows.column_names:
+                self._columns.append(name, whole_column(rows, name), whole=last)
+        if last:
+            self._columns.finish()
 
 
 class _Columns:
-    """The datasets of a file that grows; what is not a picture waits in memory.
+    """The datasets of a file that grows.
 
     They are made below h5py's own interface, which spends most of its time on options that are equal for all of them.
     """
@@ -94,92 +107,112 @@ class _Columns:
         self._compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         self._compact.set_layout(h5py.h5d.COMPACT)
         self._compact.set_obj_track_times(False)
-        self._waiting: dict[str, list[NDArray[Any]]] = {}
-        self._waiting_bytes = 0
-        self._kinds: dict[str, str] = {}
         self._ends: dict[str, int] = {}
+        self._pictures: dict[str, _Pictures] = {}
 
-    def append(self, place: str, array: pa.Array) -> None:
-        """Append the cells of one field, and of all fields below it."""
+    def without_pictures(self, rows: pa.Table) -> pa.Table:
+        """Write the bytes of all pictures; return the rows with their lengths in place of them."""
+        columns = {
+            name: self._lengths_for_bytes(name, whole_column(rows, name))
+            if _holds_bytes(rows.schema.field(name).type)
+            else rows.column(name)
+            for name in rows.column_names
+        }
+        return pa.table(columns)
+
+    def append(self, place: str, array: pa.Array, *, whole: bool) -> None:
+        """Append the cells of one field, and of all fields below it; ``whole`` says that no more will come."""
         kind = array.type
-        self._add(f"{place}/valid", array.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8))
-        if pa.types.is_struct(kind):
-            self._kinds[place] = "struct"
+        self._put(f"{place}/valid", array.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8), whole)
+        if place in self._pictures:
+            self._mark(place, "bytes")
+            self._put_offsets(place, array.fill_null(0).to_numpy(zero_copy_only=False), whole)
+        elif pa.types.is_struct(kind):
+            self._mark(place, "struct")
             # `field` alone would ignore a slice's offset and the parent's nulls; flatten honours both.
             for field, member in zip(kind, array.flatten(), strict=True):
-                self.append(f"{place}/{field.name}", member)
+                self.append(f"{place}/{field.name}", member, whole=whole)
         elif pa.types.is_list(kind):
-            self._kinds[place] = "list"
-            self._add_offsets(place, array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
-            self.append(f"{place}/items", array.flatten())
-        elif pa.types.is_string(kind) or pa.types.is_binary(kind):
-            self._kinds[place] = "string" if pa.types.is_string(kind) else "bytes"
+            self._mark(place, "list")
+            self._put_offsets(place, _list_lengths(array), whole)
+            self.append(f"{place}/items", array.flatten(), whole=whole)
+        elif pa.types.is_string(kind):
+            self._mark(place, "string")
             offsets, data = _cells(array)
-            self._add_offsets(place, np.diff(offsets))
-            self._add(f"{place}/data", data, picture=pa.types.is_binary(kind))
+            self._put_offsets(place, np.diff(offsets), whole)
+            self._put(f"{place}/data", data, whole)
         else:
-            self._kinds[place] = "bool" if pa.types.is_boolean(kind) else "number"
+            self._mark(place, "bool" if pa.types.is_boolean(kind) else "number")
             zero = False if pa.types.is_boolean(kind) else 0
             values = array.fill_null(zero).to_numpy(zero_copy_only=False)
-            self._add(f"{place}/values", values.astype(np.uint8) if pa.types.is_boolean(kind) else values)
-        if self._waiting_bytes >= PENDING_BYTES:
-            self.write()
+            self._put(
+                f"{place}/values", values.astype(np.uint8) if pa.types.is_boolean(kind) else values, whole
+            )
 
-    def write(self, *, last: bool = False) -> None:
-        """Write what waits; ``last`` says that no more will come."""
-        for place, parts in self._waiting.items():
-            self._put(place, parts[0] if len(parts) == 1 else np.concatenate(parts), whole=last)
-        for place, kind in self._kinds.items():
-            self._mark(place, kind)
-        self._waiting, self._waiting_bytes, self._kinds = {}, 0, {}
+    def finish(self) -> None:
+        """Write what is left of the last picture of each column."""
+        for pictures in self._pictures.values():
+            pictures.finish()
 
-    def _add_offsets(self, place: str, lengths: NDArray[Any]) -> None:
+    def _lengths_for_bytes(self, place: str, array: pa.Array) -> pa.Array:
+        kind, nulls = array.type, array.is_null()
+        if pa.types.is_struct(kind):
+            members = [
+                self._lengths_for_bytes(f"{place}/{field.name}", member)
+                if _holds_bytes(field.type)
+                else member
+                for field, member in zip(kind, array.flatten(), strict=True)
+            ]
+            return pa.StructArray.from_arrays(members, [field.name for field in kind], mask=nulls)
+        if pa.types.is_list(kind):
+            items = self._lengths_for_bytes(f"{place}/items", array.flatten())
+            ends = np.concatenate([[0], np.cumsum(_list_lengths(array))]).astype(np.int32)
+            return pa.ListArray.from_arrays(pa.array(ends), items, mask=nulls)
+        offsets, data = _cells(array)
+        if place not in self._pictures:
+            self._pictures[place] = _Pictures(self._made(f"{place}/data", data, picture=True))
+        self._pictures[place].add(data)
+        return pa.array(np.diff(offsets), mask=nulls.to_numpy(zero_copy_only=False))
+
+    def _put_offsets(self, place: str, lengths: NDArray[Any], whole: bool) -> None:
         name = f"{place}/offsets"
         first = self._ends.get(name)
         ends = (first or 0) + np.cumsum(lengths, dtype=np.int64)
-        self._add(name, np.concatenate([[0], ends]) if first is None else ends)
+        self._put(name, np.concatenate([[0], ends]) if first is None else ends, whole)
         self._ends[name] = int(ends[-1]) if ends.size else first or 0
 
-    def _add(self, place: str, values: NDArray[Any], *, picture: bool = False) -> None:
-        if picture:
-            self._put(place, values, picture=True)
-        else:
-            self._waiting.setdefault(place, []).append(values)
-            self._waiting_bytes += values.nbytes
-
-    def _put(self, place: str, values: NDArray[Any], *, picture: bool = False, whole: bool = False) -> None:
+    def _put(self, place: str, values: NDArray[Any], whole: bool) -> None:
         values = np.ascontiguousarray(values)
         dataset = self._datasets.get(place)
         if dataset is None:
-            dataset = self._datasets[place] = self._made(place, values, picture, whole)
-            start, place_of = 0, h5py.h5s.ALL
-        else:
+            self._datasets[place] = dataset = self._made(place, values, whole=whole)
+            self._sizes[place] = values.shape[0]
+            if values.size:
+                dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        elif values.size:
             start = self._sizes[place]
-            dataset.set_extent((start + values.shape[0],))
-            place_of = dataset.get_space()
-            place_of.select_hyperslab((start,), values.shape)
-        if values.size:
-            here = h5py.h5s.create_simple(values.shape)
-            dataset.write(here, place_of, values)
-        self._sizes[place] = start + values.shape[0]
+            self._sizes[place] = end = start + values.shape[0]
+            dataset.set_extent((end,))
+            behind = dataset.get_space()
+            behind.select_hyperslab((start,), values.shape)
+            dataset.write(h5py.h5s.create_simple(values.shape), behind, values)
 
-    def _made(self, place: str, values: NDArray[Any], picture: bool, whole: bool) -> Any:
+    def _made(self, place: str, values: NDArray[Any], *, picture: bool = False, whole: bool = False) -> Any:
         group, _, name = place.rpartition("/")
         compact = whole and not picture and 0 < values.nbytes <= COMPACT_BYTES
         most = values.shape if compact else (h5py.h5s.UNLIMITED,)
         return h5py.h5d.create(
             self._group(group),
             name.encode(),
-            h5py.h5t.py_create(values.dtype),
-            h5py.h5s.create_simple(values.shape, most),
+            _type_of(values.dtype),
+            h5py.h5s.create_simple((0,) if picture else values.shape, most),
             dcpl=self._compact if compact else self._chunked(values.dtype.itemsize, picture),
         )
 
     def _mark(self, place: str, kind: str) -> None:
         group = self._group(place)
         if not h5py.h5a.exists(group, b"kind"):
-            attribute = h5py.h5a.create(group, b"kind", _TEXT, h5py.h5s.create(h5py.h5s.SCALAR))
-            attribute.write(np.array(kind, dtype=h5py.string_dtype()))
+            h5py.h5a.create(group, b"kind", _TEXT, _SCALAR).write(_word(kind))
 
     def _group(self, place: str) -> Any:
         if place not in self._groups:
@@ -201,9 +234,73 @@ class _Columns:
         return self._plists[key]
 
 
+@cache
+def _type_of(dtype: np.dtype[Any]) -> Any:
+    return h5py.h5t.py_create(dtype)
+
+
+@cache
+def _word(word: str) -> NDArray[Any]:
+    return np.array(word, dtype=h5py.string_dtype())
+
+
+class _Pictures:
+    """A dataset of bytes that grows by whole chunks, each handed to the file as it is, past the library's cache."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self._n_bytes = 0
+        self._rest = np.zeros(0, np.uint8)
+        """Less than a chunk, behind those that are written."""
+
+    def add(self, data: NDArray[np.uint8]) -> None:
+        """Append bytes."""
+        self._n_bytes += data.size
+        missing = PICTURE_CHUNK_BYTES - self._rest.size
+        if data.size < missing:
+            self._rest = np.concatenate([self._rest, data])
+            return
+        n_before = self._n_bytes - data.size - self._rest.size
+        n_whole = (self._n_bytes - n_before) // PICTURE_CHUNK_BYTES
+        self._dataset.set_extent((n_before + n_whole * PICTURE_CHUNK_BYTES,))
+        first = 0
+        if self._rest.size:
+            self._write(n_before, np.concatenate([self._rest, data[:missing]]))
+            n_before, first = n_before + PICTURE_CHUNK_BYTES, missing
+        while data.size - first >= PICTURE_CHUNK_BYTES:
+            self._write(n_before, data[first : first + PICTURE_CHUNK_BYTES])
+            n_before, first = n_before + PICTURE_CHUNK_BYTES, first + PICTURE_CHUNK_BYTES
+        self._rest = data[first:].copy()
+
+    def finish(self) -> None:
+        """Write the last chunk, zeros behind the bytes."""
+        self._dataset.set_extent((self._n_bytes,))
+        if self._rest.size:
+            last = np.zeros(PICTURE_CHUNK_BYTES, np.uint8)
+            last[: self._rest.size] = self._rest
+            self._write(self._n_bytes - self._rest.size, last)
+
+    def _write(self, start: int, chunk: NDArray[np.uint8]) -> None:
+        self._dataset.write_direct_chunk((start,), chunk)
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    """Say whether a field is of bytes or has one of bytes below it."""
+    if pa.types.is_struct(kind):
+        return any(_holds_bytes(field.type) for field in kind)
+    return _holds_bytes(kind.value_type) if pa.types.is_list(kind) else pa.types.is_binary(kind)
+
+
+def _list_lengths(array: pa.ListArray) -> NDArray[Any]:
+    lengths: NDArray[Any] = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    return lengths
+
+
 def _cells(array: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Return offsets and bytes of a string or binary array, null cells being empty; the bytes are not copied."""
-    array = array.cast(pa.binary()).fill_null(b"")
+    array = array.cast(pa.binary())
+    if array.null_count:
+        array = array.fill_null(b"")
     _, offsets_buffer, data_buffer = array.buffers()
     if offsets_buffer is None or not len(array):
         return np.zeros(1, np.int32), np.zeros(0, np.uint8)

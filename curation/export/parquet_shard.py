@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ class ParquetShardWriter:
             self._writer = pq.ParquetWriter(
                 path,
                 schema,
-                compression=_codecs(schema),
-                use_dictionary=_dictionary_columns(schema),
+                compression=_codecs(),
+                use_dictionary=_dictionary_columns(),
                 write_statistics=False,
             )
         except OSError as error:
@@ -102,21 +103,24 @@ def parquet_version(schema: pa.Schema) -> str:
     return str((schema.metadata or {}).get(b"schema_version", b"").decode())
 
 
-def _leaf_paths(schema: pa.Schema) -> list[str]:
-    """Return the Parquet path of every leaf column, as the format itself names them."""
+@cache
+def _leaves() -> tuple[tuple[str, bool], ...]:
+    """Return every leaf column of `SHARD`: its path, as the format itself names it, and whether it is of bytes."""
     sink = pa.BufferOutputStream()
-    pq.write_table(schema.empty_table(), sink)
+    pq.write_table(SHARD.empty_table(), sink)
     parquet = pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema
-    return [parquet.column(i).path for i in range(len(parquet.names))]
+    leaves = [parquet.column(place) for place in range(len(parquet.names))]
+    return tuple((leaf.path, leaf.physical_type == "BYTE_ARRAY") for leaf in leaves)
 
 
 def _is_picture(leaf: str) -> bool:
     return leaf.endswith(".bytes")
 
 
-def _codecs(schema: pa.Schema) -> dict[str, str]:
-    return {leaf: "NONE" if _is_picture(leaf) else "ZSTD" for leaf in _leaf_paths(schema)}
+def _codecs() -> dict[str, str]:
+    return {leaf: "NONE" if _is_picture(leaf) else "ZSTD" for leaf, _ in _leaves()}
 
 
-def _dictionary_columns(schema: pa.Schema) -> list[str]:
-    return [leaf for leaf in _leaf_paths(schema) if not _is_picture(leaf)]
+def _dictionary_columns() -> list[str]:
+    """Return the columns of text: numbers repeat too little to pay for a second page."""
+    return [leaf for leaf, is_bytes in _leaves() if is_bytes and not _is_picture(leaf)]

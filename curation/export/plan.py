@@ -24,7 +24,7 @@ from keyframes.reading import ReadingMeta
 
 __all__ = ["ExportPlan", "make_plan", "shards_of"]
 
-EXPORT_CODE_VERSION = "10"
+EXPORT_CODE_VERSION = "11"
 """Raised by hand whenever the written bytes change for unchanged input."""
 
 

@@ -118,9 +118,13 @@ def parquet_batches(path: Path, schema: pa.Schema, batch_rows: int) -> Iterator[
         # Mapped, so that picture bytes are copied once, out of the page cache into the table.
         with pq.ParquetFile(path, memory_map=True) as file:
             check_version(parquet_version(file.schema_arrow), path)
-            there = pa.schema([field for field in file.schema_arrow if field.name in schema.names])
-            leaves = [leaf for field in schema if field.name in there.names for leaf in _leaves(field)]
-            for batch in file.iter_batches(batch_size=batch_rows, columns=leaves, use_threads=False):
+            # Whole rows without their names, which take longer to look up than a batch to read; with threads, so that
+            # the many small columns come while pictures are copied.
+            whole = file.schema_arrow.equals(schema)
+            there = set(file.schema_arrow.names)
+            leaves = [leaf for field in schema if field.name in there for leaf in _leaves(field)]
+            columns = None if whole else leaves
+            for batch in file.iter_batches(batch_size=batch_rows, columns=columns, use_threads=whole):
                 yield conformed(pa.Table.from_batches([batch]), schema)
     except (OSError, pa.ArrowException) as error:
         raise SchemaError("a shard cannot be read", path=path, hint="Export again.") from error
@@ -138,6 +142,10 @@ def _leaves(field: pa.Field, prefix: str = "") -> list[str]:
 
 def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the table with exactly the columns of ``schema``; what it lacks, at any depth, is null."""
+    if table.schema.equals(schema):
+        return table.replace_schema_metadata(
+            schema.metadata
+        )  # one look, where one at every column takes 1.5 ms
     columns = []
     for field in schema:
         if field.name in table.column_names:
