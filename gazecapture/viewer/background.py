@@ -14,6 +14,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
+        self._last: threading.Thread | None = None
 
     def start(self, work: Callable[[], None]) -> None:
         """Do something in a thread of its own; returns at once."""
@@ -21,6 +22,20 @@ class Workers:
         thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+    def start_last(self, work: Callable[[], None]) -> None:
+        """Do in a thread what is left to do at the end; whoever is told of its end calls `wait_for_last` first."""
+        self.start(work)
+        self._last = self._threads[-1]
+
+    def wait_for_last(self) -> None:
+        """Return when the thread of `start_last` has let go of all that it holds; it is at its end already.
+
+        It holds the object whose method it ran. A window that is let go of there last is taken apart beside the thread
+        that shows it, which ends the process at times.
+        """
+        if self._last is not None:
+            self._last.join()
 
     def join(self, *, patience_s: float | None = None) -> None:
         """Wait until all have ended, for at most ``patience_s`` together; the calling thread is not waited for."""

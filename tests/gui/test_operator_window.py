@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PyQt6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from gazecapture.viewer import background
 from gazecapture.viewer.qt.operator.window import OperatorWindow
 from tests.going_session import Going
 
@@ -58,6 +62,30 @@ def test_it_is_closed_by_a_key_and_a_second_close_does_nothing(going: Going, qtb
     with qtbot.waitSignal(window.closed, timeout=PATIENCE_MS):
         qtbot.keyClick(window, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
     assert window.close()
+
+
+def test_no_thread_holds_the_window_any_more_when_it_says_that_it_is_closed(
+    going: Going, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that another thread than the one that shows it lets go of last takes the process with it at times."""
+    started: list[threading.Thread] = []
+
+    def lingering(*, target: Callable[[], None], daemon: bool) -> threading.Thread:
+        def work() -> None:
+            target()
+            time.sleep(0.3)
+
+        started.append(threading.Thread(target=work, daemon=daemon))
+        return started[-1]
+
+    monkeypatch.setattr(background, "threading", SimpleNamespace(Thread=lingering))
+    window = OperatorWindow(going.session)
+    qtbot.addWidget(window)
+    alive: list[bool] = []
+    window.closed.connect(lambda: alive.extend(thread.is_alive() for thread in started))
+    with qtbot.waitSignal(window.closed, timeout=PATIENCE_MS):
+        window.close()
+    assert alive == [False]
 
 
 def test_the_command_watches_a_session_that_is_over(going: Going) -> None:

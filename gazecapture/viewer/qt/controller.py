@@ -455,7 +455,7 @@ class SessionController(QObject):
 
     def _close_in_background(self) -> None:
         """Close what blocks in a thread; the window stays alive meanwhile."""
-        self._workers.start(self._close_everything)
+        self._workers.start_last(self._close_everything)
 
     def _close_everything(self) -> None:
         self._watch.stop()
@@ -474,6 +474,7 @@ class SessionController(QObject):
         self._closed.emit()
 
     def _everything_closed(self) -> None:
+        self._workers.wait_for_last()
         self.finished.emit()
 
     @property

@@ -321,13 +321,14 @@ class TeachingWindow(QWidget):
             event.accept()
         if not self._is_closing:
             self._is_closing = True
-            self._workers.start(self._close_everything)
+            self._workers.start_last(self._close_everything)
 
     def _close_everything(self) -> None:
         self._workers.join(patience_s=PATIENCE_S)
         self._all_closed.emit()
 
     def _everything_closed(self) -> None:
+        self._workers.wait_for_last()
         self.closed.emit()
 
 

@@ -227,7 +227,7 @@ class OperatorWindow(QWidget):
             event.accept()
         if not self._end.is_set():
             self._end.set()
-            self._workers.start(self._close_everything)
+            self._workers.start_last(self._close_everything)
 
     def _close_everything(self) -> None:
         self._thread.join()
@@ -236,4 +236,5 @@ class OperatorWindow(QWidget):
         self._all_closed.emit()
 
     def _everything_closed(self) -> None:
+        self._workers.wait_for_last()
         self.closed.emit()

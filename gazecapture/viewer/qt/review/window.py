@@ -391,7 +391,7 @@ class ReviewWindow(QWidget):
         self._is_closing = True
         self._ticking.stop()
         event.accept()  # it is gone at once; `closed` comes when a thread has waited for the rest
-        self._workers.start(self._close_everything)
+        self._workers.start_last(self._close_everything)
 
     def _close_everything(self) -> None:
         self.unwritten = [
@@ -401,6 +401,7 @@ class ReviewWindow(QWidget):
         self._all_closed.emit()
 
     def _everything_closed(self) -> None:
+        self._workers.wait_for_last()
         self.closed.emit()
 
     def save_picture(self, path: Path) -> None:
