@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,11 @@ _NUMBERS = frozenset({"BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE"})
 """Parquet's types that hold no letters: their columns are not decoded."""
 _BATCH_ROWS = 128
 """A row has some hundred columns of strings, each of which costs as much to open as dozens of its cells to read."""
-_BATCH_PICTURES = 8
+_BATCH_PICTURES = 2
+"""Rows of some 6 MB each."""
+_STRETCH_BYTES = 1 << 25
+"""Of the asked columns, in the row groups that are mapped at once: pages that were read stay in memory as long as they
+are mapped. A shard's row group has about as much in pictures."""
 _BLOCK_ROWS = 1 << 16
 
 
@@ -36,12 +40,41 @@ def parquet_parts(source: Path | io.BytesIO) -> Iterator[Content]:
     strings = [leaf.path for leaf in leaves if leaf.logical_type.type == "STRING"]
     others = [leaf.path for leaf in leaves if leaf.logical_type.type != "STRING"]
     for columns, n_rows in ((strings, _BATCH_ROWS), (others, _BATCH_PICTURES)):
-        for batch in file.iter_batches(batch_size=n_rows, columns=columns) if columns else ():
+        for batch in _batches(source, file.metadata, columns, n_rows):
             yield _cells(batch)
     spoken = [path for path in strings if is_spoken(path)]
     if spoken and ROW_ID in strings:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[ROW_ID, *spoken]):
+        for batch in _batches(source, file.metadata, [ROW_ID, *spoken], _BATCH_ROWS):
             yield Content(spoken=spoken_in(batch.to_pylist()))
+
+
+def _batches(
+    source: Path | io.BytesIO, metadata: pq.FileMetaData, columns: Sequence[str], n_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Give all rows of these columns, so many at a time, from a few row groups after another."""
+    for groups in _stretches(metadata, columns):
+        with pq.ParquetFile(source, metadata=metadata, memory_map=isinstance(source, Path)) as file:
+            yield from file.iter_batches(
+                batch_size=n_rows, row_groups=groups, columns=columns, use_threads=False
+            )
+
+
+def _stretches(metadata: pq.FileMetaData, columns: Sequence[str]) -> Iterator[list[int]]:
+    """Give every row group once, in order, as many together as have `_STRETCH_BYTES` in these columns, at least one."""
+    asked = {*columns}
+    places = [p for p in range(metadata.num_columns) if metadata.schema.column(p).path in asked]
+    stretch: list[int] = []
+    n_bytes = 0
+    for group in range(metadata.num_row_groups if places else 0):
+        about = metadata.row_group(group)
+        more = sum(about.column(place).total_compressed_size for place in places)
+        if stretch and n_bytes + more > _STRETCH_BYTES:
+            yield stretch
+            stretch, n_bytes = [], 0
+        stretch.append(group)
+        n_bytes += more
+    if stretch:
+        yield stretch
 
 
 def _cells(batch: pa.RecordBatch) -> Content:

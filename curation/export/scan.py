@@ -19,6 +19,9 @@ from curation.privacy.phrases import MIN_WORD_LETTERS, phrases_of, tokens_of
 __all__ = ["scan_output"]
 
 _BLOCK_BYTES = 1 << 20
+_WINDOW_BYTES = 1 << 25
+"""Of a file that is mapped at once, a multiple of what systems map by: pages that were looked at stay in memory as long
+as they are mapped."""
 _REDACTORS = 64
 """Readings whose names are kept ready; a shard's rows come one reading after another."""
 
@@ -163,14 +166,15 @@ class _Literals:
         if search is None:
             return False
         with path.open("rb", buffering=0) as handle:
-            if not os.fstat(handle.fileno()).st_size:
-                return False
-            with (
-                mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-                memoryview(mapped) as whole,
-            ):
-                for first in range(0, len(whole), _BLOCK_BYTES):
-                    with whole[first : first + _BLOCK_BYTES + self._overlap_bytes] as block:
-                        if search.find_matches_as_indexes(block):
-                            return True
+            n_bytes = os.fstat(handle.fileno()).st_size
+            for start in range(0, n_bytes, _WINDOW_BYTES):
+                length = min(_WINDOW_BYTES + self._overlap_bytes, n_bytes - start)
+                with (
+                    mmap.mmap(handle.fileno(), length, access=mmap.ACCESS_READ, offset=start) as mapped,
+                    memoryview(mapped) as window,
+                ):
+                    for first in range(0, len(window), _BLOCK_BYTES):
+                        with window[first : first + _BLOCK_BYTES + self._overlap_bytes] as block:
+                            if search.find_matches_as_indexes(block):
+                                return True
         return False

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from curation.export import decoded_parquet, scan
 from curation.export.decoded import contents_of
 from curation.export.hdf5_shard import Hdf5ShardWriter
 from curation.export.parquet_shard import ParquetShardWriter
@@ -182,3 +183,54 @@ def test_bytes_across_the_scans_blocks_are_found(tmp_path: Path) -> None:
             assert scan_output(tmp_path, {}, [literal, "/elsewhere"]) == [
                 "a.bin.md: a path or key of this computer"
             ]
+
+
+def test_every_byte_of_a_file_is_searched_wherever_pieces_of_it_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a picture's pixels, which nothing decodes to text, so that only the search of the file itself can find it."""
+    window = 1 << 18
+    monkeypatch.setattr(scan, "_WINDOW_BYTES", window)
+    monkeypatch.setattr(scan, "_BLOCK_BYTES", 1 << 14)
+    literal = b"/home/somebody/store"
+    pixels_at = 8 + 25 + 8
+    size = 2 * window + 100
+    path = tmp_path / "a.png"
+
+    def found_with(start: int | None) -> list[str]:
+        pixels = bytearray(size - pixels_at - 16)
+        if start is not None:
+            pixels[start - pixels_at : start - pixels_at + len(literal)] = literal
+        chunks = ((b"IHDR", bytes(13)), (b"IDAT", bytes(pixels)), (b"IEND", b""))
+        body = b"".join(len(c).to_bytes(4, "big") + kind + c + bytes(4) for kind, c in chunks)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+        assert path.stat().st_size == size
+        return scan_output(tmp_path, {}, [literal.decode(), "/elsewhere/and/longer/than/the/other"])
+
+    assert found_with(None) == []
+    ends = [1 << 14, window, window + (1 << 14), 2 * window]
+    starts = [pixels_at, size - 16 - len(literal)]
+    starts += [end - before for end in ends for before in (len(literal), len(literal) - 1, 1, 0)]
+    for start in starts:
+        assert found_with(start) == ["a.png: a path or key of this computer"], start
+
+
+@pytest.mark.parametrize("stretch_bytes", [1, 1 << 12, 1 << 25])
+def test_every_row_group_is_looked_into_however_few_are_mapped_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch_bytes: int
+) -> None:
+    monkeypatch.setattr(decoded_parquet, "_STRETCH_BYTES", stretch_bytes)
+    rows = [full_row(number) for number in range(10)]
+    for number, row in enumerate(rows):
+        row["study_arm"], row["text"] = f"ARM{number}", f"said {number}"
+    path = write(tmp_path, "parquet", rows)
+    assert pq.read_metadata(path).num_row_groups == 4
+    contents = list(contents_of(path))
+    cells = [cell for content in contents for cell in content.cells]
+    assert {f"ARM{number}" for number in range(10)} <= set(cells)
+    spoken = {pair for content in contents for pair in content.spoken}
+    assert {(row["reading_id"], row["text"]) for row in rows} <= spoken
+    pictures = [bytes(picture) for content in contents for picture in content.pictures]
+    written = [p["bytes"] for row in rows for p in row["images"]]
+    written += [frame["picture"]["bytes"] for row in rows for frame in row["keyframes"] if frame["picture"]]
+    assert sorted(pictures) == sorted(written)
