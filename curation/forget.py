@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from curation.export.dataset import export_dataset
 from curation.export.switch import REPORT, complete_switch, remove_dataset
 from curation.forget_plan import ForgetIntent, HeldDataset
+from curation.funnel import funnel_as_recorded
 from curation.lead import READERS_FOLDER
 from curation.lock import INTENT
 from curation.manifest import MANIFEST_NAME
@@ -188,7 +189,9 @@ def _rewrite(store: Store, dataset: HeldDataset) -> RewrittenDataset:
     n_readings = 0
     if ids and dataset.config is not None:
         with contextlib.suppress(PrivacyError):
-            n_readings = export_dataset(store, folder, reading_ids=ids, config=dataset.config).n_readings
+            n_readings = export_dataset(
+                store, folder, reading_ids=ids, config=dataset.config, funnel=funnel_as_recorded(store, ids)
+            ).n_readings
     if not n_readings:
         remove_dataset(folder)
     return RewrittenDataset(

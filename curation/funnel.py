@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curation.consent import NO_CONSENT, Consents
-from curation.manifest import Failure, ManifestLine
+from curation.manifest import Failure, ManifestLine, last_lines
 from curation.plan import ReadingPlan
+from curation.stages import STAGES
 from gazecapture.store import Store
+from keyframes.errors import DataError
 
-__all__ = ["Funnel", "State", "codes_in", "funnel_of", "state_of"]
+__all__ = ["Funnel", "State", "codes_in", "funnel_as_recorded", "funnel_of", "state_of"]
 
 State = Literal["kept", "failed", "unfinished", "rejected", "held_back"]
 """failed: it cannot be read, or a stage ended in an error. held_back: privacy or a consent does not let it out."""
@@ -124,4 +126,30 @@ def funnel_of(
     for plan in plans:
         state, codes, _ = state_of(plan, newest.get(plan.reading_id), store, consents)
         funnel.add(state, codes)
+    return funnel
+
+
+def funnel_as_recorded(store: Store, kept: Collection[str]) -> Funnel:
+    """Return the funnel of all readings of a store, by whatever settings each was worked on; ``kept`` passed."""
+    consents, newest, funnel = Consents.of(store), last_lines(store.root), Funnel()
+    for reading_id in store.reading_ids():
+        if reading_id in kept:
+            funnel.add("kept")
+            continue
+        records = [store.stage_record(reading_id, stage.name) or {} for stage in STAGES]
+        stopped = next((r for r in records if r.get("verdict") in ("rejected", "held_back")), None)
+        line = newest.get(reading_id)
+        try:
+            may_leave = consents.permission(store.meta(reading_id)) is not None
+        except DataError as error:
+            funnel.add("failed", [error.code])
+            continue
+        if stopped is not None:
+            funnel.add(stopped["verdict"], codes_in(str(stopped.get("reason", ""))))
+        elif line is not None and line.error is not None:
+            funnel.add("failed", [line.error.code])
+        elif not may_leave:
+            funnel.add("held_back", [NO_CONSENT])
+        else:
+            funnel.add("unfinished")
     return funnel

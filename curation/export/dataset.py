@@ -66,11 +66,11 @@ def export_dataset(
 
     views : names of views to write beside those that the settings name and those that the dataset has. Where only
             views are missing, the shards stay as they are.
-    funnel : what became of all readings of the store, these being kept; its counts go into the manifest of a dataset
-             that is written, for the report.
+    funnel : what became of all readings of the store, these being kept; its counts go into the manifest, for the
+             report.
 
     Nothing changes in ``out`` before all is written beside it and scanned; a second call with the same input
-    writes nothing. Memory does not grow with the dataset.
+    writes nothing, and one with other counts in ``funnel`` nothing else. Memory does not grow with the dataset.
 
     A reading that cannot be read any more fails alone, and one whose reader did not agree is held back: the dataset is
     written without it; where none is left, no dataset is written.
@@ -89,6 +89,7 @@ def export_dataset(
         requests = requested_views(config.views, views, manifest)
         if manifest.get("key") == plan.key and all((out / f["path"]).is_file() for f in manifest["files"]):
             whole = _with_views(store, out, plan, config, manifest, requests)
+            _count_anew(out, whole, _counts(funnel, plan, damaged))
             return _summary(plan, whole, damaged, up_to_date=whole is manifest)
         summary = _export(store, out, plan, config, requests, progress, damaged, funnel)
         if summary is not None:
@@ -118,16 +119,30 @@ def _export(
             return None
         views_of = write_views(staging, staging, requests, plan.key)
         manifest = make_manifest(staging, plan, config, views_of, hash_of=hash_of)
-        if funnel is not None:
-            failures = [Failure.of(e, reading_id=name, stage="export") for name, e in damaged.items()]
-            later = funnel.after_export(failed=failures, held_back=plan.held_back.values())
-            manifest["funnel"] = later.to_dict()
+        if (counts := _counts(funnel, plan, damaged)) is not None:
+            manifest["funnel"] = counts
         write_json_atomically(staging / MANIFEST, manifest)
         _check_output(store, staging, config, removed, manifest["files"])
         switch(staging, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return _summary(plan, manifest, damaged, up_to_date=False)
+
+
+def _counts(
+    funnel: Funnel | None, plan: ExportPlan, damaged: Mapping[str, DataError]
+) -> dict[str, Any] | None:
+    """Return what a manifest says of the readings that came in; None where nobody counted them."""
+    if funnel is None:
+        return None
+    failures = [Failure.of(e, reading_id=name, stage="export") for name, e in damaged.items()]
+    return funnel.after_export(failed=failures, held_back=plan.held_back.values()).to_dict()
+
+
+def _count_anew(out: Path, manifest: Mapping[str, Any], counts: dict[str, Any] | None) -> None:
+    """Put other counts into the manifest of a dataset that holds all that it should."""
+    if counts is not None and manifest.get("funnel") != counts:
+        write_json_atomically(out / MANIFEST, {**manifest, "funnel": counts})
 
 
 def _with_views(

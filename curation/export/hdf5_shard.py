@@ -11,7 +11,7 @@ picture bytes are stored as they are, and so are arrays of a few hundred bytes, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +27,7 @@ from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from curation.export.shards import check_version, whole_column
 from keyframes.errors import SchemaError
 
-__all__ = ["Hdf5ShardWriter", "batches_of", "read_hdf5", "read_hdf5_batches"]
+__all__ = ["Hdf5ShardWriter", "batches_of", "read_hdf5", "read_hdf5_batches", "read_hdf5_rows"]
 
 CHUNK_BYTES: Final = 1 << 13
 """HDF5 chunk: a shard has some 700 small datasets, each at least one chunk long; one row is read alone."""
@@ -323,6 +323,14 @@ def read_hdf5_batches(path: Path, schema: pa.Schema, batch_rows: int) -> Iterato
     """
     with open_hdf5(path) as file:
         yield from batches_of(file, path, schema, batch_rows)
+
+
+def read_hdf5_rows(path: Path, schema: pa.Schema, places: Iterable[int]) -> Iterator[pa.Table]:
+    """Give some rows of an HDF5 shard by their places, one a table, as `read_hdf5_batches` gives all of them."""
+    with open_hdf5(path) as file:
+        _checked_rows(file, path)
+        for place in places:
+            yield _read_rows(file, schema, path, place, place + 1)
 
 
 def batches_of(file: h5py.File, path: Path, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:

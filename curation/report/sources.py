@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from curation.config import remembered_config
+from curation.export.hdf5_shard import read_hdf5_batches, read_hdf5_rows
+from curation.export.read import ShardReader, projected
 from curation.export.rows import RowOptions, build_row
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from curation.export.switch import manifest_of
@@ -21,7 +23,7 @@ from curation.manifest import last_lines
 from curation.run import plan_store
 from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.store import Store
-from keyframes.errors import ExportError, ImageError, SchemaError, UsageError
+from keyframes.errors import ExportError, ImageError, SchemaError
 from keyframes.reading import SCHEMAS, Reading, empty_table
 
 __all__ = ["DatasetSource", "ReportSource", "Row", "StoreSource"]
@@ -32,6 +34,8 @@ Row = Mapping[str, Any]
 PICTURE_PX = 1024
 KEYFRAME_PX = 384
 """Longer side of a key frame's picture: a card is 190 CSS px wide, twice that on a dense screen."""
+_BATCH_ROWS = 1 << 12
+"""Of ids alone."""
 _HEAVY = ("images", "keyframes", "words", "saccades", "regions", "truth", "qa")
 """Columns that the table of all readings does without; of the key frames it needs their number."""
 
@@ -62,9 +66,9 @@ class ReportSource(Protocol):
 
 
 class DatasetSource:
-    """The Parquet shards of a dataset folder.
+    """The shards of a dataset folder: Parquet where there is Parquet, else HDF5.
 
-    Raises UsageError where ``root`` has no shards, and, while reading, ExportError for a damaged one and
+    Raises UsageError where ``root`` has no shards, and, while reading, ExportError or SchemaError for a damaged one and
     SchemaError for one of a newer major version.
     """
 
@@ -73,17 +77,13 @@ class DatasetSource:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files = sorted((root / "readings").glob("*.parquet"))
-        if not self.files:
-            raise UsageError(
-                f"{root} holds no shards (readings/*.parquet)",
-                hint="`gazecurate run --store STORE --out DATASET` writes some.",
-                path=root,
-                code="GT-NOT-A-DATASET",
-            )
+        self._hdf5 = None if self.files else ShardReader(root)
 
     def summaries(self) -> Iterator[Row]:
         """See `ReportSource.summaries`."""
         light = [name for name in SHARD.names if name not in _HEAVY]
+        if self._hdf5 is not None:
+            yield from self._hdf5.rows([*light, "keyframes[].kind"])
         for path in self.files:
             with _opened(path) as file:
                 present = [*light, *_leaf(file, "keyframes", "kind")]
@@ -105,6 +105,12 @@ class DatasetSource:
     def rows(self, reading_ids: Sequence[str]) -> Iterator[Row]:
         """See `ReportSource.rows`; memory holds one row group."""
         wanted = set(reading_ids)
+        for path in () if self._hdf5 is None else self._hdf5.shards:
+            known = read_hdf5_batches(path, projected(SHARD, ["reading_id"]), _BATCH_ROWS)
+            ids = [one for table in known for one in table.column(0).to_pylist()]
+            places = [place for place, one in enumerate(ids) if one in wanted]
+            for table in read_hdf5_rows(path, SHARD, places):
+                yield from table.to_pylist()
         for path in self.files:
             with _opened(path) as file:
                 for group in range(file.num_row_groups):

@@ -116,6 +116,7 @@ def test_a_reader_is_gone_everywhere(place: Place) -> None:
     assert place.by_reader().keys() == {"R08"}
     assert not (place.sessions / "R07").exists()
     assert {row.reader_code for row in rows_in(place.dataset)} == {"R08"}
+    assert json.loads((place.dataset / "dataset.json").read_bytes())["funnel"]["n_by_state"] == {"kept": 1}
     everything = _bytes_of(place.store.root, place.dataset, place.sessions)
     for name in (*ids, "R07"):
         assert name.encode() not in everything, "also in logs, file names and manifests"

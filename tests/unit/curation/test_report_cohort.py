@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -319,6 +320,36 @@ def test_the_funnel_of_a_store_and_of_what_was_exported(
     text = build_report(DatasetSource(out))
     assert "From what came in to what is in this dataset" in text
     assert Funnel.of_manifest(json.loads((out / MANIFEST).read_bytes())) is not None
+    # One more that is rejected: the dataset stays what it is, what came in does not.
+    store.add(readings.make_reading(5, duration_s=4.0, lost=[(0.2, 3.8)]), {})
+    summary = curate(store, config)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    for changed in ({MANIFEST}, set()):
+        exported = export_dataset(
+            store, out, reading_ids=summary.kept, config=config, funnel=summary.funnel()
+        )
+        assert exported.up_to_date
+        after = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+        assert {path.name for path in after if after[path] != before.get(path)} == changed
+        before = after
+    of_dataset = DatasetSource(out).funnel()
+    assert of_dataset is not None
+    assert +of_dataset.n_by_state == wanted + Counter(rejected=1)
+
+
+@pytest.mark.usefixtures("light")
+def test_a_dataset_of_hdf5_alone_has_the_same_report(exported: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported, tmp_path / "data", ignore=shutil.ignore_patterns("readings"))
+    from_parquet, from_hdf5 = DatasetSource(exported), DatasetSource(tmp_path / "data")
+    ids = [row["reading_id"] for row in from_parquet.summaries()]
+    assert len(ids) == 2
+    for wanted in (ids, ids[1:], ["absent"]):
+        a, b = (
+            sorted(source.rows(wanted), key=lambda row: str(row["reading_id"]))
+            for source in (from_parquet, from_hdf5)
+        )
+        assert repr(a) == repr(b)
+    assert build_report(from_hdf5) == build_report(from_parquet)
 
 
 def test_one_reading_has_its_numbers_and_nothing_of_the_others(exported: Path) -> None:
