@@ -24,6 +24,9 @@ WINDOW_STEPS = 2000
 """Steps that the usual one is the median of: 2 s at 1000 Hz. A nominal rate is never trusted."""
 PAUSE_S = 0.1
 """s; where the device counts its samples and the count goes on, a longer step is a pause, a shorter one jitter."""
+COUNTED_KINDS = ("Motion",)
+"""Kinds of streams beside gaze in which every number of the count has a row. Not a Neon's eye events: signs of life,
+which have no rows, take numbers too."""
 RATE_WINDOW_S = 2.0
 REFRESH_STEPS = 100
 """Steps after which the usual one is determined anew: a twentieth of the window, so that it can hardly have moved."""
@@ -33,7 +36,8 @@ def frame_column(info: StreamInfo, own_profiles: Sequence[Profile] = ()) -> str 
     """Return the column with the device's own count, or None."""
     profile = profiles.match(info, extra=own_profiles)
     if profile is None:
-        return None
+        counts = (channel.column for channel in info.channels if channel.kind == "FrameNumber")
+        return next(counts, None) if info.kind in COUNTED_KINDS else None
     return next((channel.column for _, channel, _ in profile.channels(info, "frame_number")), None)
 
 

@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 from gazecapture.session.monitor import StreamMonitor
 from gazecapture.session.schema import StreamChannel, StreamInfo
+from gazecapture.sources.neon_streams import describe_eye_events, describe_imu
 from gazecapture.sources.protocol import SourceBatch, SourceMark
+from keyframes.reading import Tracker
 
 X = StreamChannel(column="x", label="x", kind="ScreenX", eye="both", unit="px")
 Y = StreamChannel(column="y", label="y", kind="ScreenY", eye="both", unit="px")
+TRACKER = Tracker(manufacturer="synthetic", model="Neon")
 FRAME = StreamChannel(column="f", label="f", kind="FrameNumber")
 
 
@@ -98,3 +101,20 @@ def test_text_streams_have_no_gaps() -> None:
     monitor = StreamMonitor(stream(X, channel_format="string"))
     assert feed(monitor, np.array([1.0, 2.0, 50.0, 50.1]), None, 1) == []
     assert (monitor.n_samples, monitor.n_gaps) == (4, 0)
+
+
+def test_packets_of_motion_are_counted_and_of_events_not_for_signs_of_life_have_no_rows() -> None:
+    motion, events = describe_imu("SIM1", TRACKER), describe_eye_events("SIM1", TRACKER)
+    numbers = np.delete(np.arange(400.0), [100, 101, 300])
+    monitor = StreamMonitor(motion)
+    marks = monitor.take(
+        SourceBatch(
+            stream_id=motion.stream_id,
+            t_remote_s=numbers / 110,
+            t_received_ns=np.full(numbers.size, 1),
+            columns={channel.column: numbers for channel in motion.channels},
+        )
+    )
+    assert [mark.n_samples for mark in marks] == [2, 1]
+    assert monitor.n_missing == 3
+    assert StreamMonitor(events).n_missing is None
