@@ -63,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=RUN/model",
         help="a model trained otherwise, as one more column; may be repeated",
     )
+    evaluate.add_argument(
+        "-j", "--jobs", type=int, default=1, metavar="N",
+        help="processes that answer, each with a model in its memory (default 1)",
+    )  # fmt: skip
     evaluate.set_defaults(run=_evaluate)
     study = commands.add_parser(
         "study", help="train with gaze, with that of others and without, over several seeds; report the gain"
@@ -169,6 +173,8 @@ def _infer(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from examples.gazex.evaluation.run import evaluate
 
+    if options.jobs < 1:
+        raise TrainerError(f"-j {options.jobs} is below 1", code="GX-USAGE", hint="Give 1 or more.")
     beside = {}
     for text in options.beside:
         name, equals, folder = text.partition("=")
@@ -184,6 +190,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         split=options.split,
         limit=options.limit,
         beside=beside,
+        jobs=options.jobs,
     )
     sys.stdout.write((options.out / "scores.md").read_text(encoding="utf-8"))
     return EXIT_OK

@@ -22,7 +22,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,32 +85,23 @@ class Demo:
     seed: int
     sizes: Sizes = field(default_factory=Sizes)
     took_s: dict[str, float] = field(default_factory=dict)
+    """Of each step; some go beside each other."""
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    """Of all processors, where the system tells: what other programs do beside it leaves this nearly alone."""
 
     def run(self) -> list[Target]:
         """Do every step; return what was reached. Raises CalledProcessError where a step fails."""
         self.out.mkdir(parents=True, exist_ok=True)
         begun = time.monotonic()
-        with ThreadPoolExecutor(2) as both:
-            # Each is one process; two cores have room for two.
-            jobs = [both.submit(self.dataset, name) for name in ("train", "test")]
-            for job in jobs:
-                job.result()
+        self._simulate("train", "simulated")
+        # From here on the training's dataset leaves half of the processors idle now and then: the test's is made there.
+        _both(lambda: self._curate("train"), lambda: self.dataset("test"))
         model = self.out / "run" / "model"
         steps = [] if self.sizes.steps is None else ["--steps", str(self.sizes.steps)]
         settings = str(Path(__file__).parent / "configs" / "demo.toml")
         self._step("train", [*GAZEX, "train", self._data("train"), "--out", str(self.out / "run"), "-c", settings,
                              "--seed", str(self.seed), *steps])  # fmt: skip
-        self._step(
-            "evaluate",
-            [*GAZEX, "evaluate", str(model), self._data("train"), self._data("test"), "--out",
-             str(self.out / "scores")],
-        )  # fmt: skip
-        films = sorted((self.out / "test" / "simulated" / "studies").glob("S*/current.dcm"))[
-            : self.sizes.n_pages
-        ]
-        if films:
-            self._step("infer", [*GAZEX, "infer", *map(str, films), "--model", str(model), "--out",
-                                 str(self.out / "evidence")])  # fmt: skip
+        _both(lambda: self._evaluate(model), lambda: self._infer(model))
         scores = json.loads((self.out / "scores" / "scores.json").read_text(encoding="utf-8"))
         found = targets(scores, systematic_readers(self.out / "test" / "simulated" / "ground_truth"))
         self.took_s["all"] = time.monotonic() - begun
@@ -118,6 +109,7 @@ class Demo:
             "synthetic": True,
             "seed": self.seed,
             "took_s": {name: round(value, 1) for name, value in self.took_s.items()},
+            "cpu_s": {name: round(value, 1) for name, value in self.cpu_s.items()},
             "targets": [
                 {"name": t.name, "least": t.least, "value": t.value, "reached": t.reached} for t in found
             ],
@@ -127,64 +119,60 @@ class Demo:
 
     def dataset(self, name: str) -> None:
         """Simulate, ingest and curate the dataset that is trained or tested on."""
-        folder, sizes = self.out / name, self.sizes
-        folder.mkdir(exist_ok=True)
-        common = [
-            "--size",
-            sizes.size,
-            "--rate-hz",
-            str(sizes.rate_hz),
-            "--seconds",
-            str(sizes.seconds),
-            "--reads",
-            "1",
-        ]
+        self._simulate(name, "simulated")
+        if name == "test" and self.sizes.n_twins:
+            self._simulate(name, "twins")
+        self._curate(name)
+
+    def _simulate(self, name: str, kind: str) -> None:
+        """Simulate sessions: ``simulated`` ones, or the ``twins`` of their bodies without findings."""
+        sizes = self.sizes
+        (self.out / name).mkdir(exist_ok=True)
+        if kind == "twins":
+            made = ["--studies", str(sizes.n_twins), "--readers", "1", "--without-lesions"]
+        elif name == "train":
+            made = ["--studies", str(sizes.n_train), "--readers", str(sizes.n_train_readers),
+                    "--ambiguous", str(sizes.ambiguous_train), "--style", "systematic"]  # fmt: skip
+        else:
+            made = ["--studies", str(sizes.n_test), "--readers", str(sizes.n_test_readers),
+                    "--ambiguous", str(sizes.ambiguous_test)]  # fmt: skip
         seed = self.seed + (TEST_SEED_STEP if name == "test" else 0)
-        n, readers, ambiguous, style = (
-            (sizes.n_train, sizes.n_train_readers, sizes.ambiguous_train, ["--style", "systematic"])
-            if name == "train"
-            else (sizes.n_test, sizes.n_test_readers, sizes.ambiguous_test, [])
-        )
+        self._step(
+            f"simulate {name}, {kind}",
+            [*SIMULATE, "--out", str(self.out / name / kind), "--seed", str(seed), *made, "--size", sizes.size,
+             "--rate-hz", str(sizes.rate_hz), "--seconds", str(sizes.seconds), "--reads", "1", *_jobs(name)],
+        )  # fmt: skip
+
+    def _curate(self, name: str) -> None:
+        """Ingest and curate what was simulated."""
+        folder = self.out / name
         store = str(folder / "store")
-        made = {
-            "simulated": [
-                "--studies",
-                str(n),
-                "--readers",
-                str(readers),
-                "--ambiguous",
-                str(ambiguous),
-                *style,
-            ]
-        }
-        if name == "test" and sizes.n_twins:
-            made["twins"] = ["--studies", str(sizes.n_twins), "--readers", "1", "--without-lesions"]
-        for kind, options in made.items():
+        for sessions in sorted(folder.glob("*/sessions")):
             self._step(
-                f"simulate {name}, {kind}",
-                [*SIMULATE, "--out", str(folder / kind), "--seed", str(seed), *options, *common],
-            )
-            self._step(
-                f"ingest {name}, {kind}",
-                [*CURATE, "ingest", "--format", "session", str(folder / kind / "sessions"), "--store", store],
+                f"ingest {name}, {sessions.parent.name}",
+                [*CURATE, "ingest", "--format", "session", str(sessions), "--store", store],
             )
         settings = folder / "curation.toml"
         settings.write_text(_curation(*HELD_OUT[name]), encoding="utf-8")
         self._step(
             f"curate {name}",
-            [
-                *CURATE,
-                "run",
-                "--store",
-                store,
-                "--out",
-                self._data(name),
-                "-c",
-                str(settings),
-                "-j",
-                "2" if name == "train" else "1",
-            ],
+            [*CURATE, "run", "--store", store, "--out", self._data(name), "-c", str(settings), *_jobs(name)],
         )
+
+    def _evaluate(self, model: Path) -> None:
+        self._step(
+            "evaluate",
+            [*GAZEX, "evaluate", str(model), self._data("train"), self._data("test"), "--out",
+             str(self.out / "scores"), "-j", "2"],
+        )  # fmt: skip
+
+    def _infer(self, model: Path) -> None:
+        """Write the evidence of a few films."""
+        films = sorted((self.out / "test" / "simulated" / "studies").glob("S*/current.dcm"))
+        chosen = [str(film) for film in films[: self.sizes.n_pages]]
+        if chosen:
+            self._step("infer", [*GAZEX, "infer", *chosen, "--model", str(model), "--out",
+                                 str(self.out / "evidence")])  # fmt: skip
 
     def _data(self, name: str) -> str:
         return str(self.out / name / "dataset")
@@ -192,8 +180,44 @@ class Demo:
     def _step(self, name: str, command: Sequence[str]) -> None:
         sys.stderr.write(f"\n== {name}: {_shown(command)}\n")
         begun = time.monotonic()
-        subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": _threads(name)})
+        cpu_s = _run(command, os.environ | {"OMP_NUM_THREADS": _threads(name)})
         self.took_s[name] = time.monotonic() - begun
+        if cpu_s is not None:
+            self.cpu_s[name] = cpu_s
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> None:
+    """Do two things beside each other."""
+    with ThreadPoolExecutor(2) as both:
+        for job in [both.submit(first), both.submit(second)]:
+            job.result()
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> float | None:
+    """Run a command; return the seconds that it and its processes took of processors, None where nobody tells.
+
+    Raises CalledProcessError where it fails.
+    """
+    with subprocess.Popen(command, env=environment) as process:
+        used = None
+        try:
+            if hasattr(os, "wait4"):
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                used = usage.ru_utime + usage.ru_stime
+            else:
+                process.wait()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return used
+
+
+def _jobs(name: str) -> list[str]:
+    """Return how many processes make a dataset: the training's one per processor, the test's one beside them."""
+    return ["-j", "1"] if name == "test" else []
 
 
 def _curation(train: float, validate: float) -> str:
@@ -205,8 +229,8 @@ def _curation(train: float, validate: float) -> str:
 
 
 def _threads(step: str) -> str:
-    """Return threads of a step: curation runs beside another one."""
-    return "2" if step in ("train", "evaluate", "infer") else "1"
+    """Return threads of a step: all but the training share the processors by processes."""
+    return "2" if step == "train" else "1"
 
 
 def _shown(command: Sequence[str]) -> str:
@@ -270,7 +294,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(
             f"| {target.name} | {target.least:g} | {came_to} | {'reached' if target.reached else 'MISSED'} |\n"
         )
-    steps = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in demo.took_s.items())
+    steps = ", ".join(
+        f"{name} {seconds:.0f} s" + (f" ({demo.cpu_s[name]:.0f} of processors)" if name in demo.cpu_s else "")
+        for name, seconds in demo.took_s.items()
+    )
     sys.stdout.write(
         f"\n{steps}\nAll data are synthetic. {options.out / 'evidence'} has the pages of evidence.\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
@@ -69,24 +70,38 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
             ["<|box_start|>", "<|box_end|>", "<|im_end|>"]
         )
         self._texts = _spelled(tokenizer)
+        self._after: dict[tuple[str, Kind], list[int]] = {}
+        """What may follow in a box: rows of a batch, and of one picture, often say the same."""
 
     def __call__(  # noqa: D102  # as the library says
         self, input_ids: torch.Tensor, scores: torch.Tensor
     ) -> torch.Tensor:
+        no_close: list[int] = []
+        bound: list[int] = []
+        rows: list[int] = []
+        tokens: list[int] = []
         for row, (kind, n) in enumerate(self._constraints):
-            if kind == "free":
-                scores[row, [self._begin, self._close]] = -torch.inf
-                continue
-            answer = input_ids[row, self._prompt_length :].tolist()
-            allowed = (
-                self._allowed_in_order(answer, n) if kind == "order" else self._allowed_in_boxes(answer, kind)
-            )
+            allowed = None
+            if kind != "free":
+                answer = input_ids[row, self._prompt_length :].tolist()
+                allowed = (
+                    self._allowed_in_order(answer, n)
+                    if kind == "order"
+                    else self._allowed_in_boxes(answer, kind)
+                )
             if allowed is None:
-                scores[row, self._close] = -torch.inf
-                continue
-            kept = scores[row, allowed].clone()
-            scores[row] = -torch.inf
-            scores[row, allowed] = kept
+                no_close.append(row)
+            else:
+                bound.append(row)
+                rows += [row] * len(allowed)
+                tokens += allowed
+        free = [row for row, (kind, _) in enumerate(self._constraints) if kind == "free"]
+        at = functools.partial(torch.tensor, dtype=torch.long, device=scores.device)
+        scores[at(free), self._begin] = -torch.inf
+        scores[at(no_close), self._close] = -torch.inf
+        kept = scores[at(rows), at(tokens)]
+        scores[at(bound)] = -torch.inf
+        scores[at(rows), at(tokens)] = kept
         return scores
 
     def _allowed_in_boxes(self, answer: list[int], kind: Kind) -> list[int] | None:
@@ -98,8 +113,12 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
             return [self._end] if kind == "box" else None
         said = "".join(self._texts.get(token, "") for token in answer[opened + 1 :])
         point = kind == "boxes"
-        allowed = [token for token, text in self._texts.items() if box_may_begin(said + text, point=point)]
-        return [*allowed, self._close] if box_is_whole(said) else allowed
+        if (said, kind) not in self._after:
+            allowed = [
+                token for token, text in self._texts.items() if box_may_begin(said + text, point=point)
+            ]
+            self._after[said, kind] = [*allowed, self._close] if box_is_whole(said) else allowed
+        return self._after[said, kind]
 
     def _allowed_in_order(self, answer: list[int], n: int) -> list[int]:
         if self._end in answer:

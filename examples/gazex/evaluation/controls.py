@@ -18,7 +18,9 @@ from examples.gazex.tasks.example import Box, Example, plain_text
 
 __all__ = ["BlankPictures", "asked", "centre_prior", "constant_order"]
 
-BATCH = 32
+BATCH, BATCH_OF_SMALL = 32, 128
+SMALL = 50_000_000
+"""Weights below which a model's step takes as long for one answer as for a hundred, and their memory is nothing."""
 SLACK = 1.25
 """An answer is cut off where it is so many times as long as the longest right one of its task."""
 SURE = 0.5
@@ -46,9 +48,10 @@ def asked(
     ready: ReadyModel, data: ExampleDataset, chosen: Sequence[int], patients: Mapping[str, str]
 ) -> Iterator[Answered]:
     """Give a model's answers to examples by their place; yes-or-no questions with their probability."""
+    batch = BATCH_OF_SMALL if ready.model.num_parameters() < SMALL else BATCH
     yes_or_no = [k for k in chosen if data.examples[k].task == "presence"]
-    for first in range(0, len(yes_or_no), BATCH):
-        some = yes_or_no[first : first + BATCH]
+    for first in range(0, len(yes_or_no), batch):
+        some = yes_or_no[first : first + batch]
         for place, probability in zip(
             some, word_probability(ready, [data[k, None] for k in some]), strict=True
         ):
@@ -64,7 +67,7 @@ def asked(
         right = (plain_text(data.examples[k].answer) for k in places)
         longest = max(len(ready.processor.answer_ids(text)) for text in right)
         for place, text in answers(
-            ready, data, places, batch_size=BATCH, max_tokens=round(SLACK * longest) + 1
+            ready, data, places, batch_size=batch, max_tokens=round(SLACK * longest) + 1
         ):
             yield _answered(data.examples[place], text, patients)
 

@@ -31,6 +31,7 @@ RESAMPLES = 1000
 LEVEL = 0.95
 ITERATED_POINTS = 101
 """Recall levels of an average precision, as in COCO's evaluation."""
+_RECALLS = np.linspace(0, 1, ITERATED_POINTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +138,9 @@ def area_under_precision(found: Sequence[tuple[float, bool]], n_right: int) -> f
     ranked = [right for _, right in sorted(found, key=lambda pair: -pair[0])]
     hits = np.cumsum(ranked)
     recall, precision = hits / n_right, hits / np.arange(1, len(ranked) + 1)
-    best = np.maximum.accumulate(precision[::-1])[::-1] if len(ranked) else precision
-    at = np.searchsorted(recall, np.linspace(0, 1, ITERATED_POINTS))
-    return float(np.mean([best[k] if k < len(best) else 0.0 for k in at]))
+    best = np.zeros(len(ranked) + 1)  # beyond the last hit nothing is precise
+    best[:-1] = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.mean(best[np.searchsorted(recall, _RECALLS)]))
 
 
 def bootstrap(
@@ -152,10 +153,10 @@ def bootstrap(
     names = sorted(by_group)
     everything = [value for name in names for value in by_group[name]]
     rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(RESAMPLES if len(names) > 1 else 0):
-        chosen = rng.integers(len(names), size=len(names))
-        drawn.append(measure([value for k in chosen for value in by_group[names[k]]]))
+    groups = [by_group[name] for name in names]
+    resamples = RESAMPLES if len(names) > 1 else 0
+    draws = rng.integers(max(len(names), 1), size=(resamples, len(names))).tolist()
+    drawn = [measure([value for k in chosen for value in groups[k]]) for chosen in draws]
     value = measure(everything) if everything else float("nan")
     finite = np.asarray(drawn)[np.isfinite(drawn)] if drawn else np.empty(0)
     low, high = (

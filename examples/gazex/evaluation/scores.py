@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
@@ -23,6 +23,8 @@ SURE = 0.5
 """Probability from which a finding counts as said."""
 REPORT_TASKS = ("report_from_image", "report_from_gaze", "finding_from_clip")
 ORDER_TASKS = ("order_global", "order_by_finding")
+_BLEU = BLEU()
+_ROUGE = RougeScorer(["rougeL"])
 BOX_TASKS = ("grounding", "boxes_from_sentence", "pointed_finding", "inspection")
 
 
@@ -40,16 +42,14 @@ def scores(answered: Iterable[Answered]) -> dict[str, Estimate]:
     for task, some in sorted(by_task.items()):
         found |= _of_task(task, some)
     if by_task["grounding"]:
-        found["grounding mAP"] = _over(
-            [*by_task["grounding"], *by_task["presence"]], lambda a: a, _mean_precision
-        )
+        found["grounding mAP"] = _over([*by_task["grounding"], *by_task["presence"]], _found, _mean_precision)
     return found
 
 
 def _of_task(task: str, some: Sequence[Answered]) -> dict[str, Estimate]:
     found: dict[str, Estimate] = {}
     if task in REPORT_TASKS:
-        found[f"{task} BLEU-4"] = _over(some, lambda a: a, _bleu)
+        found[f"{task} BLEU-4"] = _over(some, _matches, _bleu)
         found[f"{task} ROUGE-L"] = _over(some, _rouge, _mean)
     elif task in ORDER_TASKS:
         for name, part in _parts(some, "reader"):
@@ -109,14 +109,24 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def _bleu(some: Sequence[Answered]) -> float:
-    """Corpus BLEU, 0 to 1."""
-    said, right = [a.text for a in some], [a.right for a in some]
-    return float(BLEU().corpus_score(said, [right]).score) / 100 if said else float("nan")
+def _matches(one: Answered) -> tuple[int, ...]:
+    """Return what BLEU counts of an answer: its length and the right one's, n-grams that match, n-grams."""
+    counted = _BLEU.corpus_score([one.text], [[one.right]])
+    return counted.sys_len, counted.ref_len, *counted.counts, *counted.totals
+
+
+def _bleu(some: Sequence[tuple[int, ...]]) -> float:
+    """Corpus BLEU, 0 to 1: of sums over its answers, each of which is counted once and drawn a thousand times."""
+    if not some:
+        return float("nan")
+    length, right_length, *counts = (sum(column) for column in zip(*some, strict=True))
+    matched, of = counts[: _BLEU.max_ngram_order], counts[_BLEU.max_ngram_order :]
+    score = BLEU.compute_bleu(matched, of, length, right_length, smooth_method=_BLEU.smooth_method)
+    return float(score.score) / 100
 
 
 def _rouge(one: Answered) -> float:
-    return float(RougeScorer(["rougeL"]).score(one.right, one.text)["rougeL"].fmeasure)
+    return float(_ROUGE.score(one.right, one.text)["rougeL"].fmeasure)
 
 
 def _order(one: Answered) -> tuple[int, ...] | None:
@@ -162,17 +172,31 @@ def _problems(one: Answered) -> tuple[str, ...]:
             return parse_boxes(one.text).problems
 
 
-def _mean_precision(some: Sequence[Answered]) -> float:
+class _Found(NamedTuple):
+    """What average precision is made of: a finding's probability, or whether its box was found."""
+
+    reading_id: str
+    label: str | None
+    probability: float | None
+    """None: of its box."""
+    hit: bool
+
+
+def _found(one: Answered) -> _Found:
+    is_box = one.example.task == "grounding"
+    return _Found(
+        one.example.reading_id,
+        one.example.about("label"),
+        None if is_box else one.probability or 0.0,
+        is_box and _overlap(one) >= HIT_IOU,
+    )
+
+
+def _mean_precision(some: Sequence[_Found]) -> float:
     """Mean over labels of the average precision of boxes at `HIT_IOU`, ranked by the probability of the label."""
-    sure: Mapping[tuple[str, str | None], float] = {
-        (a.example.reading_id, a.example.about("label")): a.probability or 0.0
-        for a in some
-        if a.example.task == "presence"
-    }
+    sure = {(one.reading_id, one.label): one.probability for one in some if one.probability is not None}
     by_label: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     for one in some:
-        if one.example.task == "grounding":
-            label = one.example.about("label")
-            confidence = sure.get((one.example.reading_id, label), 0.0)
-            by_label[str(label)].append((confidence, _overlap(one) >= HIT_IOU))
+        if one.probability is None:
+            by_label[str(one.label)].append((sure.get((one.reading_id, one.label), 0.0), one.hit))
     return _mean([area_under_precision(found, len(found)) for found in by_label.values()])

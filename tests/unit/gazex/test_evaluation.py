@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sacrebleu.metrics.bleu import BLEU
 from sklearn.metrics import f1_score
 
 from examples.gazex.cli import main
@@ -169,6 +170,26 @@ def test_right_answers_score_one_and_unreadable_ones_are_counted() -> None:
     assert broken["grounding IoU"].value == 0
 
 
+def test_bleu_is_that_of_a_library_over_all_answers() -> None:
+    right = [
+        "the heart is enlarged and the lungs are clear.",
+        "no effusion, no pneumothorax.",
+        "a nodule is seen.",
+    ]
+    said = [
+        "the heart is not enlarged; the lungs are clear.",
+        "no effusion.",
+        "no nodule is seen on the left side.",
+    ]
+    some = [
+        Answered(example=example("report_from_image", (text,), number), text=answer)
+        for number, (text, answer) in enumerate(zip(right, said, strict=True))
+    ]
+    expected = BLEU().corpus_score(said, [right]).score / 100
+    assert 0 < expected < 1
+    assert scores(some)["report_from_image BLEU-4"].value == expected
+
+
 def answered(out: Path) -> list[dict[str, Any]]:
     """Return the lines that an evaluation wrote of its answers."""
     return [json.loads(line) for line in (out / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -188,7 +209,8 @@ def test_a_model_is_scored_beside_its_controls(
     twin = {**reading(5, "test"), "reading_id": "twin", "study_arm": "without_lesions"}
     twins = write_both(tmp_path / "twins", [twin])
     command = ["evaluate", str(done.model), str(dataset), str(twins), "--out", str(out), "--limit", "3"]
-    assert main([*command, "--beside", f"again={done.model}"]) == 0
+    # Two processes: what either of them answers is the same.
+    assert main([*command, "--beside", f"again={done.model}", "-j", "2"]) == 0
     table = capsys.readouterr().out
     found = json.loads((out / "scores.json").read_text(encoding="utf-8"))
     assert list(found) == [
