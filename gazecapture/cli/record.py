@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,19 +16,22 @@ from gazecapture.cli.profile_option import own_profiles_option
 from gazecapture.cli.volume_warning import warn_where_not_encrypted
 from gazecapture.console import FiniteRange, echo_result
 from gazecapture.files import claim_output_folder
-from gazecapture.session.consent import may_record_speech, may_still_record_speech
+from gazecapture.session.consent import has_refused, may_record_speech, may_still_record_speech
 from gazecapture.session.profiles import keep_profiles, session_profiles
 from gazecapture.session.recorder import record_session
 from gazecapture.session.self_check import check_recording
-from gazecapture.session.status import RecorderStatus
+from gazecapture.session.status import RecorderStatus, request_stop
 from gazecapture.sources.consented_words import ConsentedWords
 from gazecapture.sources.lsl import LslSource
 from gazecapture.sources.lsl_choice import choose_sources, late_words
 from gazecapture.sources.neon import NeonSource
 from gazecapture.sources.protocol import Source
-from keyframes.errors import ExitCode, UsageError
+from keyframes.errors import ExitCode, PrivacyError, SchemaError, UsageError
 
 __all__ = ["record_command"]
+
+REFUSAL_LOOK_S = 0.25
+"""s between two looks whether the reader has taken everything back; as often as the state is written."""
 
 
 @click.command("record")
@@ -66,7 +71,7 @@ def record_command(
     read again; the report is printed and saved as self-check.json. Exit code 6 where data are damaged or absent.
 
     Words are not recorded where the session's reader was asked and did not agree to it (`gazecapture consent`), and no
-    longer once that is taken back.
+    longer once that is taken back. A reader who agrees to nothing any more ends the recording; exit code 5.
     """
     if len(set(streams)) < len(streams):
         raise UsageError("a stream is named twice")
@@ -77,6 +82,8 @@ def record_command(
         raise UsageError("--without-gaze and --neon exclude each other", hint="Give one of them.")
     claim_output_folder(out, kind="session")
     warn_where_not_encrypted(out)
+    if has_refused(out):
+        raise _refusal(out)
     keep_profiles(out, profile_files)
     own_profiles = session_profiles(out)
     sources: list[LslSource] = []
@@ -115,17 +122,54 @@ def record_command(
                     err=True,
                 )
 
-    final = record_session(
-        out,
-        connect=connect,
-        late=None if streams else words_that_came,
-        seconds=seconds,
-        on_start=started,
-    )
+    with _ending_on_refusal(out) as refused:
+        final = record_session(
+            out,
+            connect=connect,
+            late=None if streams else words_that_came,
+            seconds=seconds,
+            on_start=started,
+        )
     report = check_recording(out, final)
     result = asdict(final) | {"self_check": asdict(report)}
     echo_result(result, as_json=as_json, text="\n".join(report.lines()))
+    if refused.is_set():
+        raise _refusal(out)
     return report.exit_code
+
+
+@contextmanager
+def _ending_on_refusal(session: Path) -> Iterator[threading.Event]:
+    """Ask the recorder to stop once the reader agrees to nothing any more; the event says that it was so.
+
+    A record that cannot be read at a moment says nothing.
+    """
+    refused, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(REFUSAL_LOOK_S):
+            with suppress(OSError, SchemaError):
+                if has_refused(session):
+                    refused.set()
+                    request_stop(session)
+                    return
+
+    watching = threading.Thread(target=watch, name="consent", daemon=True)
+    watching.start()
+    try:
+        yield refused
+    finally:
+        over.set()
+        watching.join()
+
+
+def _refusal(session: Path) -> PrivacyError:
+    return PrivacyError(
+        "the reader does not agree to be recorded",
+        hint="Nothing more is recorded before a record of `gazecapture consent` says otherwise.",
+        path=session,
+        code="GT-CONSENT-DECLINED",
+    )
 
 
 def _started(status: RecorderStatus) -> str:

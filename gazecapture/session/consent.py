@@ -25,6 +25,7 @@ __all__ = [
     "SIMULATED_READER",
     "ConsentRecord",
     "Scope",
+    "has_refused",
     "may_record_speech",
     "may_still_record_speech",
     "read_consent",
@@ -120,6 +121,15 @@ def read_consent(session: Path) -> ConsentRecord | None:
             "the consent is another reader's than the session", path=path, hint=_HINT, code="GT-CONSENT"
         )
     return record
+
+
+def has_refused(session: Path) -> bool:
+    """Say whether the reader was asked and does not agree that gaze is recorded, or any more: then nothing may be.
+
+    Raises SchemaError as `read_consent` does.
+    """
+    record = read_consent(session)
+    return record is not None and "gaze" not in record.scopes
 
 
 def may_record_speech(session: Path) -> bool:

@@ -26,11 +26,12 @@ from gazecapture.session.consent import (
 from gazecapture.session.journal import read_journal
 from gazecapture.session.recorder_client import start_recorder
 from gazecapture.session.schema import SessionInfo, read_stream_info, write_session_info
-from gazecapture.session.status import request_stop
+from gazecapture.session.status import read_status, request_stop
 from gazecapture.sources.consented_words import ConsentedWords
 from gazecapture.sources.lsl import wait_for_streams
 from gazecapture.sources.protocol import ClockOffset, SourceBatch, SourceMark
 from gazecapture.viewer.recording import SessionRecorder
+from keyframes.errors import ExitCode
 from tests.waiting import LIMIT_S, beside, marks_of, stopped_when, wait_until
 
 NAME = f"eyes {uuid.uuid4().hex[:6]}"
@@ -65,6 +66,11 @@ def agree(session: Path, *scopes: Scope) -> None:
     write_consent(
         session, ConsentRecord.given_now("R1", version="1", scopes=scopes, sharing_tier="local-only")
     )
+
+
+def state_of(session: Path) -> str:
+    status = read_status(session)
+    return "" if status is None else status.state
 
 
 def recorded_roles(session: Path) -> set[str]:
@@ -150,6 +156,25 @@ def test_nothing_that_is_said_after_a_refusal_is_recorded(session: Path, senders
     (mark,) = (mark for mark in marks_of(session) if "does not agree" in mark["detail"])
     assert mark["kind"] == "stop"
     assert samples_of(session, mark["stream_id"]) == ["agreed"]
+
+
+def test_a_reader_who_agrees_to_nothing_is_not_recorded(session: Path) -> None:
+    agree(session)
+    assert run_command(cli, ["record", "--out", str(session), "--wait-s", "60"]) == ExitCode.PRIVACY
+    assert recorded_roles(session) == set()
+
+
+def test_recording_ends_once_a_reader_takes_everything_back(session: Path) -> None:
+    agree(session, "gaze")
+
+    def steer() -> None:
+        wait_until(lambda: state_of(session) == "recording", "for the recorder")
+        agree(session)
+
+    with beside(steer):
+        ended = run_command(cli, ["record", "--out", str(session), "--stream", NAME, "--wait-s", "60"])
+    assert ended == ExitCode.PRIVACY
+    assert state_of(session) == "stopped"
 
 
 class Numbered:
