@@ -34,6 +34,10 @@ CHUNK_BYTES: Final = 1 << 13
 PICTURE_CHUNK_BYTES: Final = 1 << 18
 """HDF5 chunk of picture bytes, each of which costs an entry in an index. A reader with a chunk cache of 0 bytes
 reads no more of it than it asks for."""
+CACHE_BYTES: Final = 4 * CHUNK_BYTES
+CACHE_SLOTS: Final = 11
+"""HDF5's cache of chunks, of which each dataset has one: rows come in order, so that only the last chunk is filled up
+later. The library's default keeps chunks that are done until the file is closed, up to 8 MiB of each dataset."""
 COMPACT_BYTES: Final = 1 << 9
 """An array that is whole when it is first written and no longer than this is stored in its object header: a chunk
 would cost it an index of 2 kB."""
@@ -56,7 +60,13 @@ class Hdf5ShardWriter:
         self._waiting: list[pa.Table] = []
         self._waiting_bytes = 0
         self._sink = ForgivingFile(path)
-        self._file = h5py.File(self._sink, "w", meta_block_size=METADATA_BLOCK_BYTES)
+        self._file = h5py.File(
+            self._sink,
+            "w",
+            meta_block_size=METADATA_BLOCK_BYTES,
+            rdcc_nbytes=CACHE_BYTES,
+            rdcc_nslots=CACHE_SLOTS,
+        )
         self._columns = _Columns(self._file)
 
     def write(self, rows: pa.Table) -> None:

@@ -24,6 +24,7 @@ from curation.export.samples import export_gaze
 from curation.export.shard_files import open_shard
 from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard
+from curation.privacy.book import IdentifierBook
 from curation.privacy.narrowing import narrowed
 from gazecapture.files import (
     make_private_folder,
@@ -42,9 +43,9 @@ __all__ = ["LeftBehind", "exported_hashes", "left_behind", "write_all"]
 
 @dataclass(slots=True, kw_only=True)
 class LeftBehind:
-    """What stayed behind, for `scan_output`: some kB for each reading."""
+    """What stayed behind, for `scan_output`: less than 1 kB for each reading."""
 
-    identifiers: dict[str, Identifiers] = field(default_factory=dict)
+    identifiers: IdentifierBook = field(default_factory=IdentifierBook)
     codes: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
 
@@ -54,7 +55,6 @@ class LeftBehind:
         """Add what stayed behind of one reading, whose row the guard has judged."""
         reading_id = reading.meta.reading_id
         shown = public_ids_of(reading) if options.public_ids else frozenset()
-        # Anew, without the words that were looked up in it.
         self.identifiers[reading_id] = Identifiers(names=identifiers.names, ids=identifiers.ids - shown)
         self.codes |= guard.replaced_codes | {store.source_hash(reading_id)}
         self.codes |= set(reading.table("images").column("sha256").to_pylist())

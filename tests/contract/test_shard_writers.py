@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from curation.export.hdf5_shard import Hdf5ShardWriter
+from curation.export.hdf5_shard import PICTURE_CHUNK_BYTES, Hdf5ShardWriter
 from curation.export.parquet_shard import ParquetShardWriter
 from curation.export.read import ShardReader
 from curation.export.schema import PICTURE, SHARD
@@ -130,3 +130,16 @@ def test_same_rows_same_bytes(writer_of: Callable[[Path], ShardWriter], tmp_path
         write(writer_of(tmp_path / name), CASES[case])
         written.append(next(p for p in (tmp_path / name).rglob("*") if p.is_file()).read_bytes())
     assert written[0] == written[1]
+
+
+def test_pictures_may_end_anywhere_in_a_chunk_and_in_a_batch(
+    writer_of: Callable[[Path], ShardWriter], tmp_path: Path
+) -> None:
+    chunk = PICTURE_CHUNK_BYTES
+    sizes = (chunk - 1, 1, chunk, 0, 2 * chunk + 1, chunk - 1, 5, 3 * chunk)
+    rows = [plain_row(images=[{"bytes": random.Random(n).randbytes(n), "path": "a.png"}]) for n in sizes]
+    writer = writer_of(tmp_path)
+    for row in rows:
+        writer.write(pa.Table.from_pylist([row], schema=SHARD))
+    writer.close()
+    assert [row["images"] for row in read(tmp_path)] == [row["images"] for row in rows]
