@@ -15,6 +15,7 @@ Folders appear whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -47,6 +48,7 @@ DECISIONS_FILE = "decisions.jsonl"
 _KEY_FILE = "pseudonym.key"
 _KEY_BYTES = 32
 _HASHES_FILE = "hashes.json"
+_RECORD = "stage.json"
 _ID_HEX_DIGITS = 16
 """64 bits: a collision among 100,000 readings has a chance below 1e-9."""
 _SINCE_LATER = frozenset({"qa"})
@@ -185,7 +187,7 @@ class Store:
         meta = self.meta(reading_id)
         paths = {name: folder / f"{name}.parquet" for name in SOURCE_TABLES}
         paths = {name: path for name, path in paths.items() if name not in _SINCE_LATER or path.exists()}
-        for record in sorted(folder.glob("stages/*/stage.json")):
+        for record in sorted(folder.glob(f"stages/*/{_RECORD}")):
             paths |= {path.stem: path for path in sorted(record.parent.glob("*.parquet"))}
         if only is not None:
             paths = {name: path for name, path in paths.items() if name in only}
@@ -275,18 +277,26 @@ class Store:
             make_private_folder(scratch)
             for name, table in tables.items():
                 _write_table(scratch / f"{name}.parquet", table)
-            write_json_atomically(scratch / "stage.json", dict(record))
+            write_json_atomically(scratch / _RECORD, dict(record))
 
     def stage_record(self, reading_id: str, stage: str) -> dict[str, Any] | None:
         """Return what `write_stage` recorded, or None where the stage has not finished."""
         try:
-            path = self.folder(reading_id).joinpath("stages", stage, "stage.json")
-            content = json.loads(path.read_bytes())
+            content = json.loads(_bytes_of(f"{self.folder(reading_id)}/stages/{stage}/{_RECORD}"))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, RecursionError):
             return None  # a damaged record is a stage to be done again
         return content if isinstance(content, dict) else None
+
+    def record_hashes(self, reading_id: str) -> list[str]:
+        """Return the SHA-256 of the record of every stage that has finished, in order of their names."""
+        stages = self.folder(reading_id) / "stages"
+        found = []
+        for stage in sorted(path.name for path in stages.iterdir()) if stages.is_dir() else ():
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                found.append(hashlib.sha256(_bytes_of(f"{stages}/{stage}/{_RECORD}")).hexdigest())
+        return found
 
     def drop_stage(self, reading_id: str, stage: str) -> None:
         """Remove one stage's results."""
@@ -298,7 +308,7 @@ class Store:
     def _content(self, reading_id: str) -> dict[str, Any]:
         path = self.folder(reading_id) / "reading.json"
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(_bytes_of(path))
             version, _ = str(content["schema_version"]), str(content["source_hash"])
         except FileNotFoundError:
             raise UsageError(
@@ -313,6 +323,12 @@ class Store:
                 path=path,
             )
         return dict(content)
+
+
+def _bytes_of(path: str | Path) -> bytes:
+    """Read a small file; planning asks for ten of each reading, and `pathlib` takes as long again as that."""
+    with open(path, "rb", buffering=0) as handle:  # noqa: PTH123
+        return handle.read()
 
 
 def _read_table(path: Path, columns: Collection[str] | None = None) -> pa.Table:

@@ -16,8 +16,9 @@ before a whole sentence it is longer: the published GazeX scripts take 2 s for e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from keyframes.errors import DataError
 from keyframes.looks import Looks
-from keyframes.sentence_time import LEAD_S, MIN_SILENT_S, sentence_windows
+from keyframes.sentence_time import LEAD_S, MIN_SILENT_S, sentences_in_order, windows_of
 
 __all__ = ["CANDIDATES_S", "MIN_SENTENCES", "LeadFit", "fit_lead", "lead_scores"]
 
@@ -76,7 +77,8 @@ def lead_scores(looks: Looks, sentences: pa.Table, *, min_silent_s: float = MIN_
     if not sentences.num_rows or looks.event_index.size < 2:
         return scores
     onsets_s = np.sort(sentences.column("t_start_ns").to_numpy()) / 1e9 - LEAD_S
-    bounds = [_bounds_s(sentences, lead_s=lead_s, min_silent_s=min_silent_s) for lead_s in CANDIDATES_S]
+    rows = sentences_in_order(sentences)
+    bounds = [_bounds_s(rows, lead_s=lead_s, min_silent_s=min_silent_s) for lead_s in CANDIDATES_S]
     near, start, end = _nearness(looks), looks.t_start_ns / 1e9, looks.t_end_ns / 1e9
     scores += _booked(near, start, end, bounds, onsets_s)
     length_s = end.max() - start[0]
@@ -126,9 +128,9 @@ def fit_lead(scores: Sequence[FloatArray], *, usual_s: float = LEAD_S) -> LeadFi
     )
 
 
-def _bounds_s(sentences: pa.Table, *, lead_s: float, min_silent_s: float) -> FloatArray:
+def _bounds_s(rows: Sequence[Mapping[str, Any]], *, lead_s: float, min_silent_s: float) -> FloatArray:
     """Return the bounds of all windows, (n_windows + 1,), s; the outer ones are far away."""
-    windows = sentence_windows(sentences, lead_s=lead_s, min_silent_s=min_silent_s)
+    windows = windows_of(rows, lead_s=lead_s, min_silent_s=min_silent_s)
     return np.array([windows[0].t_start_ns, *(window.t_end_ns for window in windows)], np.float64) / 1e9
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ __all__ = ["FramePainter", "LookMaps", "render_keyframe"]
 DARK = 0.15
 """Share of the picture's brightness where nobody looked, as in the published frames."""
 KEYFRAME_PX = 768
+FAINT = 0.9e-3
+"""Of the greatest logarithm: from 1.15e-3 on a cell is a grey level brighter."""
 
 
 class LookMaps:
@@ -110,10 +113,9 @@ class FramePainter:
         if drawn is None:
             return np.array([round(DARK * grey) for grey in range(256)], np.uint8)[picture]
         width_px, height_px = self._sizes[image]
-        light = 255.0 * (DARK + (1.0 - DARK) * log_normalised(drawn.heat))
-        # 8 bit from here on: a third of the time, and no more than one grey level away.
-        light8 = (light + 0.5).astype(np.uint8)
-        return lit_by(picture, light8, covered_cells=(width_px / drawn.cell_px, height_px / drawn.cell_px))
+        return lit_by(
+            picture, _light8(drawn.heat), covered_cells=(width_px / drawn.cell_px, height_px / drawn.cell_px)
+        )
 
     def _dwell_s(self, row: Mapping[str, Any], indexes: Sequence[int]) -> Sequence[float]:
         told = row.get("fixation_dwell_s")
@@ -157,6 +159,21 @@ def render_keyframe(
     lit = painter.paint(row)
     assert lit is not None  # noqa: S101 - the picture is there
     return lit
+
+
+def _light8(heat_s: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return how bright each cell is, 255 being full light.
+
+    In 8 bit: multiplying is a third of the time, and no more than one grey level away. Cells whose logarithm is below a
+    thousandth of the greatest, most of them, are as dark as those with none, so that theirs is not taken.
+    """
+    flat = heat_s.ravel()
+    faint_s = FAINT / 1000.0 * math.log1p(1000.0 * float(flat.max(initial=0.0)))
+    seen = np.flatnonzero(flat > faint_s)
+    light8 = np.full(heat_s.shape, int(255.0 * DARK + 0.5), np.uint8)
+    light = 255.0 * (DARK + (1.0 - DARK) * log_normalised(flat[seen]))
+    light8.ravel()[seen] = (light + 0.5).astype(np.uint8)
+    return light8
 
 
 def _is_published(row: Mapping[str, Any]) -> bool:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig, settings_hash
 from curation.consent import Permission
-from curation.export.admission import Admission, admit, dataset_tier
+from curation.export.admission import admit, dataset_tier
 from curation.export.schema import SHARD_SCHEMA_VERSION
 from curation.export.splits import SPLITS, Candidate, assign_splits
 from gazecapture import __version__
-from gazecapture.files import sha256_of
 from gazecapture.store import Store
 from keyframes.access import AccessTier
 from keyframes.errors import DataError, SchemaError
@@ -64,19 +63,31 @@ def make_plan(
     candidates = []
     said: dict[str, str] = {}
     digest = hashlib.sha256()
-    admission = _admitted(store, reading_ids, damaged)
-    for reading_id in sorted(admission.permissions):
-        try:
-            meta, source_hash = store.head(reading_id)
-            candidates.append(_candidate(store, meta))
+    known: dict[str, tuple[Candidate, str]] = {}
+
+    def metas() -> Iterator[ReadingMeta]:
+        for reading_id in sorted(reading_ids):
+            try:
+                meta, source_hash = store.head(reading_id)
+            except DataError as error:
+                damaged[reading_id] = error
+                continue
+            known[reading_id] = _candidate(meta), source_hash
             if meta.repeat_of:
                 said[reading_id] = meta.repeat_of
-            stages = sorted((store.folder(reading_id) / "stages").glob("*/stage.json"))
-            inputs = [reading_id, source_hash, *map(sha256_of, stages)]
+            yield meta
+
+    admission = admit(store, metas())
+    for reading_id in sorted(admission.permissions):
+        candidate, source_hash = known[reading_id]
+        try:
+            labels = _labels(store, reading_id, "truth") or _labels(store, reading_id, "findings")
         except DataError as error:
             damaged[reading_id] = error
             continue
-        digest.update("\0".join([*inputs, ""]).encode())
+        candidates.append(replace(candidate, labels=labels))
+        inputs = [reading_id, source_hash, *store.record_hashes(reading_id), ""]
+        digest.update("\0".join(inputs).encode())
     shares = {
         "train": export.split_train,
         "validate": export.split_validate,
@@ -121,18 +132,8 @@ def _salt(store: Store, key: str) -> str:
     return "".join(store.keyed_hash("picture salt", half, key) for half in ("1", "2"))
 
 
-def _admitted(store: Store, reading_ids: Sequence[str], damaged: dict[str, DataError]) -> Admission:
-    def metas() -> Iterator[ReadingMeta]:
-        for reading_id in sorted(reading_ids):
-            try:
-                yield store.meta(reading_id)
-            except DataError as error:
-                damaged[reading_id] = error
-
-    return admit(store, metas())
-
-
-def _candidate(store: Store, meta: ReadingMeta) -> Candidate:
+def _candidate(meta: ReadingMeta) -> Candidate:
+    """Return what the splits must know, but for the findings."""
     return Candidate(
         reading_id=meta.reading_id,
         patient_key=meta.patient_key,
@@ -141,7 +142,6 @@ def _candidate(store: Store, meta: ReadingMeta) -> Candidate:
         reader_site=meta.reader_site,
         public_patient_id=meta.public_patient_id,
         source_format=meta.source_format,
-        labels=_labels(store, meta.reading_id, "truth") or _labels(store, meta.reading_id, "findings"),
         split_official=meta.split_official,
     )
 
@@ -150,7 +150,7 @@ def _labels(store: Store, reading_id: str, table: str) -> frozenset[str]:
     """Return the findings that are present in one of the reading's source tables."""
     path = store.folder(reading_id) / f"{table}.parquet"
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(pa.BufferReader(path.read_bytes())) as file:
             rows = file.read(columns=["label", "present"], use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise SchemaError(

@@ -151,9 +151,11 @@ class _Literals:
 
     def __init__(self, literals: Iterable[str]) -> None:
         self._texts = [literal for literal in literals if literal]
-        raw = [literal.encode() for literal in self._texts]
+        raw = sorted({literal.encode() for literal in self._texts})
         self._overlap_bytes = max(map(len, raw), default=1) - 1
-        self._search = BytesAhoCorasick(raw) if raw else None
+        # Each for itself, at some 10 GB/s. Together they take 4 or 50 ms for the 13 MB of a reading, by which letters
+        # they happen to have.
+        self._searches = [BytesAhoCorasick([literal]) for literal in raw]
 
     def are_in(self, texts: _Texts) -> bool:
         """Say whether one of them is in one of the texts."""
@@ -162,8 +164,7 @@ class _Literals:
 
     def are_in_file(self, path: Path) -> bool:
         """Say whether a file holds one, byte by byte, in blocks: what one of them can hold is all that is counted."""
-        search = self._search
-        if search is None:
+        if not self._searches:
             return False
         with path.open("rb", buffering=0) as handle:
             n_bytes = os.fstat(handle.fileno()).st_size
@@ -175,6 +176,6 @@ class _Literals:
                 ):
                     for first in range(0, len(window), _BLOCK_BYTES):
                         with window[first : first + _BLOCK_BYTES + self._overlap_bytes] as block:
-                            if search.find_matches_as_indexes(block):
+                            if any(search.find_matches_as_indexes(block) for search in self._searches):
                                 return True
         return False

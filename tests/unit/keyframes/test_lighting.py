@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
+from keyframes import render
+from keyframes.heatmap import log_normalised
 from keyframes.lighting import lit_by
 
 CELLS = 256
@@ -39,3 +41,11 @@ def test_full_light_changes_nothing_and_no_light_leaves_nothing() -> None:
     for light, expected in ((255, grey8), (0, np.zeros_like(grey8))):
         found = lit_by(grey8, np.full((4, 4), light, np.uint8), covered_cells=(4.0, 4.0))
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("peak_s", [0.0, 1e-6, 1e-3, 0.3, 400.0])
+def test_cells_left_out_for_being_faint_are_as_dark_as_their_logarithm_makes_them(peak_s: float) -> None:
+    shares = np.append(np.linspace(0.0, 2e-3, 20_001), 1.0)  # of the greatest logarithm
+    heat = (np.expm1(shares * np.log1p(1000.0 * peak_s)) / 1000.0).astype(np.float32)[None]
+    light = 255.0 * (render.DARK + (1.0 - render.DARK) * log_normalised(heat))
+    assert np.array_equal(render._light8(heat), (light + 0.5).astype(np.uint8))
