@@ -22,7 +22,7 @@ from curation.cli.options import (
     with_tier,
 )
 from curation.config import CurationConfig, load_config, remember_config
-from curation.engines.processes import default_jobs, engine_for
+from curation.engines.processes import default_jobs, process_engines
 from curation.engines.protocol import EngineFor
 from curation.export.switch import MANIFEST
 from curation.exports import logged_export
@@ -181,7 +181,7 @@ def _engines(
     engine: str, scheduler: str | None, config: CurationConfig
 ) -> contextlib.AbstractContextManager[EngineFor]:
     if engine == "processes":
-        return contextlib.nullcontext(engine_for)
+        return process_engines()
     from curation.engines.dask import dask_engines
 
     return dask_engines(config.dask, scheduler)

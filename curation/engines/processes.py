@@ -7,6 +7,7 @@ that was under way is done again alone; the one that breaks its own pool is give
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,11 +15,11 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
 from typing import TypeVar
 
-from curation.engines.protocol import Finished, StopAsked
+from curation.engines.protocol import EngineFor, Finished, StopAsked
 from curation.memory import limit_memory, memory_limit_bytes
 from gazecapture.workers import begin_worker, default_jobs, go_on, interrupts_wait
 
-__all__ = ["ProcessEngine", "SerialEngine", "default_jobs", "engine_for"]
+__all__ = ["ProcessEngine", "SerialEngine", "default_jobs", "engine_for", "process_engines"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,11 +39,56 @@ class SerialEngine:
             yield Finished(item=item, result=task(item, _never))
 
 
+class _Workers:
+    """Spawned processes and how they are told to stop."""
+
+    def __init__(self, jobs: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.jobs = jobs
+        self.stop = context.Event()
+        self.pool = ProcessPoolExecutor(
+            jobs, mp_context=context, initializer=_start_worker, initargs=(self.stop,)
+        )
+
+    def end(self) -> None:
+        """Ask running tasks to stop and wait for them."""
+        self.stop.set()
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Kept:
+    """Workers between two runs of engines: to start one takes as long as some 30 readings."""
+
+    def __init__(self) -> None:
+        self._idle: _Workers | None = None
+
+    def take(self, jobs: int) -> _Workers:
+        """Return workers, at least so many."""
+        idle, self._idle = self._idle, None
+        if idle is not None and idle.jobs >= jobs:
+            return idle
+        if idle is not None:
+            idle.end()
+        return _Workers(jobs)
+
+    def keep(self, workers: _Workers) -> None:
+        """Take back workers that are whole and have nothing to do."""
+        self.end()
+        self._idle = workers
+
+    def end(self) -> None:
+        """End those that are kept."""
+        if self._idle is not None:
+            self._idle.end()
+            self._idle = None
+
+
 class ProcessEngine:
     """Spreads items over ``jobs`` spawned processes."""
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: int, kept: _Kept | None = None) -> None:
+        """``kept`` has the workers of earlier runs and gets those of this one; None: they start and end with it."""
+        self._jobs, self._kept = jobs, kept
 
     def run(
         self, task: Callable[[Item, StopAsked], Result], items: Iterable[Item]
@@ -72,9 +118,8 @@ class ProcessEngine:
         window: int,
     ) -> Generator[Finished[Item, Result], None, None]:
         """Do items until they end or the pool breaks; what was under way then goes into ``lost``."""
-        context = multiprocessing.get_context("spawn")
-        stop = context.Event()
-        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(stop,))
+        workers = _Workers(jobs) if self._kept is None else self._kept.take(jobs)
+        is_whole = False
         under_way: dict[Future[Result], Item] = {}
         try:
             while True:
@@ -83,7 +128,7 @@ class ProcessEngine:
                         item = next(items)
                         try:
                             with interrupts_wait():
-                                future = pool.submit(_work, task, item)
+                                future = workers.pool.submit(_work, task, item)
                             under_way[future] = item
                         except BrokenProcessPool:
                             lost.append(item)
@@ -94,6 +139,7 @@ class ProcessEngine:
                     lost.extend(under_way.values())
                     return
                 if not under_way:
+                    is_whole = True
                     return
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                     item = under_way.pop(future)
@@ -111,13 +157,25 @@ class ProcessEngine:
                             lost.append(item)
                     return
         finally:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+            if is_whole and self._kept is not None:
+                self._kept.keep(workers)
+            else:
+                workers.end()
 
 
 def engine_for(jobs: int) -> SerialEngine | ProcessEngine:
     """Return the engine for ``-j jobs``."""
     return SerialEngine() if jobs == 1 else ProcessEngine(jobs)
+
+
+@contextlib.contextmanager
+def process_engines() -> Iterator[EngineFor]:
+    """Give engines as `engine_for` does; each goes on with the workers of the one before."""
+    kept = _Kept()
+    try:
+        yield lambda jobs: SerialEngine() if jobs == 1 else ProcessEngine(jobs, kept)
+    finally:
+        kept.end()
 
 
 def _never() -> bool:

@@ -18,7 +18,7 @@ from distributed import Client
 
 from curation.cluster_settings import DaskConfig
 from curation.engines.dask import dask_engines
-from curation.engines.processes import ProcessEngine, SerialEngine
+from curation.engines.processes import SerialEngine, process_engines
 from curation.engines.protocol import Engine
 from curation.manifest import read_lines
 from keyframes.errors import RecordingError, UsageError
@@ -37,8 +37,9 @@ def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def processes() -> Engine:
-    return ProcessEngine(N_WORKERS)
+def processes() -> Iterator[Engine]:
+    with process_engines() as engines:
+        yield engines(N_WORKERS)
 
 
 @pytest.fixture

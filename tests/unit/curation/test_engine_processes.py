@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +10,15 @@ from pathlib import Path
 
 import psutil
 
-from curation.engines.processes import ProcessEngine, SerialEngine, default_jobs, engine_for
+from curation.engines.processes import (
+    ProcessEngine,
+    SerialEngine,
+    default_jobs,
+    engine_for,
+    process_engines,
+)
+from curation.engines.protocol import Engine
+from tests.engine_tasks import square
 
 PARENT = """
 import sys
@@ -48,6 +57,37 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     for process in alive:
         process.kill()
     assert not alive
+
+
+def test_workers_go_on_from_run_to_run_until_one_dies_or_a_run_is_broken_off(tmp_path: Path) -> None:
+    def pids(engine: Engine) -> set[int]:
+        """Return the processes of one run, one item at a time: idle ones take the next."""
+        return {done.result[1] for done in engine.run(square, range(3)) if done.result is not None}
+
+    with process_engines() as engines:
+        assert pids(engines(1)) == {os.getpid()}
+        first = pids(engines(2))
+        assert os.getpid() not in first
+        assert pids(engines(2)) <= _children()
+        assert len(_children()) <= 2, "no more than one pool"
+        assert first <= _children()
+        for victim in first:
+            psutil.Process(victim).kill()
+        second = pids(engines(2))
+        assert not second & first
+        assert len(second) > 0
+        running = engines(2).run(square, range(9))
+        next(running)
+        running.close()
+        assert not _children()
+        assert pids(engines(2)) <= _children()
+    assert not _children()
+
+
+def _children() -> set[int]:
+    """Return the living workers of this process, without what multiprocessing has of its own."""
+    found = psutil.Process().children()
+    return {child.pid for child in found if "spawn_main" in " ".join(child.cmdline())}
 
 
 def test_one_job_stays_in_this_process() -> None:
