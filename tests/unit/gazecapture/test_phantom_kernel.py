@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from gazecapture.radiograph import phantom_kernel
-from gazecapture.radiograph.phantom_canvas import Canvas, Points, Pose
+from gazecapture.radiograph.phantom_canvas import FIELD_HEIGHT_MM, Canvas, Points, Pose
 
 CANVAS = Canvas(
     width_px=37, height_px=41, spacing_mm=9.5,
@@ -36,7 +38,21 @@ def test_volumes_fall_on_the_four_nearest_pixels_as_numpy_adds_them(kind: type) 
         (37, (1 - right_share) * low_share), (38, right_share * low_share),
     ):  # fmt: skip
         total += np.bincount((top * 37 + left).astype(int) + step, volume * share, total.size)
-    total *= CANVAS.pose.scale**2 / CANVAS.spacing_mm**2
+    pose = CANVAS.pose
+    turn = (math.cos(pose.tilt_rad) * pose.scale, math.sin(pose.tilt_rad) * pose.scale)
+    parts = np.zeros((37 * 41, 4))
+    for cloud in clouds:
+        phantom_kernel.splat(
+            parts,
+            *cloud,
+            turn,
+            (pose.x_shift_mm, pose.y_shift_mm),
+            FIELD_HEIGHT_MM / 2,
+            CANVAS.spacing_mm,
+            37,
+        )
+    np.testing.assert_array_equal(phantom_kernel.gathered(parts, 37), total)
+    total *= pose.scale**2 / CANVAS.spacing_mm**2
     np.testing.assert_array_equal(CANVAS.splat(*clouds).ravel(), total.astype(np.float32))
 
 
