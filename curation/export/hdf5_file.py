@@ -10,9 +10,12 @@ import io
 import os
 from pathlib import Path
 
-from gazecapture.files import as_tool_error
+from gazecapture.files import as_tool_error, begin_storing
 
 __all__ = ["ForgivingFile"]
+
+STORED_TOGETHER_BYTES = 1 << 23
+"""As soon as so much is new, the disk begins with it, beside the work on what follows."""
 
 
 class ForgivingFile(io.RawIOBase):
@@ -27,6 +30,8 @@ class ForgivingFile(io.RawIOBase):
         self._lost: list[tuple[int, bytes]] = []
         self._size = 0
         self._place = 0
+        self._begun = 0
+        """Where what the disk has not begun with starts; the little that is written again later does not count."""
         self._failure: OSError | None = None
         try:
             self._file = path.open("wb+", buffering=0)
@@ -78,6 +83,9 @@ class ForgivingFile(io.RawIOBase):
                 self._file.seek(start)
                 while rest:
                     rest = rest[self._file.write(rest) :]
+                if start + length - self._begun >= STORED_TOGETHER_BYTES:
+                    begin_storing(self._file.fileno(), self._begun, start + length - self._begun)
+                    self._begun = start + length
             except OSError as error:
                 self._failure = error
         if self._failure is not None:

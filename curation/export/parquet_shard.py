@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from curation.export.features import huggingface_metadata
 from curation.export.schema import SHARD, SHARD_SCHEMA_VERSION
 from curation.export.shards import check_version, whole_column
-from gazecapture.files import as_tool_error
+from gazecapture.files import as_tool_error, begin_storing
 
 __all__ = ["ParquetShardWriter", "parquet_version", "read_parquet"]
 
@@ -27,7 +28,7 @@ class ParquetShardWriter:
         self._path = path
         self._row_group_bytes, self._row_group_rows = row_group_bytes, row_group_rows
         self._pending: list[pa.Table] = []
-        self._n_pending = self._pending_bytes = 0
+        self._n_pending = self._pending_bytes = self._begun = 0
         schema = SHARD.with_metadata(
             {b"schema_version": SHARD_SCHEMA_VERSION.encode(), **huggingface_metadata(SHARD)}
         )
@@ -75,6 +76,11 @@ class ParquetShardWriter:
         self._pending, self._n_pending, self._pending_bytes = [], 0, 0
         try:
             self._writer.write_table(group, row_group_size=group.num_rows)
+            # The disk begins with it beside the work on the next one.
+            with self._path.open("rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                begin_storing(file.fileno(), self._begun, end - self._begun)
+                self._begun = end
         except OSError as error:
             raise as_tool_error(error, self._path, "writing a shard") from error
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from gazecapture.files import (
     as_tool_error,
     atomic_path,
+    begin_storing,
     claim_output_folder,
     create_file,
     free_bytes,
@@ -192,3 +194,17 @@ def test_one_of_our_errors_stays_what_it_is(tmp_path: Path) -> None:
 def test_an_output_folder_must_be_text(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="UTF-8"):
         claim_output_folder(tmp_path / "\udcff", kind="store")
+
+
+@pytest.mark.parametrize("system", [sys.platform, "darwin", "win32"])
+def test_storing_may_begin_early_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 100_000)
+    with path.open("rb") as file:
+        begin_storing(file.fileno(), 0, 50_000)
+        begin_storing(file.fileno(), 90_000, 50_000)
+    begin_storing(-1, 0, 1)
+    assert path.read_bytes() == b"x" * 100_000
