@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,6 +124,8 @@ def _train(options: argparse.Namespace) -> int:
         changes["data"]["gaze"] = "none"
     config = load_config(options.config).with_changes(**changes)
     done = train(options.datasets, options.out, config, quiet=options.quiet)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return EXIT_OK  # of several processes the first speaks
     early = ", stopped early" if done.stopped_early else ""
     sys.stdout.write(
         f"{done.model} after {done.steps} steps{early}; best validation loss {done.best_loss:.4f}\n"

@@ -121,6 +121,11 @@ class TrainSettings(_Settings):
     a yes is one token beside the twenty of a box, and the last digit of a coordinate is worth a pixel at most."""
     gaze_loss: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the loss that draws the attention of a finding's words to where the reader looked; 0 is off."""
+    place_loss: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the loss that has the tokens of a radiograph say which findings lie there; 0 is off."""
+    eyes_first: Annotated[int, Field(ge=0)] = 0
+    """Of ``steps`` the first so many train the eyes alone, by the loss of ``place_loss``: a step without a language
+    model costs a third, and words are learnt sooner by one that sees."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 on a GPU."""
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
@@ -133,6 +138,12 @@ class TrainSettings(_Settings):
     """Validations without a better loss before training stops; 0: never."""
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     """Threads of torch; 0: as torch chooses."""
+
+    @model_validator(mode="after")
+    def _eyes_have_a_loss(self) -> Self:
+        if self.eyes_first and not self.place_loss:
+            raise ValueError("eyes_first needs a place_loss above 0: it is what they are trained by")
+        return self
 
 
 class Config(_Settings):

@@ -34,6 +34,17 @@ PYTHON = sys.executable
 SIMULATE = [PYTHON, "-m", "gazecapture", "simulate", "--offline"]
 CURATE = [PYTHON, "-m", "curation"]
 GAZEX = [PYTHON, "-m", "examples.gazex"]
+TRAIN_TOGETHER = [
+    PYTHON,
+    "-m",
+    "torch.distributed.run",
+    "--standalone",
+    "--nproc-per-node",
+    "2",
+    "-m",
+    "examples.gazex",
+]
+"""Two processes train one model: matrices as small as these gain little from a second thread."""
 TEST_SEED_STEP = 1
 """From the seed of training to that of the test: other bodies, other readers."""
 HELD_OUT = {"train": (0.9, 0.1), "test": (0.0, 0.0)}
@@ -99,8 +110,11 @@ class Demo:
         model = self.out / "run" / "model"
         steps = [] if self.sizes.steps is None else ["--steps", str(self.sizes.steps)]
         settings = str(Path(__file__).parent / "configs" / "demo.toml")
-        self._step("train", [*GAZEX, "train", self._data("train"), "--out", str(self.out / "run"), "-c", settings,
-                             "--seed", str(self.seed), *steps])  # fmt: skip
+        self._step(
+            "train",
+            [*TRAIN_TOGETHER, "train", self._data("train"), "--out", str(self.out / "run"), "-c", settings,
+             "--seed", str(self.seed), *steps],
+        )  # fmt: skip
         _both(lambda: self._evaluate(model), lambda: self._infer(model))
         scores = json.loads((self.out / "scores" / "scores.json").read_text(encoding="utf-8"))
         found = targets(scores, systematic_readers(self.out / "test" / "simulated" / "ground_truth"))
@@ -180,7 +194,8 @@ class Demo:
     def _step(self, name: str, command: Sequence[str]) -> None:
         sys.stderr.write(f"\n== {name}: {_shown(command)}\n")
         begun = time.monotonic()
-        cpu_s = _run(command, os.environ | {"OMP_NUM_THREADS": _threads(name)})
+        # Processes share the processors; none starts threads of its own.
+        cpu_s = _run(command, os.environ | {"OMP_NUM_THREADS": "1"})
         self.took_s[name] = time.monotonic() - begun
         if cpu_s is not None:
             self.cpu_s[name] = cpu_s
@@ -226,11 +241,6 @@ def _curation(train: float, validate: float) -> str:
         '[export]\nformats = ["hdf5"]\npicture_max_side_px = 272\nkeyframe_max_side_px = 112\n'
         f"split_train = {train}\nsplit_validate = {validate}\n[privacy]\noriginals = false\n"
     )
-
-
-def _threads(step: str) -> str:
-    """Return threads of a step: all but the training share the processors by processes."""
-    return "2" if step == "train" else "1"
 
 
 def _shown(command: Sequence[str]) -> str:

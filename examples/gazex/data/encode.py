@@ -17,6 +17,7 @@ from examples.gazex.config import DataSettings
 from examples.gazex.data.augment import Motion
 from examples.gazex.data.lighting import gaze_map, lit
 from examples.gazex.data.pictures import Grey, PictureAt, PictureStore
+from examples.gazex.data.said import Said, SaidPlaces
 from examples.gazex.model.processor import IMAGE_TYPE, Processor, Vision, plain
 from examples.gazex.tasks.example import Example, Points, Text, written_box
 from examples.gazex.tasks.names import SHORT
@@ -65,6 +66,8 @@ class Encoded:
     """Last tokens of ``prompt`` that are the question."""
     beside: tuple[Beside, ...] = ()
     share: float = 1.0
+    said: Said | None = None
+    """What the tokens of the first image are to say; None where nothing is known of it, and where it is only asked."""
 
 
 class ExampleDataset(Dataset[Encoded]):
@@ -81,6 +84,7 @@ class ExampleDataset(Dataset[Encoded]):
         self.examples, self.processor, self.settings, self.seed = examples, processor, settings, seed
         self.paths = paths
         self.store = PictureStore(paths, settings.picture_cache_mb)
+        self._said = SaidPlaces(examples, processor)
         self._short: dict[PictureAt, list[int]] = defaultdict(list)
         for index, example in enumerate(examples):
             if example.task in SHORT and len(example.images) == 1:
@@ -118,6 +122,7 @@ class ExampleDataset(Dataset[Encoded]):
             n_question=len(self.processor.question_ids(question)) if others else 0,
             beside=tuple(self._beside(self.examples[k], motion, images, share) for k in others),
             share=share[example.task],
+            said=self._said.on(example.images[0], images[0], motion) if images else None,
         )
 
     def _beside(
@@ -221,6 +226,7 @@ def collate(
     weights = torch.zeros((len(rows), length))
     turns = torch.zeros((len(rows), length), dtype=torch.int32)
     focus = []
+    said = []
     for place, (row, item) in enumerate(zip(rows, items, strict=True)):
         at = slice(length - len(row), length) if for_generation else slice(0, len(row))
         ids[place, at] = torch.tensor(row)
@@ -240,6 +246,8 @@ def collate(
                 weights[place, answered:end] = share * counts / counts.sum()
                 focus += [(place, answered + f.tokens[0], answered + f.tokens[1], f.shares) for f in looked]
                 begin = end
+            if item.said is not None:
+                said.append(item.said.at(place, row, processor.image_id))
     batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": kinds}
     if not for_generation:
         batch["labels"], batch["weights"] = labels, weights
@@ -255,6 +263,7 @@ def collate(
             batch[name] = torch.cat([v.patches for v in visions])
             batch[grids] = torch.tensor([v.grid for v in visions])
     batch["focus"] = focus
+    batch["said"] = torch.cat(said) if said else None
     batch["collate_s"] = time.perf_counter() - begun
     return batch
 

@@ -1,9 +1,10 @@
 """A small model's first weights, where it is to learn to see from hundreds of pictures instead of millions.
 
-Three things that large models learn from data are given to a small one: patches are seen as their principal
-components over the training's own pictures, each with about the same strength (a radiograph's brightness else drowns
-what is in it); places begin as sines of the position, where the family learns its positions; matrices begin as large as
-their width asks for. All of it is trained on.
+Four things that large models learn from data are given to a small one: patches are seen as their principal components
+over the training's own pictures, the first few with the same strength (a radiograph's brightness else drowns what is in
+it), the rest as strong as they are; every head of the eyes begins by looking at a neighbour of a patch; places begin as
+sines of the position, where the family learns its positions; matrices begin as large as their width asks for. All of it
+is trained on.
 """
 
 from __future__ import annotations
@@ -30,6 +31,21 @@ EMBEDDING = 0.05
 LANGUAGE_GAIN, VISION_GAIN, PICTURE_GAIN = 0.15, 0.5, 0.1
 """Of what a layer adds to its stream, and of what pictures bring to that of the words: in proportion to what is there.
 A word's numbers begin small, and a layer or a picture must not drown them; a patch's begin at 1."""
+EVEN_COMPONENTS = 8
+"""Principal components of a patch that are brought to one strength. All of them: fine grain, which tells nothing of a
+finding, would be as loud as edges are."""
+NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))
+"""Patches down and across at which the heads begin to look, one layer after the other."""
+LOOK = 3.0
+"""Size of the part of queries and keys that is the same for all patches, in every rotated pair that takes part: patches
+right at the neighbour then have some five times the attention of those one farther."""
+LOOK_SPEEDS = 2
+"""Rotation speeds of an axis that take part: the fastest, which tells one patch from the next, and the one that tells
+the near from what lies a whole turn away."""
+LOOK_CONTENT = 0.5
+"""What is left at first of the part of queries and keys that depends on what a patch shows."""
+ROTATION_BASE = 10_000.0
+"""Of the families' vision towers."""
 _HALF_PERIODS = (0.5, 4.0)
 """Of the slowest and the fastest sine, over a side."""
 
@@ -48,6 +64,8 @@ def begin_with_pictures(model: Any, processor: Processor, pictures: Iterable[Gre
         size = EMBEDDING if "embed_tokens" in name else _gain(name) / math.sqrt(fan_in)
         weight.normal_(0, size, generator=generator)
     visual = model.model.visual
+    for depth, block in enumerate(visual.blocks):
+        _look_at_neighbours(block.attn, depth)
     width = int(visual.patch_embed.proj.weight.shape[0])
     patches = _patches(pictures, processor.patch, np.random.default_rng(seed))
     n_seen = round(SHARE_OF_PATCHES * width) if hasattr(visual, "pos_embed") else width
@@ -57,6 +75,29 @@ def begin_with_pictures(model: Any, processor: Processor, pictures: Iterable[Gre
         visual.pos_embed.weight.zero_()
         places = _places(round(math.sqrt(visual.pos_embed.num_embeddings)), (width - n_seen) // 4)
         visual.pos_embed.weight[:, n_seen : n_seen + places.shape[1]] = places
+
+
+def _look_at_neighbours(attention: Any, depth: int) -> None:
+    """Make each head look at one neighbour of a patch, wherever that is.
+
+    A query and a key that are the same for all patches, the key turned back by the neighbour's angles: under rotary
+    positions (rows in the first half of the pairs, columns in the second) their product is greatest where the key's
+    patch lies at that distance.
+    """
+    width, heads = int(attention.qkv.weight.shape[1]), int(attention.num_heads)
+    pairs = width // heads // 2
+    per_axis = pairs // 2
+    speeds = ROTATION_BASE ** (-torch.arange(per_axis) / per_axis)
+    used = torch.zeros(pairs)
+    used[:LOOK_SPEEDS] = used[per_axis : per_axis + LOOK_SPEEDS] = LOOK
+    bias = torch.zeros(3, heads, 2, pairs)
+    for head in range(heads):
+        down, across = NEIGHBOURS[(depth * heads + head) % len(NEIGHBOURS)]
+        angles = torch.cat([down * speeds, across * speeds])
+        bias[0, head, 0] = used
+        bias[1, head, 0], bias[1, head, 1] = used * angles.cos(), -used * angles.sin()
+    attention.qkv.bias.copy_(bias.flatten())
+    attention.qkv.weight[: 2 * width] *= LOOK_CONTENT
 
 
 def _gain(name: str) -> float:
@@ -91,8 +132,8 @@ def _see(projection: Any, patches: NDArray[np.float64], n: int, processor: Proce
     mean = patches.mean(0)
     sizes, vectors = np.linalg.eigh(np.cov(patches.T))
     sizes, vectors = sizes[::-1][:n], vectors[:, ::-1][:, :n]
-    # The last component's size tells where noise begins.
-    rows = (vectors / np.sqrt(sizes + max(float(sizes[-1]), 1e-9))).T
+    floor = float(sizes[min(EVEN_COMPONENTS, len(sizes) - 1)])
+    rows = (vectors / np.sqrt(sizes + max(floor, 1e-9))).T
     channels, temporal = projection.weight.shape[1:3]
     means, stds = (np.asarray(values, float) for values in (processor.mean, processor.std))
     # Every channel and frame holds the same grey: each gives its share of it.

@@ -135,6 +135,10 @@ class Processor:
         parts[-1].append(self.end_id)
         return parts
 
+    def words(self, text: str) -> list[int]:
+        """Return the tokens of a word or a name as it stands in a sentence, without an end."""
+        return self._ids(text)
+
     def types(self, ids: Sequence[int]) -> list[int]:
         """Return the kind of every token."""
         kinds = {self.image_id: IMAGE_TYPE, self.video_id: VIDEO_TYPE}

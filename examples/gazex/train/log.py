@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["TrainLog"]
+__all__ = ["TrainLog", "UnheardLog"]
 
 LOG_FILE = "log.jsonl"
 
@@ -49,6 +49,19 @@ class TrainLog:
     ) -> None:
         self._file.close()
         self._board.close()
+
+
+class UnheardLog:
+    """What all processes but the first write to: nothing."""
+
+    def report(self, step: int, **values: Any) -> None:
+        """Take a report that the first process writes."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """There is nothing to close."""
 
 
 def _lines(path: Path) -> list[str]:

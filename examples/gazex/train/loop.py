@@ -20,7 +20,7 @@ from accelerate import Accelerator, DistributedType
 from torch.utils.data import DataLoader
 
 from examples.gazex.config import Config
-from examples.gazex.data.encode import ExampleDataset, collate
+from examples.gazex.data.encode import ExampleDataset, collate, image_token_places
 from examples.gazex.data.mixing import Mixture
 from examples.gazex.data.pictures import Grey, PictureStore
 from examples.gazex.data.prepare import SplitExamples, load_split, refuse_shared_patients
@@ -28,8 +28,9 @@ from examples.gazex.errors import TrainerError
 from examples.gazex.model.ready import ReadyModel, new_model, save_trained
 from examples.gazex.tasks.example import Example, plain_text
 from examples.gazex.train.checkpoint import gathered, load_newest, save_checkpoint
-from examples.gazex.train.log import TrainLog
-from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, gaze_loss
+from examples.gazex.train.eyes import said_of_pictures, weights_that_say
+from examples.gazex.train.log import TrainLog, UnheardLog
+from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, gaze_loss, place_loss
 from examples.gazex.train.memory import estimate
 from examples.gazex.train.side_by_side import side_by_side
 
@@ -66,7 +67,9 @@ def train(datasets: list[Path], out: Path, config: Config, *, quiet: bool = Fals
             raise
         validation = None
     accelerator = Accelerator(
-        mixed_precision="bf16" if _bf16(config) else "no", gradient_accumulation_steps=config.train.accumulate
+        mixed_precision="bf16" if _bf16(config) else "no",
+        gradient_accumulation_steps=config.train.accumulate,
+        cpu=not torch.cuda.is_available(),  # else processes on CPUs would each train alone, in one folder
     )
     ready = new_model(config, _texts(training.examples), pictures=partial(_pictures, training, config))
     try:
@@ -143,7 +146,7 @@ class _Run:
         self._say_memory()
         batches = iter(self._loader())
         self.model.train()
-        with TrainLog(self.out, first_step=step, n_steps=settings.steps, quiet=self.quiet) as log:
+        with self._log(step) as log:
             while step < settings.steps and not stopped:
                 report = self._step(batches, step)
                 step += 1
@@ -161,13 +164,18 @@ class _Run:
         self._write_model(step, best)
         return Trained(model=self.out / "model", steps=step, best_loss=best, stopped_early=stopped)
 
+    def _log(self, step: int) -> TrainLog | UnheardLog:
+        if not self.accelerator.is_main_process:
+            return UnheardLog()
+        return TrainLog(self.out, first_step=step, n_steps=self.config.train.steps, quiet=self.quiet)
+
     def _step(self, batches: Iterator[dict[str, Any]], step: int) -> dict[str, float]:
         """Take one step; return loss, gaze loss, rates."""
         settings = self.config.train
         begun = time.perf_counter()
         waited_s = made_s = 0.0
-        losses: list[float] = []
-        gaze_losses: list[float] = []
+        losses: dict[str, list[float]] = {}
+        eyes_alone = step < settings.eyes_first
         rate = _learning_rate(step, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -179,48 +187,86 @@ class _Run:
             made_s += batch["made_s"]
             n_tokens += int(batch["attention_mask"].sum())
             with self.accelerator.accumulate(self.model):
-                loss, gaze = self._losses(batch)
-                whole = loss if gaze is None else loss + settings.gaze_loss * gaze
-                self.accelerator.backward(whole)
+                found = self._eyes_alone(batch) if eyes_alone else self._losses(batch)
+                self._backward(found, by_hand=eyes_alone)
                 if self.accelerator.sync_gradients:
                     self.accelerator.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
                 self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
-            losses.append(float(loss.detach()))
-            gaze_losses += [] if gaze is None else [float(gaze.detach())]
+            for name, loss in found.items():
+                losses.setdefault(name, []).append(float(loss.detach()))
         took_s = time.perf_counter() - begun
-        loss_now = sum(losses) / len(losses)
-        if not math.isfinite(loss_now):
+        means = {name: sum(some) / len(some) for name, some in losses.items()}
+        if not math.isfinite(sum(means.values())):
             raise TrainerError(
-                f"the loss is {loss_now} at step {step + 1}",
+                f"the losses are {means} at step {step + 1}",
                 code="GX-DIVERGED",
                 hint="Lower learning_rate, or train from the last checkpoint with another seed.",
             )
         # What the loader could give: its processes work side by side; without any the step waits for each batch.
         work_s = max(took_s - waited_s, 1e-9)
         loader_s = made_s / max(self.config.data.workers, 1)
+        n_processes = self.accelerator.num_processes
         return {
-            "loss": loss_now,
-            **({"gaze_loss": sum(gaze_losses) / len(gaze_losses)} if gaze_losses else {}),
+            **means,
             "learning_rate": rate,
-            "samples_per_s": settings.batch_size * settings.accumulate / took_s,
-            "tokens_per_s": n_tokens / took_s,
+            "samples_per_s": settings.batch_size * settings.accumulate * n_processes / took_s,
+            "tokens_per_s": n_tokens * n_processes / took_s,
             "waited_share": waited_s / took_s,
             "loader_over_step_rate": work_s / max(loader_s, 1e-9),
         }
 
-    def _losses(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _losses(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """Return the answers' loss and those that are on and can be had of this batch, by their settings' names."""
+        settings = self.config.train
         device = self.accelerator.device
         inputs = {name: batch[name].to(device, non_blocking=True) for name in MODEL_INPUTS if name in batch}
         if "turns" in batch:
             inputs = side_by_side(self.model, inputs, batch["turns"].to(device))
-        with_gaze = self.config.train.gaze_loss > 0 and bool(batch["focus"])
+        with_gaze = settings.gaze_loss > 0 and bool(batch["focus"])
         made = self.model(**inputs, use_cache=False, output_attentions=with_gaze)
-        weights = batch["weights"].to(device) if self.config.train.weigh == "answers" else None
-        loss = answer_loss(made.logits, batch["labels"].to(device), weights)
-        if not with_gaze:
-            return loss, None
-        return loss, gaze_loss(made.attentions, inputs["mm_token_type_ids"], batch["focus"])
+        weights = batch["weights"].to(device) if settings.weigh == "answers" else None
+        found = {"loss": answer_loss(made.logits, batch["labels"].to(device), weights)}
+        if with_gaze:
+            found["gaze_loss"] = gaze_loss(made.attentions, inputs["mm_token_type_ids"], batch["focus"])
+        if settings.place_loss > 0 and batch["said"] is not None:
+            rows, tokens, words = batch["said"][:, :3].to(device).long().unbind(1)
+            at = rows * made.logits.shape[1] + tokens
+            found["place_loss"] = place_loss(
+                made.logits.flatten(0, 1), at, words, batch["said"][:, 3].to(device)
+            )
+        return found
+
+    def _eyes_alone(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """Return the loss of what the pictures' tokens say by themselves; nothing where nothing of them is known."""
+        device = self.accelerator.device
+        if batch["said"] is None:
+            return {}
+        inputs = {
+            name: batch[name].to(device, non_blocking=True) for name in ("pixel_values", "image_grid_thw")
+        }
+        rows, tokens, words = batch["said"][:, :3].to(device).long().unbind(1)
+        kinds = batch["mm_token_type_ids"].to(device)
+        # Features come picture by picture, as their tokens stand in the rows.
+        number = image_token_places(kinds).flatten().cumsum(0) - 1
+        at = number[rows * kinds.shape[1] + tokens]
+        said = said_of_pictures(self.accelerator.unwrap_model(self.model), inputs)
+        return {"place_loss": place_loss(said, at, words, batch["said"][:, 3].to(device))}
+
+    def _backward(self, losses: dict[str, torch.Tensor], *, by_hand: bool) -> None:
+        """Give the weights their gradients, the mean over all processes.
+
+        by_hand : of the eyes' weights alone; the wrapper that shares gradients out was not asked, and waits for none.
+        """
+        if losses:
+            self.accelerator.backward(sum(self._weight_of(name) * loss for name, loss in losses.items()))
+        if by_hand and self.accelerator.num_processes > 1:
+            for weight in weights_that_say(self.accelerator.unwrap_model(self.model)):
+                gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                weight.grad = self.accelerator.reduce(gradient, "mean")
+
+    def _weight_of(self, loss: str) -> float:
+        return 1.0 if loss == "loss" else float(getattr(self.config.train, loss))
 
     def _validation_loss(self, split: SplitExamples) -> float:
         settings = self.config.train
@@ -237,7 +283,7 @@ class _Run:
         with torch.no_grad():
             for number in range(settings.validation_batches):
                 items = [dataset[index, None] for index, _ in order.batch(number)]
-                losses.append(float(self._losses(collate(items, self.ready.processor))[0]))
+                losses.append(float(self._losses(collate(items, self.ready.processor))["loss"]))
         self.model.train()
         return sum(losses) / len(losses)
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from examples.gazex.data.encode import IGNORED, image_token_places
 
-__all__ = ["MODEL_INPUTS", "answer_loss", "gaze_loss"]
+__all__ = ["MODEL_INPUTS", "answer_loss", "gaze_loss", "place_loss"]
 
 MODEL_INPUTS = (
     "input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos",
@@ -63,3 +63,15 @@ def gaze_loss(
         target = shares.to(looked)
         losses.append(-(target * looked.clamp_min(LEAST_SHARE).log()).sum())
     return torch.stack(losses).mean()
+
+
+def place_loss(
+    logits: torch.Tensor, at: torch.Tensor, words: torch.Tensor, shares: torch.Tensor
+) -> torch.Tensor:
+    """Return the mean cross-entropy of what the tokens of pictures say against what lies there.
+
+    logits : (m, v). at, words, shares : (k,), row of ``logits``, word and its share; the shares of a row add up to 1.
+    """
+    places, which = torch.unique(at, return_inverse=True)
+    found = logits[places].float().log_softmax(-1)
+    return -(shares.to(found) * found[which, words]).sum() / len(places)

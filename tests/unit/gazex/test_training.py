@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +50,9 @@ def _one_thread() -> Iterator[None]:
 def losses(out: Path) -> list[float]:
     """Return the loss of every step that the log has."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [line["loss"] for line in lines if "loss" in line]
+    return [
+        line.get("loss", line.get("place_loss")) for line in lines if "loss" in line or "place_loss" in line
+    ]
 
 
 def test_eight_examples_are_learnt_by_heart(tmp_path: Path) -> None:
@@ -107,8 +112,34 @@ def test_the_gaze_loss_draws_attention_to_where_was_looked(dataset: Path, tmp_pa
     assert sum(gaze[-5:]) < sum(gaze[:5])
 
 
+def test_processes_train_one_model_together(dataset: Path, tmp_path: Path) -> None:
+    config = tiny(
+        tasks={"weights": {"grounding": 1.0, "presence": 1.0}},
+        train={"steps": 4, "batch_size": 2, "eyes_first": 2, "place_loss": 1.0, "save_every": 4},
+    )
+    settings = tmp_path / "settings.toml"
+    settings.write_text(_toml(config), encoding="utf-8")
+    together = tmp_path / "together"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+               "-m", "examples.gazex", "train", str(dataset), "-c", str(settings), "--out", str(together)]  # fmt: skip
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("after 4 steps") == 1
+    lines = [json.loads(line) for line in (together / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["step"] for line in lines if "place_loss" in line] == [1, 2, 3, 4]
+    train([dataset], tmp_path / "alone", config, quiet=True)
+    states = [
+        AutoModelForImageTextToText.from_pretrained(folder / "model", local_files_only=True).state_dict()
+        for folder in (together, tmp_path / "alone")
+    ]
+    # Two processes see other pictures than one alone, so they come to other weights.
+    assert not torch.equal(*(state["model.visual.blocks.0.attn.qkv.weight"] for state in states))
+
+
 def test_a_killed_training_goes_on_with_the_same_losses(dataset: Path, tmp_path: Path) -> None:
-    config = tiny(train={"steps": 8}, data={"augment": 0.05})
+    config = tiny(train={"steps": 8, "eyes_first": 3, "place_loss": 0.5}, data={"augment": 0.05})
     settings = tmp_path / "settings.toml"
     settings.write_text(_toml(config), encoding="utf-8")
     train([dataset], tmp_path / "whole", config, quiet=True)

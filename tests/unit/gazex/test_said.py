@@ -1,0 +1,144 @@
+"""What the tokens of a radiograph are to say, the loss that teaches it, and eyes that are trained by it first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from examples.gazex.config import Config, load_config
+from examples.gazex.data.augment import Motion
+from examples.gazex.data.encode import ExampleDataset, collate
+from examples.gazex.data.prepare import load_split
+from examples.gazex.data.said import NOTHING, covered
+from examples.gazex.errors import TrainerError
+from examples.gazex.model.ready import new_model
+from examples.gazex.tasks.example import Box
+from examples.gazex.train.checkpoint import load_newest
+from examples.gazex.train.loop import _texts, train
+from examples.gazex.train.loss import place_loss
+from tests.unit.gazex.test_training import tiny
+
+side = st.floats(-0.2, 1.2, allow_nan=False)
+
+
+@given(side, side, side, side, st.integers(1, 9), st.integers(1, 9))
+def test_cells_hold_the_part_of_a_box_that_lies_in_the_picture(
+    a: float, b: float, c: float, d: float, height: int, width: int
+) -> None:
+    box = Box(x0=min(a, b), x1=max(a, b), y0=min(c, d), y1=max(c, d))
+    found = covered(box, height, width)
+    inside = [max(0.0, min(1.0, high) - max(0.0, low)) for low, high in ((box.x0, box.x1), (box.y0, box.y1))]
+    assert found.shape == (height, width)
+    assert found.sum() == pytest.approx(inside[0] * inside[1] * height * width, abs=1e-9)
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+def data_of(dataset: Path, tasks: tuple[str, ...] = ("grounding", "presence")) -> ExampleDataset:
+    """Return the training examples of some tasks."""
+    config = Config().with_changes(
+        tasks={"weights": dict.fromkeys(tasks, 1.0)},
+        data={"image_max_px": 112 * 112},
+        model={"vocabulary": 400, "hidden": 64, "vision_hidden": 32, "vision_layers": 1, "layers": 1},
+    )
+    split = load_split([dataset], "train", config)
+    ready = new_model(config, ["Where is: Cardiomegaly", "Pleural Effusion", "yes", "no"])
+    return ExampleDataset(split.examples, split.paths, ready.processor, config.data)
+
+
+def test_every_token_of_a_picture_says_one_thing_in_all_moved_with_the_picture(dataset: Path) -> None:
+    data = data_of(dataset)
+    at = data.examples[0].images[0]
+    image = data.processor.image(data.store.get(at, 112 * 112, data.processor.multiple))
+    still, moved = (data._said.on(at, image, m) for m in (Motion(), Motion(shift_x=1.0)))
+    assert still is not None
+    assert moved is not None
+    n = image.n_tokens(data.processor.merge)
+    for said in (still, moved):
+        sums = torch.zeros(n, dtype=said.shares.dtype).index_add_(0, said.tokens, said.shares)
+        torch.testing.assert_close(sums, torch.ones_like(sums))
+    nothing = set(data.processor.words(NOTHING))
+    labels = {e.about("label") or "" for e in data.examples if e.task == "grounding"}
+    names = {word for label in labels for word in data.processor.words(label)}
+    assert set(still.words.tolist()) <= nothing | names
+    assert set(still.words.tolist()) & names
+    # A whole width to the right no finding is left in the picture.
+    assert set(moved.words.tolist()) == nothing
+
+
+def test_a_batch_says_it_of_the_tokens_of_each_picture(dataset: Path) -> None:
+    data = data_of(dataset)
+    batch = collate([data[k, None] for k in (0, len(data) - 1)], data.processor)
+    rows, tokens, words, shares = batch["said"].unbind(1)
+    pictures = batch["input_ids"] == data.processor.image_id
+    assert set(rows.tolist()) == {0, 1}
+    assert bool(pictures[rows.long(), tokens.long()].all())
+    assert len(torch.unique(batch["said"][:, :2], dim=0)) == int(pictures.sum())
+    # Said with certainty it costs what it leaves open, said of another place more.
+    logits = torch.full((*batch["input_ids"].shape, len(data.processor.tokenizer)), -30.0)
+    logits[rows.long(), tokens.long(), words.long()] = shares.float().log()
+    at = (rows * logits.shape[1] + tokens).long()
+    right = place_loss(logits.flatten(0, 1), at, words.long(), shares)
+    wrong = place_loss(logits.roll(1, dims=1).flatten(0, 1), at, words.long(), shares)
+    assert 0 <= float(right) < float(wrong)
+    entropy = -(shares * shares.log()).sum() / int(pictures.sum())
+    assert float(right) == pytest.approx(float(entropy), abs=1e-4)
+
+
+def test_nothing_is_said_of_a_picture_of_which_nothing_was_asked(dataset: Path) -> None:
+    data = data_of(dataset, ("report_from_image",))
+    assert data._said.on(data.examples[0].images[0], data[0, None].images[0], Motion()) is None
+    assert collate([data[0, None]], data.processor)["said"] is None
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_eyes_learn_first_and_leave_the_words_as_they_were(
+    dataset: Path, tmp_path: Path, family: str
+) -> None:
+    config = tiny(
+        tasks={"weights": {"grounding": 1.0, "presence": 1.0}},
+        data={"image_max_px": 112 * 112},
+        model={"family": family, "heads": 4},
+        train={
+            "steps": 14,
+            "eyes_first": 12,
+            "place_loss": 1.0,
+            "learning_rate": 3e-3,
+            "save_every": 12,
+            "keep_checkpoints": 5,
+        },
+    )
+    train([dataset], tmp_path, config, quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    eyes = [line["place_loss"] for line in lines if "place_loss" in line and "loss" not in line]
+    both = [line for line in lines if "place_loss" in line and "loss" in line]
+    assert (len(eyes), len(both)) == (12, 2)
+    assert np.mean(eyes[-3:]) < np.mean(eyes[:3])
+
+    begun = new_model(config, _words(dataset, config)).model
+    before = {name: value.detach().clone() for name, value in begun.named_parameters()}
+    (
+        tmp_path / "checkpoints" / "00000014" / "about.json"
+    ).unlink()  # so that the one of step 12 is the newest
+    optimizer = torch.optim.AdamW(begun.parameters())
+    assert load_newest(tmp_path, config, model=begun, optimizer=optimizer)[0] == 12
+    same = {name: torch.equal(value, before[name]) for name, value in begun.named_parameters()}
+    assert not any(unchanged for name, unchanged in same.items() if ".visual.blocks." in name)
+    assert all(unchanged for name, unchanged in same.items() if ".layers." in name)
+
+
+def _words(dataset: Path, config: Config) -> list[str]:
+    return list(_texts(load_split([dataset], "train", config).examples))
+
+
+def test_eyes_that_come_first_need_a_loss(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("[train]\neyes_first = 3\n", encoding="utf-8")
+    with pytest.raises(TrainerError, match="place_loss") as caught:
+        load_config(tmp_path / "settings.toml")
+    assert caught.value.code == "GX-CONFIG"
