@@ -154,6 +154,14 @@ class Config(_Settings):
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
 
+    @model_validator(mode="after")
+    def _eyes_that_come_first_are_trained(self) -> Self:
+        if self.train.eyes_first and (self.model.lora_rank or self.model.freeze_vision):
+            raise ValueError(
+                "eyes_first trains the eyes, which lora_rank above 0 and freeze_vision leave as they are"
+            )
+        return self
+
     def with_changes(self, **sections: dict[str, Any]) -> Config:
         """Return a copy with some settings changed, checked again."""
         content = self.model_dump()
@@ -174,7 +182,7 @@ def load_config(path: Path | None) -> Config:
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place = ".".join(map(str, first["loc"])) or "settings that do not go together"
         raise TrainerError(
             f"{path}: {place}: {first['msg']}", code="GX-CONFIG", hint="Correct this setting."
         ) from None

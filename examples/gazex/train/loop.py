@@ -118,6 +118,12 @@ class _Run:
             weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98)
         )
         self.sharded = accelerator.distributed_type == DistributedType.FSDP
+        if self.sharded and settings.eyes_first:
+            raise TrainerError(
+                "eyes_first asks for eyes that no process holds whole under FSDP",
+                code="GX-CONFIG",
+                hint="Set train.eyes_first = 0, or train without FSDP.",
+            )
         if not self.sharded:
             self.first_step, self.notes = load_newest(out, config, model=model, optimizer=optimizer)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)

@@ -137,8 +137,16 @@ def _words(dataset: Path, config: Config) -> list[str]:
     return list(_texts(load_split([dataset], "train", config).examples))
 
 
-def test_eyes_that_come_first_need_a_loss(tmp_path: Path) -> None:
-    (tmp_path / "settings.toml").write_text("[train]\neyes_first = 3\n", encoding="utf-8")
-    with pytest.raises(TrainerError, match="place_loss") as caught:
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("[train]\neyes_first = 3\n", "place_loss"),
+        ("[train]\neyes_first = 3\nplace_loss = 1.0\n[model]\nlora_rank = 4\n", "lora_rank"),
+        ("[train]\neyes_first = 3\nplace_loss = 1.0\n[model]\nfreeze_vision = true\n", "freeze_vision"),
+    ],
+)
+def test_eyes_that_come_first_need_a_loss_and_to_be_trained(tmp_path: Path, settings: str, told: str) -> None:
+    (tmp_path / "settings.toml").write_text(settings, encoding="utf-8")
+    with pytest.raises(TrainerError, match=told) as caught:
         load_config(tmp_path / "settings.toml")
     assert caught.value.code == "GX-CONFIG"
