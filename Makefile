@@ -20,14 +20,14 @@ demo-train: $(VENV)/.train-ready
 # The tests start some hundred processes; without byte code each would compile all of ours anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# The checks beside the tests, for many of these wait for a stream or a process.
+# The checks beside the tests.
 test: $(VENV)/.test-ready
 	$(MAKE) --no-print-directory --jobs 2 lint pytest
 
-# Two at a time; whole files together, for they share what they made; long files first (tests/conftest.py), so that
-# none is left alone at the end.
+# Three at a time on two processors, for many of these wait for a stream or a process; whole files together, for they
+# share what they made; long files first (tests/conftest.py), so that none is left alone at the end.
 pytest: $(VENV)/.test-ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .
