@@ -67,7 +67,7 @@ class Encoded:
     beside: tuple[Beside, ...] = ()
     share: float = 1.0
     said: Said | None = None
-    """What the tokens of the first image are to say; None where nothing is known of it, and where it is only asked."""
+    """What the tokens of the first image are to say; None where nothing is known of it, and outside of training."""
 
 
 class ExampleDataset(Dataset[Encoded]):
@@ -122,7 +122,7 @@ class ExampleDataset(Dataset[Encoded]):
             n_question=len(self.processor.question_ids(question)) if others else 0,
             beside=tuple(self._beside(self.examples[k], motion, images, share) for k in others),
             share=share[example.task],
-            said=self._said.on(example.images[0], images[0], motion) if images else None,
+            said=self._said.on(example.images[0], images[0], motion) if images and draw is not None else None,
         )
 
     def _beside(

@@ -80,7 +80,7 @@ class SaidPlaces:
         return Said(
             tokens=torch.from_numpy(np.concatenate(tokens)),
             words=torch.from_numpy(np.concatenate(words)),
-            shares=torch.from_numpy(np.concatenate(parts)),
+            shares=torch.from_numpy(np.concatenate(parts).astype(np.float32)),
         )
 
 

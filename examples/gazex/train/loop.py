@@ -7,6 +7,7 @@ configured so.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -69,7 +70,8 @@ def train(datasets: list[Path], out: Path, config: Config, *, quiet: bool = Fals
     accelerator = Accelerator(
         mixed_precision="bf16" if _bf16(config) else "no",
         gradient_accumulation_steps=config.train.accumulate,
-        cpu=not torch.cuda.is_available(),  # else processes on CPUs would each train alone, in one folder
+        # Else several processes on CPUs would each train alone, in one folder.
+        cpu=int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.cuda.is_available(),
     )
     ready = new_model(config, _texts(training.examples), pictures=partial(_pictures, training, config))
     try:

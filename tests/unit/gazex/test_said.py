@@ -74,7 +74,7 @@ def test_every_token_of_a_picture_says_one_thing_in_all_moved_with_the_picture(d
 
 def test_a_batch_says_it_of_the_tokens_of_each_picture(dataset: Path) -> None:
     data = data_of(dataset)
-    batch = collate([data[k, None] for k in (0, len(data) - 1)], data.processor)
+    batch = collate([data[k, 0] for k in (0, len(data) - 1)], data.processor)
     rows, tokens, words, shares = batch["said"].unbind(1)
     pictures = batch["input_ids"] == data.processor.image_id
     assert set(rows.tolist()) == {0, 1}
@@ -94,7 +94,13 @@ def test_a_batch_says_it_of_the_tokens_of_each_picture(dataset: Path) -> None:
 def test_nothing_is_said_of_a_picture_of_which_nothing_was_asked(dataset: Path) -> None:
     data = data_of(dataset, ("report_from_image",))
     assert data._said.on(data.examples[0].images[0], data[0, None].images[0], Motion()) is None
-    assert collate([data[0, None]], data.processor)["said"] is None
+    assert collate([data[0, 0]], data.processor)["said"] is None
+
+
+def test_nothing_is_said_where_nothing_is_trained(dataset: Path) -> None:
+    data = data_of(dataset)
+    assert data[0, 0].said is not None
+    assert data[0, None].said is None
 
 
 @pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
