@@ -1,8 +1,9 @@
 """Pictures and texts to tensors, without torchvision: equal to what the Hugging Face processors make.
 
-The pictures come already resized (`data.pictures`); here they are normalised and cut into patches by the library's PIL
-image processor. A key-frame sequence is a video: pairs of frames share a temporal patch, so every frame is given twice
-where each is to have tokens of its own.
+The pictures come already resized and grey (`data.pictures`), so there are 256 shades: the library's PIL image processor
+normalises these once, and pictures are looked up in them and cut into patches, to the last bit as it would. A key-frame
+sequence is a video: pairs of frames share a temporal patch, so every frame is given twice where each is to have tokens
+of its own.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ ANSWER_HEAD = "<|im_end|>\n<|im_start|>assistant\n"
 PLACE_WEIGHTS = (0.1, 0.1, 0.5, 1.0, 0.1)
 """Of a sign, of ones, tens and hundreds of thousandths of a side, and of the first digit of 1000. What all boxes share,
 and digits that are worth less than a pixel, else are most of the loss of a box."""
+
+KNOWN_TEXTS = 4_000
+"""Texts whose tokens are kept: the same few questions are asked of every picture, again and again."""
 
 Grey = NDArray[np.uint8]
 
@@ -72,6 +76,12 @@ class Processor:
             image_std=list(std),
             do_resize=False,
         )
+        shades = np.tile(np.arange(256, dtype=np.uint8), (len(self.mean), 1, 1))
+        self._shades: NDArray[np.float32] = self._image.normalize(
+            self._image.rescale(shades, self._image.rescale_factor), list(mean), list(std)
+        ).reshape(len(self.mean), 256)
+        """Of every channel and grey value, what the model is given."""
+        self._known: dict[str, tuple[int, ...]] = {}
         ids: Any = tokenizer.convert_tokens_to_ids(
             ["<|image_pad|>", "<|video_pad|>", "<|im_end|>", "<|endoftext|>"]
         )
@@ -92,26 +102,29 @@ class Processor:
 
     def image(self, grey: Grey) -> Vision:
         """Return the patches of one picture."""
-        return self.video([grey] * self.temporal)
+        return self._looked_up(self._cut(grey)[None, None], grey)
 
     def video(self, frames: Sequence[Grey]) -> Vision:
         """Return the patches of frames of one size; the last is repeated to fill its temporal patch."""
         full = [*frames, *[frames[-1]] * (-len(frames) % self.temporal)]
-        made = self._image.preprocess(
-            [np.repeat(frame[..., None], 3, axis=2) for frame in full],
-            temporal_patch_size=1,
-            input_data_format="channels_last",
-            return_tensors="np",
-        )
-        n, h, w = len(full), *(int(side) for side in made["image_grid_thw"][0, 1:])
-        # One frame's patch is (channel, row, column); its temporal patch takes the place after the channel.
-        single = made["pixel_values"].reshape(
-            n // self.temporal, self.temporal, h * w, 3, self.patch, self.patch
-        )
-        patches = single.transpose(0, 2, 3, 1, 4, 5).reshape(n // self.temporal * h * w, -1)
+        cut = np.stack([self._cut(frame) for frame in full])
+        return self._looked_up(cut.reshape(-1, self.temporal, *cut.shape[1:]), frames[0])
+
+    def _cut(self, grey: Grey) -> Grey:
+        """Return (h w, patch^2): patches in the library's order, those that become one token together."""
+        down, across = (side // self.multiple for side in grey.shape)
+        blocks = grey.reshape(down, self.merge, self.patch, across, self.merge, self.patch)
+        return blocks.transpose(0, 3, 1, 4, 2, 5).reshape(-1, self.patch**2)
+
+    def _looked_up(self, cut: Grey, of: Grey) -> Vision:
+        """Return what the model is given for (t, temporal or 1, h w, patch^2); 1 stands for all of a temporal patch."""
+        t, _, n, size = cut.shape
+        patches = np.empty((t, n, len(self._shades), self.temporal, size), np.float32)
+        for channel, shades in enumerate(self._shades):
+            patches[:, :, channel] = shades[cut].transpose(0, 2, 1, 3)
         return Vision(
-            patches=torch.from_numpy(np.ascontiguousarray(patches, np.float32)),
-            grid=(n // self.temporal, h, w),
+            patches=torch.from_numpy(patches.reshape(t * n, -1)),
+            grid=(t, of.shape[0] // self.patch, of.shape[1] // self.patch),
         )
 
     def prompt_ids(self, video: Vision | None, images: Sequence[Vision], text: str) -> list[int]:
@@ -192,7 +205,13 @@ class Processor:
         )
 
     def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        known = self._known.get(text)
+        if known is None:
+            known = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            if len(self._known) >= KNOWN_TEXTS:
+                self._known.clear()
+            self._known[text] = known
+        return list(known)
 
     def _pictures(self, video: Vision | None, images: Sequence[Vision]) -> str:
         parts = []
