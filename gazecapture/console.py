@@ -33,17 +33,24 @@ from rich.progress import (
 )
 
 from gazecapture.files import as_tool_error
+from gazecapture.spared_imports import spare_pandas
 from keyframes.errors import ExitCode, GazeToolError
 
-__all__ = ["FiniteRange", "echo_result", "progress_bar", "run_and_leave", "run_command", "setup_logging"]
+__all__ = [
+    "FiniteRange", "begin", "echo_result", "progress_bar", "run_and_leave", "run_command", "setup_logging",
+]  # fmt: skip
 
 _OWNER_ONLY = 0o077
 """Permissions that no file of ours has: sessions, stores and what is made of them are for their owner alone."""
 _AGAIN_S = 0.02
 """Time after which an interrupt that got lost is given again: long enough to have left what swallowed it."""
+_OWN_PROCESS = object()
+"""What a command's context holds where the process is there for that command alone."""
 
 
-def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> ExitCode:
+def run_command(
+    command: click.Command, arguments: Sequence[str] | None = None, *, in_own_process: bool = False
+) -> ExitCode:
     """Run a click command and return its exit code; every failure ends in one line on stderr.
 
     A command's function returns an ExitCode (or None for OK). Tracebacks are shown only with
@@ -53,7 +60,9 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         if isinstance(stream, io.TextIOWrapper):  # a file name may hold what the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
-        outcome = command.main(args=arguments, standalone_mode=False)
+        outcome = command.main(
+            args=arguments, standalone_mode=False, obj=_OWN_PROCESS if in_own_process else None
+        )
     except click.exceptions.Abort:
         return _interrupted()
     except KeyboardInterrupt:
@@ -114,7 +123,7 @@ def run_and_leave(command: click.Command) -> NoReturn:
     """
     os.umask(_OWNER_ONLY)
     sys.unraisablehook = _interrupt_again
-    code = run_command(command)
+    code = run_command(command, in_own_process=True)
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
@@ -136,6 +145,13 @@ def progress_bar(*, disable: bool = False) -> Progress:
         console=Console(stderr=True),
         disable=disable,
     )
+
+
+def begin(*, verbose: bool) -> None:
+    """Set up what a program's every subcommand has, once that is imported and before it runs."""
+    setup_logging(verbose=verbose)
+    if click.get_current_context().find_root().obj is _OWN_PROCESS and "pyarrow" in sys.modules:
+        spare_pandas()
 
 
 def setup_logging(*, verbose: bool = False) -> None:

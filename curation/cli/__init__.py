@@ -10,7 +10,7 @@ import click
 
 from curation.memory import limit_memory, memory_limit_bytes
 from gazecapture import __version__
-from gazecapture.console import run_and_leave, setup_logging
+from gazecapture.console import begin, run_and_leave
 
 __all__ = ["cli", "main"]
 
@@ -63,7 +63,7 @@ def cli(*, verbose: bool) -> None:
 
     Each process takes at most 4 GiB of memory; GAZECURATE_MEMORY_GIB sets another limit, 0 none.
     """
-    setup_logging(verbose=verbose)
+    begin(verbose=verbose)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import click
 
 from gazecapture import __version__
-from gazecapture.console import run_and_leave, setup_logging
+from gazecapture.console import begin, run_and_leave
 from keyframes.errors import UsageError
 
 __all__ = ["cli", "main"]
@@ -151,7 +151,7 @@ def cli(*, verbose: bool) -> None:
 
     For research only, not for diagnosis.
     """
-    setup_logging(verbose=verbose)
+    begin(verbose=verbose)
 
 
 def main() -> None:

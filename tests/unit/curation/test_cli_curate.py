@@ -69,6 +69,27 @@ def test_what_only_computing_needs_is_not_waited_for() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_command_that_makes_tables_does_so_without_pandas(readings: ModuleType, tmp_path: Path) -> None:
+    readings.write_session(tmp_path / "sessions", 1)
+    code = (
+        "import atexit, sys\n"
+        "from curation.cli import main\n"
+        "atexit.register(lambda: print('pyarrow' in sys.modules, 'pandas' in sys.modules))\n"
+        "main()\n"
+    )
+    command = [
+        "ingest",
+        str(tmp_path / "sessions"),
+        "--format",
+        "session",
+        "--store",
+        str(tmp_path / "store"),
+    ]
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True False"
+
+
 def test_help_names_every_command_without_importing_them() -> None:
     code = "import sys, curation.cli; curation.cli.main()"
     done = subprocess.run(
