@@ -52,10 +52,11 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt system-packages.txt | $(VENV
 	$(INSTALL) --editable '.[viewer]'
 	@touch $@
 
-$(VENV)/.test-ready: $(VENV)/.demo-ready
+# What the demo needs is among it; installed after the demo's own it would be resolved and built twice.
+$(VENV)/.test-ready: pyproject.toml constraints.txt system-packages.txt | $(VENV)/.made
 	@sh tools/system-packages.sh demo test
 	$(INSTALL) --editable '.[viewer,dictation,whisper,segment,neon,video,cluster,train,test]'
-	@touch $@
+	@touch $(VENV)/.demo-ready $@
 
 $(VENV)/.train-ready: $(VENV)/.demo-ready
 	$(INSTALL) --editable '.[viewer,train]'
