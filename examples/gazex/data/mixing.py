@@ -89,11 +89,14 @@ class Mixture(Sampler[list[tuple[int, int]]]):
             here = np.flatnonzero(drawn == task)
             examples[here] = self._from_pool(task, pool, int(before[task]), len(here))
         order = np.argsort(self._lengths[examples], kind="stable")
-        batches = order.reshape(-1, self.batch_size)
+        # All ranks get batches of like length at the same time: each step takes as long as the longest of them.
+        steps = order.reshape(-1, self.batch_size * self.world_size)
         rng = np.random.default_rng([self.seed, 1, block])
         first = block * n
         return [
-            [(int(examples[i]), first + int(i)) for i in batches[k]] for k in rng.permutation(len(batches))
+            [(int(examples[i]), first + int(i)) for i in steps[k][rank :: self.world_size]]
+            for k in rng.permutation(len(steps))
+            for rank in range(self.world_size)
         ]
 
     def _tasks(self, block: int, n: int) -> NDArray[np.int64]:

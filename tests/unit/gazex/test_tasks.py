@@ -189,6 +189,17 @@ def test_ranks_share_a_batch_number_without_overlap() -> None:
     assert sorted(draws) == list(range(2 * 2 * BLOCK_BATCHES))
 
 
+def test_ranks_together_take_the_steps_of_one_with_their_batches_in_one() -> None:
+    tasks, lengths = ["a"] * 300, [k * 7 % 101 for k in range(300)]
+    ranks = [
+        Mixture(tasks, lengths, {"a": 1.0}, batch_size=2, seed=5, rank=k, world_size=3) for k in range(3)
+    ]
+    one = Mixture(tasks, lengths, {"a": 1.0}, batch_size=6, seed=5)
+    for number in range(2 * BLOCK_BATCHES):
+        shared = [place for rank in ranks for place in rank.batch(number)]
+        assert sorted(shared) == sorted(one.batch(number))
+
+
 def test_no_task_with_a_weight_is_refused() -> None:
     with pytest.raises(TrainerError) as caught:
         Mixture(["a"], [1], {"b": 1.0}, batch_size=1, seed=0)
