@@ -28,10 +28,11 @@ from examples.gazex.data.prepare import SplitExamples, load_split, refuse_shared
 from examples.gazex.errors import TrainerError
 from examples.gazex.model.ready import ReadyModel, new_model, save_trained
 from examples.gazex.tasks.example import Example, plain_text
+from examples.gazex.train.cheaper import logits_at, patches_by_product
 from examples.gazex.train.checkpoint import gathered, load_newest, save_checkpoint
 from examples.gazex.train.eyes import said_of_pictures, weights_that_say
 from examples.gazex.train.log import TrainLog, UnheardLog
-from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, gaze_loss, place_loss
+from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, answers_at, gaze_loss, place_loss
 from examples.gazex.train.memory import estimate
 from examples.gazex.train.side_by_side import side_by_side
 
@@ -115,9 +116,14 @@ class _Run:
         )
         if self.checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        patches_by_product(model)
         weights = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98)
+            weights,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            betas=(0.9, 0.98),
+            fused=True,
         )
         self.sharded = accelerator.distributed_type == DistributedType.FSDP
         if self.sharded and settings.eyes_first:
@@ -231,18 +237,23 @@ class _Run:
         inputs = {name: batch[name].to(device, non_blocking=True) for name in MODEL_INPUTS if name in batch}
         if "turns" in batch:
             inputs = side_by_side(self.model, inputs, batch["turns"].to(device))
-        with_gaze = settings.gaze_loss > 0 and bool(batch["focus"])
-        made = self.model(**inputs, use_cache=False, output_attentions=with_gaze)
+        with_gaze = settings.gaze_loss > 0 and batch["focus"] is not None
+        labels, said = batch["labels"].to(device), batch["said"] if settings.place_loss > 0 else None
+        at = answers_at(labels)
+        asked = [at]
+        if said is not None:
+            rows, tokens, words = said[:, :3].to(device).long().unbind(1)
+            places, which = torch.unique(rows * labels.shape[1] + tokens, return_inverse=True)
+            asked.append(places)
+        with logits_at(self.accelerator.unwrap_model(self.model), torch.cat(asked)):
+            made = self.model(**inputs, use_cache=False, output_attentions=with_gaze)
         weights = batch["weights"].to(device) if settings.weigh == "answers" else None
-        found = {"loss": answer_loss(made.logits, batch["labels"].to(device), weights)}
+        found = {"loss": answer_loss(made.logits[: len(at)], labels, weights)}
         if with_gaze:
-            found["gaze_loss"] = gaze_loss(made.attentions, inputs["mm_token_type_ids"], batch["focus"])
-        if settings.place_loss > 0 and batch["said"] is not None:
-            rows, tokens, words = batch["said"][:, :3].to(device).long().unbind(1)
-            at = rows * made.logits.shape[1] + tokens
-            found["place_loss"] = place_loss(
-                made.logits.flatten(0, 1), at, words, batch["said"][:, 3].to(device)
-            )
+            spans, shares = (part.to(device) for part in batch["focus"])
+            found["gaze_loss"] = gaze_loss(made.attentions, inputs["mm_token_type_ids"], spans, shares)
+        if said is not None:
+            found["place_loss"] = place_loss(made.logits[len(at) :], which, words, said[:, 3].to(device))
         return found
 
     def _eyes_alone(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -269,9 +280,13 @@ class _Run:
         if losses:
             self.accelerator.backward(sum(self._weight_of(name) * loss for name, loss in losses.items()))
         if by_hand and self.accelerator.num_processes > 1:
-            for weight in weights_that_say(self.accelerator.unwrap_model(self.model)):
-                gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
-                weight.grad = self.accelerator.reduce(gradient, "mean")
+            weights = weights_that_say(self.accelerator.unwrap_model(self.model))
+            gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+            # In one piece: a message costs more than what is in it.
+            together = torch.cat([gradient.flatten() for gradient in gradients])
+            parts = self.accelerator.reduce(together, "mean").split([w.numel() for w in weights])
+            for weight, part in zip(weights, parts, strict=True):
+                weight.grad = part.view_as(weight)
 
     def _weight_of(self, loss: str) -> float:
         return 1.0 if loss == "loss" else float(getattr(self.config.train, loss))

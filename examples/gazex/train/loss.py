@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from examples.gazex.data.encode import IGNORED, image_token_places
 
-__all__ = ["MODEL_INPUTS", "answer_loss", "gaze_loss", "place_loss"]
+__all__ = ["MODEL_INPUTS", "answer_loss", "answers_at", "gaze_loss", "place_loss"]
 
 MODEL_INPUTS = (
     "input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos",
@@ -23,46 +23,58 @@ LEAST_SHARE = 1e-6
 def answer_loss(
     logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return the mean cross-entropy over the answers' tokens; logits (b, n, v), labels (b, n) with `IGNORED`.
+    """Return the mean cross-entropy over the answers' tokens.
 
+    logits  : (k, v), at `answers_at` of the labels (b, n), which have `IGNORED` where nothing is answered.
     weights : (b, n), of every token within its answer; the mean is then over answers, each the weighted mean of its
     tokens. None: over all tokens.
     """
     wanted = labels[:, 1:]
     chosen = wanted != IGNORED
-    # Only the answers' logits are made float: a vocabulary of 150,000 makes the rest the greatest tensor of all.
-    found, right = logits[:, :-1][chosen].float(), wanted[chosen]
     if weights is None:
-        return functional.cross_entropy(found, right)
+        return functional.cross_entropy(logits.float(), wanted[chosen])
     shares = weights[:, 1:] * chosen
     shares = shares / shares.sum(1, keepdim=True).clamp_min(LEAST_SHARE) / len(labels)
-    return (functional.cross_entropy(found, right, reduction="none") * shares[chosen].to(found)).sum()
+    found = functional.cross_entropy(logits.float(), wanted[chosen], reduction="none")
+    return (found * shares[chosen].to(found)).sum()
+
+
+def answers_at(labels: torch.Tensor) -> torch.Tensor:
+    """Return (k,), counted through all rows: the tokens at which the next one is an answer's."""
+    before = functional.pad(labels[:, 1:] != IGNORED, (0, 1))
+    return before.flatten().nonzero().squeeze(1)
 
 
 def gaze_loss(
     attentions: Sequence[torch.Tensor],
     kinds: torch.Tensor,
-    focus: Sequence[tuple[int, int, int, torch.Tensor]],
+    spans: torch.Tensor,
+    shares: torch.Tensor,
 ) -> torch.Tensor:
     """Return the mean cross-entropy of attention on the image against the gaze of the same words.
 
     attentions : per layer (b, heads, n, n). The upper half is used, where words look for what they mean; heads and
     layers are averaged before the comparison, so that single heads stay free.
     kinds      : (b, n), of every token.
-    focus      : row, first and one after the last token of some words, and the share of the gaze on every token of
-    the row's first image.
+    spans      : (k, 4), of some words row, first and one after the last token, and how many tokens the row's first
+    image has. shares : (k, m), of the gaze on every token of that image, zeros after them.
     """
-    upper = torch.stack([layer.float().mean(1) for layer in attentions[len(attentions) // 2 :]]).mean(0)
-    images = image_token_places(kinds)
-    losses = []
-    for row, first, last, shares in focus:
-        # Token k is predicted at k - 1: that is where the model must look.
-        places = images[row].nonzero().squeeze(-1)[: len(shares)]
-        looked = upper[row, first - 1 : last - 1][:, places].mean(0)
-        looked = looked / looked.sum().clamp_min(LEAST_SHARE)
-        target = shares.to(looked)
-        losses.append(-(target * looked.clamp_min(LEAST_SHARE).log()).sum())
-    return torch.stack(losses).mean()
+    rows, first, last, n_image = spans.unbind(1)
+    # Token k is predicted at k - 1: that is where the model must look.
+    n_words = last - first
+    owner = torch.repeat_interleave(n_words)
+    begin = n_words.cumsum(0) - n_words
+    at = torch.arange(len(owner), device=owner.device) - begin[owner] + first[owner] - 1
+    upper = attentions[len(attentions) // 2 :]
+    by_token = torch.stack([layer[rows[owner], :, at].float().mean(1) for layer in upper]).mean(0)
+    looked = by_token.new_zeros(len(spans), kinds.shape[1]).index_add(0, owner, by_token) / n_words[:, None]
+    images = image_token_places(kinds)[rows]
+    place = images.cumsum(1) - 1
+    seen = images & (place < n_image[:, None])
+    target = shares.to(looked).gather(1, place.clamp(0, shares.shape[1] - 1)) * seen
+    looked = looked * seen
+    looked = looked / looked.sum(1, keepdim=True).clamp_min(LEAST_SHARE)
+    return -(target * looked.clamp_min(LEAST_SHARE).log()).sum(1).mean()
 
 
 def place_loss(

@@ -15,7 +15,7 @@ from examples.gazex.data.encode import ExampleDataset, collate
 from examples.gazex.data.prepare import load_split
 from examples.gazex.model.processor import Processor
 from examples.gazex.model.ready import ReadyModel, new_model
-from examples.gazex.train.loss import MODEL_INPUTS, answer_loss
+from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, answers_at
 from examples.gazex.train.side_by_side import side_by_side
 
 SMALL = {"hidden": 64, "layers": 1, "heads": 2, "kv_heads": 1, "vision_hidden": 48, "vision_layers": 1,
@@ -81,7 +81,7 @@ def test_every_answer_counts_alike_however_long() -> None:
     logits = torch.randn(2, 6, 9, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([[-100, -100, 3, -100, -100, -100], [-100, 1, 2, 3, 4, 5]])
     weights = torch.tensor([[0.0, 0, 2, 0, 0, 0], [0.0, 1, 1, 1, 1, 0]])
-    loss = answer_loss(logits, labels, weights)
+    loss = answer_loss(logits.flatten(0, 1)[answers_at(labels)], labels, weights)
     short = functional.cross_entropy(logits[0, 1:2], labels[0, 2:3])
     long = functional.cross_entropy(logits[1, :4], labels[1, 1:5])
     assert float(loss) == pytest.approx(float((short + long) / 2))
