@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import signal
@@ -108,6 +109,19 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> SmallDataset:
         if not root.is_dir():
             shutil.copytree(common, root)
     return SmallDataset(studies=root / "studies", store=root / "store", dataset=root / "dataset")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernels_compiled_once(request: pytest.FixtureRequest) -> None:
+    """Make the small dataset before the first test of several workers, if any of their tests wants it.
+
+    That compiles most kernels, which takes 32 s of a processor. In a fresh checkout the workers, and what processes
+    they start, would begin by compiling them side by side, each for itself.
+    """
+    wanted = any("small_dataset" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    if wanted and "PYTEST_XDIST_WORKER" in os.environ:
+        with contextlib.suppress(Exception):  # the tests that want it say why there is none
+            request.getfixturevalue("small_dataset")
 
 
 def _make_small_dataset(root: Path) -> None:
