@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--out", type=Path, required=True, help="folder of all trainings and the result")
     study.add_argument("-c", "--config", type=Path, help="settings, a TOML file")
     study.add_argument("--seeds", type=int, default=5, help="how many, from 0 on (default 5)")
+    study.add_argument("-j", "--jobs", type=int, default=1, help="trainings side by side (default 1)")
     study.set_defaults(run=_study)
     merge = commands.add_parser("merge", help="write a folder that plain transformers load")
     merge.add_argument("trained", type=Path, help="RUN/model of a training")
@@ -203,7 +204,8 @@ def _study(options: argparse.Namespace) -> int:
     from examples.gazex.config import load_config
     from examples.gazex.evaluation.study import study
 
-    study(options.datasets, options.out, load_config(options.config), range(options.seeds))
+    config = load_config(options.config)
+    study(options.datasets, options.out, config, range(options.seeds), jobs=max(1, options.jobs))
     sys.stdout.write((options.out / "study.md").read_text(encoding="utf-8"))
     return EXIT_OK
 

@@ -208,9 +208,9 @@ def _negative(content: StudyContent, lesion: TruthLesion, scheme: Scheme) -> Utt
     places = _region_places(content, entry.region_names)
     if not places:
         return None
-    return Utterance(
-        text=_plain(entry.negative_sentence), letter=_letter(lesion, scheme), places=places, lesion=lesion
-    )
+    # What is not there is denied where it is looked for: of a device that is absent, with the lungs, not with devices.
+    letter = _letter_of_regions(places[0].regions, scheme)
+    return Utterance(text=_plain(entry.negative_sentence), letter=letter, places=places, lesion=lesion)
 
 
 def _normal(

@@ -93,7 +93,7 @@ def plan_reading(
         style=style,
         display=display,
         display_plan=display_plan,
-        sampler=TargetSampler(content, display, generator("targets", *name)),
+        sampler=TargetSampler(content, scheme, display, generator("targets", *name)),
         rng=generator("eyes", *name),
         start_screen_px=idle_point(display),
     )

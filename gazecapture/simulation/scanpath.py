@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gazecapture.simulation.dictation import Place
+from gazecapture.simulation.dictation import Place, Utterance
 from gazecapture.simulation.display import DisplayPlan
 from gazecapture.simulation.gestures import Gesture
 from gazecapture.simulation.oculomotor import Blink, Fixation, Loss, Pso, Saccade, saccade_duration_s
@@ -98,18 +98,15 @@ class ScanpathWalker:
         self._next_blink_s = float(self.rng.exponential(self.style.blink_interval_s))
         look = self._first_look()
         landed = 0.0
-        places: Mapping[int, tuple[Place, ...]] = {
-            i: s.utterance.places for i, s in enumerate(schedule.sentences)
-        }
+        utterances = [s.utterance for s in schedule.sentences]
         leave = float(self.rng.uniform(*FIRST_FIXATION_S))
         self._close(look, landed, leave, None)
         for number, interval in enumerate(schedule.intervals):
-            index = interval.sentence_index
-            topic = () if index is None else places[index]
+            about = None if interval.sentence_index is None else utterances[interval.sentence_index]
             leave = self._walk_interval(
-                interval, topic, list(gestures.get(number, ())), max(leave, interval.t_start_s)
+                interval, about, list(gestures.get(number, ())), max(leave, interval.t_start_s)
             )
-            self._seen.extend(topic)
+            self._seen.extend(() if about is None else about.places)
         self._leave_for_idling(schedule.duration_s)
         return Scanpath(
             fixations=tuple(self._fixations),
@@ -133,15 +130,18 @@ class ScanpathWalker:
         return _Look(viewport_id=-1, image_index=None, x=x, y=y)
 
     def _walk_interval(
-        self, interval: Interval, topic: Sequence[Place], gestures: list[Gesture], leave_s: float
+        self, interval: Interval, about: Utterance | None, gestures: list[Gesture], leave_s: float
     ) -> float:
         """Fill one interval from the saccade at ``leave_s`` on; return when the eyes leave its last target."""
         count = 0
+        topic = () if about is None else about.places
+        # Who goes by the letters looks at what has the letter, not at what lies over it.
+        letter = about.letter if about is not None and self.style.kind == "systematic" else None
         while leave_s < interval.t_end_s - 1e-9:
             now = [g for g in gestures if g.fixation <= count]
             gestures = [g for g in gestures if g.fixation > count]
             place, detour = self._place(topic)
-            look, landed = self._jump(leave_s, place, detour, now)
+            look, landed = self._jump(leave_s, place, None if detour else letter, detour, now)
             busy = self._during(landed, look, now)
             leave_s = self._end_of_fixation(landed, busy, interval, first=count == 0)
             self._close(look, landed, leave_s, interval.sentence_index)
@@ -167,7 +167,9 @@ class ScanpathWalker:
         self._searched = self.sampler.search_place(index, self._searched)
         return self._searched, bool(topic)
 
-    def _jump(self, t: float, place: Place, detour: bool, gestures: Sequence[Gesture]) -> tuple[_Look, float]:
+    def _jump(
+        self, t: float, place: Place, letter: str | None, detour: bool, gestures: Sequence[Gesture]
+    ) -> tuple[_Look, float]:
         """Leave the present target at ``t``; return the new one and when the eyes have landed."""
         plan = self.display_plan
         before = self._on_screen(self._last_look())
@@ -176,11 +178,11 @@ class ScanpathWalker:
             if gesture.kind in ("fit", "one_to_one"):
                 self._everywhere(t, gesture.kind, viewport)
         viewport = plan.viewports[viewport.viewport_id]
-        point = self.sampler.draw(place, viewport, plan.panels, before)
+        point = self.sampler.draw(place, viewport, plan.panels, before, letter)
         if point is None:
             plan.act(t, Action(kind="fit", viewport_id=viewport.viewport_id))
             viewport = plan.viewports[viewport.viewport_id]
-            point = self.sampler.draw(place, viewport, plan.panels, before)
+            point = self.sampler.draw(place, viewport, plan.panels, before, letter)
         if point is None:  # under a panel as a whole: what is at the middle of the viewport will do
             point = (viewport.x_center_image_px, viewport.y_center_image_px)
         if any(g.kind == "pan" for g in gestures):

@@ -12,7 +12,9 @@ from gazecapture.simulation.content import StudyContent
 from gazecapture.simulation.dictation import Place
 from gazecapture.viewer.model import Panel, ViewportState
 from keyframes.geometry import Display
+from keyframes.regions.assignment import primary_places
 from keyframes.regions.region_map import Region
+from keyframes.regions.schemes import Scheme
 
 __all__ = ["SEARCH_WEIGHTS", "TargetSampler", "is_visible"]
 
@@ -56,11 +58,14 @@ SEARCH_WEIGHTS: Mapping[str, float] = MappingProxyType(
 class TargetSampler:
     """Draws image points to look at in one study."""
 
-    def __init__(self, content: StudyContent, display: Display, rng: np.random.Generator) -> None:
+    def __init__(
+        self, content: StudyContent, scheme: Scheme, display: Display, rng: np.random.Generator
+    ) -> None:
         self._content = content
+        self._scheme = scheme
         self._per_deg = display.px_per_deg()
         self._rng = rng
-        self._points: dict[tuple[int, str], FloatArray] = {}
+        self._points: dict[tuple[int, str, str | None], FloatArray] = {}
 
     def search_place(self, image_index: int, last: Place | None = None) -> Place:
         """Return where to search next in an image: on where it was, a region by `SEARCH_WEIGHTS`, or anywhere."""
@@ -83,12 +88,15 @@ class TargetSampler:
         viewport: ViewportState,
         panels: Sequence[Panel],
         from_screen_px: tuple[float, float],
+        letter: str | None = None,
     ) -> tuple[float, float] | None:
         """Return an image point of ``place`` that is visible now, or None where none is.
 
         from_screen_px : where the eyes are; near targets are preferred, too near ones avoided.
+        letter : of the scheme; where parts of the place belong to it and are overlaid by nothing of another one, only
+        these are looked at.
         """
-        points = self._candidates(place)
+        points = self._candidates(place, letter)
         x, y = viewport.image_to_screen().apply(points[:, 0], points[:, 1])
         usable = is_visible(x, y, viewport, panels)
         if not usable.any():
@@ -105,16 +113,32 @@ class TargetSampler:
         chosen = points[self._rng.choice(len(points), p=weights / weights.sum())]
         return float(chosen[0]), float(chosen[1])
 
-    def _candidates(self, place: Place) -> FloatArray:
+    def _candidates(self, place: Place, letter: str | None) -> FloatArray:
         if place.box is not None:
-            return self._in_box(place.box)
+            return self._of_letter(self._in_box(place.box), place.image_index, letter)
         region_map = self._content.maps[place.image_index]
         # Each region of a place gets the same number of looks, however large it is.
-        name = str(self._rng.choice(list(place.regions)))
-        key = (place.image_index, name)
+        name = str(self._rng.choice(list(self._named(place, letter))))
+        key = (place.image_index, name, letter)
         if key not in self._points:
-            self._points[key] = _interior(region_map.regions[name], region_map.width_px, region_map.height_px)
+            inside = _interior(region_map.regions[name], region_map.width_px, region_map.height_px)
+            self._points[key] = self._of_letter(inside, place.image_index, letter)
         return self._points[key]
+
+    def _named(self, place: Place, letter: str | None) -> Sequence[str]:
+        """Return a place's regions: those of the letter, where there are any."""
+        of_letter = [n for n in place.regions if n in self._scheme and self._scheme.letter_of(n) == letter]
+        return of_letter or place.regions
+
+    def _of_letter(self, points: FloatArray, image_index: int, letter: str | None) -> FloatArray:
+        """Return the points whose primary region has the letter, where there are any."""
+        if letter is None:
+            return points
+        region_map = self._content.maps[image_index]
+        names, which = primary_places(region_map, self._scheme, points[:, 0], points[:, 1])
+        letters = np.array([self._scheme.letter_of(name) for name in names])
+        own = letters[which] == letter
+        return points[own] if own.any() else points
 
     def _in_box(self, box: tuple[float, float, float, float]) -> FloatArray:
         """Draw points in the ellipse inscribed in a box, denser towards the middle."""

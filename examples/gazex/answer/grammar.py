@@ -38,7 +38,8 @@ _NUMBER = r"(?:1000|\d{1,3})"
 _POINT = rf"\({_NUMBER},{_NUMBER}\)"
 _BOX = regex.compile(rf"{_POINT},{_POINT}(?:,{_POINT})?")
 _BOX_WITHOUT_POINT = regex.compile(rf"{_POINT},{_POINT}")
-_CHARACTERS = frozenset("0123456789,() ")
+_LOOK = r"[A-F-][0-9-]"
+_CHARACTERS = frozenset("0123456789,() ABCDEF-:")
 _GREATEST = 1000
 SEPARATOR = ", "
 
@@ -167,12 +168,19 @@ def _completions(number: str, *, open_end: bool) -> list[tuple[int, int]]:
 
 
 def order_may_begin(text: str, n: int) -> bool:
-    """Say whether an order of 1 to n may begin like this.
+    """Say whether an order of n frames may begin like this: what each shows, then its place, 1 to n.
 
-    >>> order_may_begin("2, 1", 3), order_may_begin("2, 2", 3), order_may_begin("4", 3), order_may_begin("1,", 1)
-    (True, False, False, False)
+    >>> order_may_begin("B4 A", 2), order_may_begin("B4 A1: 2", 2), order_may_begin("B4: ", 2)
+    (True, True, False)
+    >>> order_may_begin("B4 A1: 2, 2", 2), order_may_begin("B4 A1: 3", 2)
+    (False, False)
     """
-    *whole, last = text.split(SEPARATOR)
+    looks, colon, places = text.partition(":")
+    if not colon:
+        return _looks(n).fullmatch(looks, partial=True) is not None
+    if _looks(n).fullmatch(looks) is None or places[:1] not in ("", " "):
+        return False
+    *whole, last = places[1:].split(SEPARATOR)
     left = {str(k) for k in range(1, n + 1)}
     for number in whole:
         if number not in left:
@@ -186,8 +194,17 @@ def order_may_begin(text: str, n: int) -> bool:
 
 
 def order_is_whole(text: str, n: int) -> bool:
-    """Say whether a text is an order of 1 to n."""
-    return sorted(text.split(SEPARATOR)) == sorted(str(k) for k in range(1, n + 1))
+    """Say whether a text is an order of n frames."""
+    looks, _, places = text.partition(": ")
+    if _looks(n).fullmatch(looks) is None:
+        return False
+    return sorted(places.split(SEPARATOR)) == sorted(str(k) for k in range(1, n + 1))
+
+
+@lru_cache(maxsize=32)
+def _looks(n: int) -> regex.Pattern[str]:
+    """Return what tells n looks: letter and level each."""
+    return regex.compile(rf"{_LOOK}(?: {_LOOK}){{{n - 1}}}")
 
 
 @lru_cache(maxsize=4)

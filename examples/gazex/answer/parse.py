@@ -83,12 +83,12 @@ def parse_boxes(text: str) -> ParsedBoxes:
 
 
 def parse_order(text: str, n: int) -> ParsedOrder:
-    """Return the numbers of an order of 1 to n.
+    """Return the places of n frames, 1 to n; what the frames show, before a colon, is left out.
 
-    >>> parse_order("2, 1 3", 3).order
-    (2, 1, 3)
+    >>> parse_order("2, 1 3", 3).order, parse_order("B4 A1: 2, 1", 2).order
+    ((2, 1, 3), (2, 1))
     """
-    numbers = tuple(int(number) for number in re.findall(r"\d+", text))
+    numbers = tuple(int(number) for number in re.findall(r"\d+", text.rpartition(":")[2]))
     if sorted(numbers) == list(range(1, n + 1)):
         return ParsedOrder(order=numbers, problems=())
     return ParsedOrder(order=None, problems=(f"{len(numbers)} numbers are no order of {n}",))

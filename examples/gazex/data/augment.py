@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from examples.gazex.tasks.example import Box, Points, Text
+from examples.gazex.tasks.example import Box, Level, Piece, Points, Text
 
 __all__ = ["Motion"]
 
@@ -74,8 +74,17 @@ class Motion:
         return replace(box, x0=x0, y0=y0, x1=x1, y1=y1, point=self._moved(*box.point) if box.point else None)
 
     def text(self, text: Text) -> Text:
-        """Return a text whose boxes are moved."""
-        return tuple(piece if isinstance(piece, str) else self.box(piece) for piece in text)
+        """Return a text whose places are moved."""
+        return tuple(map(self._piece, text))
+
+    def _piece(self, piece: Piece) -> Piece:
+        match piece:
+            case Box():
+                return self.box(piece)
+            case Level():
+                return Level(share=self._moved(0.0, piece.share)[1])
+            case _:
+                return piece
 
     def _moved(self, x: float, y: float) -> tuple[float, float]:
         return x * self.scale_x + self.shift_x, y * self.scale_y + self.shift_y

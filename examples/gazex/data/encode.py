@@ -19,8 +19,9 @@ from examples.gazex.data.augment import Motion
 from examples.gazex.data.lighting import gaze_map, lit
 from examples.gazex.data.pictures import Grey, PictureAt, PictureStore
 from examples.gazex.data.said import Said, SaidPlaces
-from examples.gazex.model.processor import IMAGE_TYPE, Processor, Vision, plain
-from examples.gazex.tasks.example import Example, Points, Text, written_box
+from examples.gazex.model.processor import IMAGE_TYPE, VIDEO_TYPE, Processor, Vision, plain
+from examples.gazex.tasks.example import Example, Frame, Points, Text
+from examples.gazex.tasks.example import written as written_piece
 from examples.gazex.tasks.names import SHORT
 
 __all__ = ["IGNORED", "Encoded", "ExampleDataset", "collate"]
@@ -33,11 +34,13 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FocusMap:
-    """Tokens of an answer, and the share of the gaze on every token of the first image."""
+    """Tokens of an answer, and the share of the gaze on every token of the first image, or of the key frames."""
 
     tokens: tuple[int, int]
     """First, and one after the last, counted from the answer's first token."""
     shares: torch.Tensor
+    kind: int = IMAGE_TYPE
+    """Of the tokens that the shares are of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,8 @@ class Encoded:
     share: float = 1.0
     said: Said | None = None
     """What the tokens of the first image are to say; None where nothing is known of it, and outside of training."""
+    said_of_frames: Said | None = None
+    """The same of the key frames' tokens."""
 
 
 class ExampleDataset(Dataset[Encoded]):
@@ -107,9 +112,9 @@ class ExampleDataset(Dataset[Encoded]):
             for at in example.images
         ]
         images = [self.processor.image(picture) for picture in pictures]
-        frames = self._frames(example, motion)
-        video = self.processor.video(frames) if frames else None
-        answer, focus = self._answer(example, motion, images)
+        frames = _at_most(example.frames, self.settings.max_frames)
+        video = self.processor.video(self._lit(example, frames, motion)) if frames else None
+        answer, focus = self._answer(example, motion, images, video)
         others = [] if draw is None else self._asked_beside(index, draw)
         n_of_task = Counter(self.examples[k].task for k in (index, *others))
         share = {task: 1 / (len(n_of_task) * n) for task, n in n_of_task.items()}
@@ -124,6 +129,11 @@ class ExampleDataset(Dataset[Encoded]):
             beside=tuple(self._beside(self.examples[k], motion, images, share) for k in others),
             share=share[example.task],
             said=self._said.on(example.images[0], images[0], motion) if images and draw is not None else None,
+            said_of_frames=(
+                self._said.on_frames(example.images[0], frames, video, motion)
+                if video is not None and images and draw is not None
+                else None
+            ),
         )
 
     def _beside(
@@ -139,20 +149,24 @@ class ExampleDataset(Dataset[Encoded]):
         )
 
     def _answer(
-        self, example: Example, motion: Motion, images: Sequence[Vision]
+        self, example: Example, motion: Motion, images: Sequence[Vision], video: Vision | None = None
     ) -> tuple[list[int], tuple[FocusMap, ...]]:
         """Return an answer's tokens, and where a reader looked for them."""
         pieces = self.processor.piece_ids(written(motion.text(example.answer)))
         starts = np.cumsum([0, *map(len, pieces)])
-        focus = tuple(
-            FocusMap(
-                tokens=(int(starts[f.start]), int(starts[f.start + 1])),
-                shares=self._shares(motion.points(f.points), images[0]),
+        focus = []
+        for f in example.focus:
+            vision = images[0] if f.frame is None and images else video
+            if vision is None or (f.frame is not None and len(example.frames) > self.settings.max_frames):
+                continue
+            focus.append(
+                FocusMap(
+                    tokens=(int(starts[f.start]), int(starts[f.start + 1])),
+                    shares=self._shares(motion.points(f.points), vision, f.frame),
+                    kind=IMAGE_TYPE if f.frame is None else VIDEO_TYPE,
+                )
             )
-            for f in example.focus
-            if images
-        )
-        return [token for piece in pieces for token in piece], focus
+        return [token for piece in pieces for token in piece], tuple(focus)
 
     def lengths(self) -> list[int]:
         """Return about how many tokens every example has, without opening a picture."""
@@ -177,10 +191,11 @@ class ExampleDataset(Dataset[Encoded]):
         order = np.random.default_rng([self.seed, 5, draw]).permutation(len(others))
         return [others[k] for k in order[: self.settings.questions_per_picture - 1]]
 
-    def _frames(self, example: Example, motion: Motion) -> list[Grey]:
+    def _lit(self, example: Example, frames: Sequence[Frame], motion: Motion) -> list[Grey]:
+        """Return key frames as the model sees them."""
         multiple, limit = self.processor.multiple, self.settings.frame_max_px
         made: list[Grey] = []
-        for frame in _at_most(example.frames, self.settings.max_frames):
+        for frame in frames:
             if self.settings.frames == "stored" and frame.stored is not None:
                 grey = self.store.get(frame.stored, limit, multiple)
             else:
@@ -189,16 +204,22 @@ class ExampleDataset(Dataset[Encoded]):
             made += [motion.picture(grey)] * self.processor.temporal
         return made
 
-    def _shares(self, points: Points, image: Vision) -> torch.Tensor:
-        _, height, width = (side // self.processor.merge for side in image.grid)
+    def _shares(self, points: Points, vision: Vision, frame: int | None) -> torch.Tensor:
+        """Return the share of the gaze on every token of a radiograph, or of key frames where one is lit by it."""
+        _, height, width = (side // self.processor.merge for side in vision.grid)
         heat = gaze_map(points, height, width).ravel()
         total = heat.sum()
+        if frame is not None:
+            of_frame = heat
+            heat = np.zeros((vision.grid[0], height * width), np.float32)
+            heat[frame] = of_frame
+            heat = heat.ravel()
         return torch.from_numpy(heat / total if total > 0 else heat)
 
 
 def written(text: Text | Sequence[Any]) -> list[str]:
     """Return the pieces of a text as strings; control tokens only where a box is."""
-    return [plain(piece) if isinstance(piece, str) else written_box(piece) for piece in text]
+    return [plain(piece) if isinstance(piece, str) else written_piece(piece) for piece in text]
 
 
 def _at_most(frames: Sequence[Any], limit: int) -> list[Any]:
@@ -226,7 +247,7 @@ def collate(
     kinds = torch.zeros((len(rows), length), dtype=torch.int32)
     weights = torch.zeros((len(rows), length))
     turns = torch.zeros((len(rows), length), dtype=torch.int32)
-    focus: list[tuple[int, int, int, torch.Tensor]] = []
+    focus: list[tuple[int, int, int, int, torch.Tensor]] = []
     said = []
     for place, (row, item) in enumerate(zip(rows, items, strict=True)):
         at = slice(length - len(row), length) if for_generation else slice(0, len(row))
@@ -245,10 +266,14 @@ def collate(
                 labels[place, answered:end] = ids[place, answered:end]
                 counts = torch.tensor(processor.weights(answer))
                 weights[place, answered:end] = share * counts / counts.sum()
-                focus += [(place, answered + f.tokens[0], answered + f.tokens[1], f.shares) for f in looked]
+                focus += [
+                    (place, answered + f.tokens[0], answered + f.tokens[1], f.kind, f.shares) for f in looked
+                ]
                 begin = end
             if item.said is not None:
                 said.append(item.said.at(place, row, processor.image_id))
+            if item.said_of_frames is not None:
+                said.append(item.said_of_frames.at(place, row, processor.video_id))
     batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": kinds}
     if not for_generation:
         batch["labels"], batch["weights"] = labels, weights
@@ -270,23 +295,18 @@ def collate(
 
 
 def _together(
-    focus: Sequence[tuple[int, int, int, torch.Tensor]],
+    focus: Sequence[tuple[int, int, int, int, torch.Tensor]],
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Return (k, 4), row, first and last token and number of shares of every focus, and (k, m), the shares.
+    """Return (k, 5), row, first and last token, kind and number of shares of every focus, and (k, m), the shares.
 
     Two tensors pass from process to process sooner than many small ones.
     """
     if not focus:
         return None
-    spans = torch.tensor([(row, first, last, len(shares)) for row, first, last, shares in focus])
+    spans = torch.tensor([(*span, len(shares)) for *span, shares in focus])
     return spans, pad_sequence([shares for *_, shares in focus], batch_first=True)
 
 
 def _row(item: Encoded) -> list[int]:
     beside = (token for other in item.beside for token in (*other.question, *other.answer))
     return [*item.prompt, *item.answer, *beside]
-
-
-def image_token_places(kinds: torch.Tensor) -> torch.Tensor:
-    """Return which tokens are of images (not of key frames)."""
-    return kinds == IMAGE_TYPE

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from examples.gazex.tasks.example import Points
 
-__all__ = ["gaze_map", "lit"]
+__all__ = ["gaze_map", "lights", "lit"]
 
 DARK = 0.15
 """Share of the picture's brightness where nobody looked; the published value."""
@@ -28,10 +28,13 @@ def gaze_map(points: Points, height: int, width: int) -> NDArray[np.float32]:
     return heat / greatest if greatest > 0 else heat
 
 
+def lights(points: Points, height: int, width: int) -> NDArray[np.float32]:
+    """Return (height, width): how brightly a key frame is lit, 0 to 1; zeros without points."""
+    heat = np.log1p(gaze_map(points, height, width))
+    greatest = heat.max()
+    return heat / greatest if greatest > 0 else heat
+
+
 def lit(picture: NDArray[np.uint8], points: Points) -> NDArray[np.uint8]:
     """Return the picture with full brightness where was looked and `DARK` elsewhere."""
-    heat = np.log1p(gaze_map(points, *picture.shape))
-    greatest = heat.max()
-    if greatest > 0:
-        heat /= greatest
-    return (picture * (DARK + (1 - DARK) * heat)).astype(np.uint8)
+    return (picture * (DARK + (1 - DARK) * lights(points, *picture.shape))).astype(np.uint8)

@@ -15,12 +15,18 @@ import torch
 from numpy.typing import NDArray
 
 from examples.gazex.data.augment import Motion
+from examples.gazex.data.lighting import lights
 from examples.gazex.data.pictures import PictureAt
 from examples.gazex.model.processor import Processor, Vision
-from examples.gazex.tasks.example import Box, Example
+from examples.gazex.tasks.example import Box, Example, Frame, Level, written
 
 __all__ = ["Said", "SaidPlaces", "covered"]
 
+FINDING_SHARE, LEVEL_SHARE = 0.4, 0.3
+"""Of what a lit token says: the name of a finding that lies there, and how far down it is; the rest is the letter of
+what was looked at."""
+DARK_SHARE = 0.1
+"""What a dark token of a key frame counts: there are some eight of them for a lit one, and all say the same."""
 NOTHING = "no"
 """What a token says where no finding lies: the word that answers "Is there ...?" of one that is absent."""
 
@@ -30,15 +36,21 @@ class Said:
     """Words of a picture's tokens, each with its share of what the token says."""
 
     tokens: torch.Tensor
-    """(k,), counted from the picture's first."""
+    """(k,), counted from the picture's first; of key frames, from the first of the first."""
     words: torch.Tensor
     shares: torch.Tensor
+    """Of a radiograph's token they add up to 1; what a key frame's token counts is between `DARK_SHARE` and 1."""
 
-    def at(self, place: int, row: Sequence[int], image_id: int) -> torch.Tensor:
-        """Return (k, 4): the row's place in a batch, token of the row, word, share."""
-        first = row.index(image_id)
+    def at(self, place: int, row: Sequence[int], kind_id: int) -> torch.Tensor:
+        """Return (k, 4): the row's place in a batch, token of the row, word, share.
+
+        kind_id : the token that stands for a piece of a picture, or of a key frame.
+        """
+        shown = torch.tensor([at for at, token in enumerate(row) if token == kind_id])
         of_row = torch.full_like(self.shares, place)
-        return torch.stack([of_row, self.tokens + first, self.words.to(self.shares), self.shares], 1)
+        return torch.stack(
+            [of_row, shown[self.tokens].to(self.shares), self.words.to(self.shares), self.shares], 1
+        )
 
 
 class SaidPlaces:
@@ -62,21 +74,57 @@ class SaidPlaces:
         """Return what the tokens of a moved radiograph say; None where nothing was asked of it."""
         if at not in self._known:
             return None
-        _, height, width = (side // self._processor.merge for side in image.grid)
+        names, shares = self._findings(at, image, motion)
+        return self._said([*zip(names, shares, strict=True), (NOTHING, 1 - shares.sum(0))])
+
+    def on_frames(self, at: PictureAt, frames: Sequence[Frame], video: Vision, motion: Motion) -> Said | None:
+        """Return what the tokens of moved key frames of a radiograph say; None where nothing was asked of it.
+
+        Where one is lit, the findings that lie there, how far down that is and the letter of what was looked at; where
+        it is dark, nothing.
+        Of one that is not known to be lit anywhere nothing is taught.
+        """
+        if at not in self._known or not any(len(frame.points) for frame in frames):
+            return None
+        names, shares = self._findings(at, video, motion)
+        height, width = self._cells(video)
+        levels = [written(Level(share=(row + 0.5) / height)) for row in range(height) for _ in range(width)]
+        says: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((len(frames), len(levels))))
+        for place, frame in enumerate(frames):
+            if not len(frame.points):
+                continue
+            light = lights(motion.points(frame.points), height, width).ravel()
+            for name, share in zip(names, shares, strict=True):
+                says[name][place] = FINDING_SHARE * light * share
+            says[NOTHING][place] = DARK_SHARE * (1 - light)
+            says[frame.letter or NOTHING][place] += light * (1 - LEVEL_SHARE - FINDING_SHARE * shares.sum(0))
+            for cell, level in enumerate(levels):
+                says[level][place, cell] += LEVEL_SHARE * light[cell]
+        return self._said([(name, of_frames.ravel()) for name, of_frames in says.items()])
+
+    def _findings(
+        self, at: PictureAt, vision: Vision, motion: Motion
+    ) -> tuple[list[str], NDArray[np.float64]]:
+        """Return the findings of a radiograph, and (findings, cells): what share of a cell each takes."""
+        height, width = self._cells(vision)
         boxes = self._boxes[at]
         shares = np.array([covered(motion.box(box), height, width).ravel() for box in boxes.values()])
         shares = shares.reshape(len(boxes), height * width)
-        shares /= np.maximum(shares.sum(0), 1.0)
-        names = [self._processor.words(label) for label in boxes]
+        return list(boxes), shares / np.maximum(shares.sum(0), 1.0)
+
+    def _cells(self, vision: Vision) -> tuple[int, int]:
+        """Return how many tokens a picture has down and across."""
+        return vision.grid[1] // self._processor.merge, vision.grid[2] // self._processor.merge
+
+    def _said(self, says: Sequence[tuple[str, NDArray[np.float64]]]) -> Said:
         tokens, words, parts = [], [], []
-        for name, share in zip(
-            [*names, self._processor.words(NOTHING)], [*shares, 1 - shares.sum(0)], strict=True
-        ):
+        for name, share in says:
             inside = np.flatnonzero(share > 0)
-            for word in name:
+            written = self._processor.words(name)
+            for word in written:
                 tokens.append(inside)
                 words.append(np.full(len(inside), word))
-                parts.append(share[inside] / len(name))
+                parts.append(share[inside] / len(written))
         return Said(
             tokens=torch.from_numpy(np.concatenate(tokens)),
             words=torch.from_numpy(np.concatenate(words)),

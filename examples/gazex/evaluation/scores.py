@@ -130,11 +130,17 @@ def _rouge(one: Answered) -> float:
 
 
 def _order(one: Answered) -> tuple[int, ...] | None:
-    return parse_order(one.text, one.example.n_ordered).order
+    return _frames_by_place(one.text, one.example.n_ordered)
 
 
 def _right_order(one: Answered) -> tuple[int, ...]:
-    return tuple(int(number) for number in one.right.split(", "))
+    return _frames_by_place(one.right, one.example.n_ordered) or ()
+
+
+def _frames_by_place(text: str, n: int) -> tuple[int, ...] | None:
+    """Return the frames in the order of the places that an answer gives them; None where it gives none."""
+    places = parse_order(text, n).order
+    return None if places is None else tuple(sorted(range(n), key=places.__getitem__))
 
 
 def _tau(one: Answered) -> float:

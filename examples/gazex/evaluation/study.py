@@ -13,10 +13,13 @@ shuffled gaze, paired by question and seed. A gain of shuffled gaze over none wo
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from examples.gazex.answer.generate import answers
@@ -46,28 +49,78 @@ Rights = Mapping[str, Mapping[int, Mapping[str, float]]]
 """By way, seed and question: 1 right, 0 wrong, 0.5 undecided."""
 
 
-def study(
-    datasets: list[Path], out: Path, config: Config, seeds: Sequence[int], *, quiet: bool = False
-) -> dict[str, Estimate]:
-    """Train and test every way with every seed; return the measures by name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One training of a study, and its test."""
 
-    Frames are lit anew in all of them, so that shuffled ones can't be told by how they were made. Raises TrainerError:
-    GX-EMPTY where no test reading of arm ``ambiguous`` asks which finding is meant; what `train` raises.
+    datasets: list[Path]
+    out: Path
+    config: Config
+    way: str
+    seed: int
+
+    def run(self) -> tuple[dict[str, float], dict[str, str]]:
+        """Return of every question whether it was answered right, and whose it is."""
+        # Frames are lit anew whatever the way, so that shuffled ones can't be told by how they were made.
+        own = self.config.with_changes(
+            data={"frames": "rendered", "gaze": WAYS[self.way]}, train={"seed": self.seed}
+        )
+        return _tested(train(self.datasets, self.out, own, quiet=True).model, self.datasets)
+
+
+def study(
+    datasets: list[Path],
+    out: Path,
+    config: Config,
+    seeds: Sequence[int],
+    *,
+    jobs: int = 1,
+    quiet: bool = False,
+) -> dict[str, Estimate]:
+    """Train and test every way with every seed, ``jobs`` of them side by side; return the measures by name.
+
+    Raises TrainerError: GX-EMPTY where no test reading of arm ``ambiguous`` asks which finding is meant; GX-WORKER
+    where a process was ended from outside; what `train` raises.
     """
     refuse_shared_patients(datasets, config)
+    out.mkdir(parents=True, exist_ok=True)
     rights: dict[str, dict[int, dict[str, float]]] = defaultdict(dict)
     patients: dict[str, str] = {}
-    for seed in seeds:
-        for way, gaze in WAYS.items():
-            own = config.with_changes(data={"frames": "rendered", "gaze": gaze}, train={"seed": seed})
-            done = train(datasets, out / f"{way}-{seed}", own, quiet=True)
-            rights[way][seed], of_whom = _tested(done.model, datasets)
-            patients |= of_whom
-            if not quiet:
-                share = _mean(list(rights[way][seed].values()))
-                sys.stderr.write(f"seed {seed}, {way}: {share:.3f} right of {len(rights[way][seed])}\n")
-            _write(out, rights, gains(rights, patients))
+    trials = [
+        Trial(datasets=datasets, out=out / f"{way}-{seed}", config=config, way=way, seed=seed)
+        for seed in seeds
+        for way in WAYS
+    ]
+    for trial, (right, of_whom) in _each(trials, jobs):
+        rights[trial.way][trial.seed] = right
+        patients |= of_whom
+        if not quiet:
+            share = _mean(list(right.values()))
+            sys.stderr.write(f"seed {trial.seed}, {trial.way}: {share:.3f} right of {len(right)}\n")
+        _write(out, rights, gains(rights, patients))
     return gains(rights, patients)
+
+
+def _each(
+    trials: Sequence[Trial], jobs: int
+) -> Iterator[tuple[Trial, tuple[dict[str, float], dict[str, str]]]]:
+    """Give every trial with what it came to, in any order; a failure ends those that have not begun."""
+    if jobs == 1:
+        yield from ((trial, trial.run()) for trial in trials)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(trial.run): trial for trial in trials}
+        try:
+            for done in as_completed(running):
+                yield running[done], done.result()
+        except BrokenProcessPool:
+            raise TrainerError(
+                "a process that trained a part of the study was ended from outside",
+                code="GX-WORKER",
+                hint="Memory may have been short: run the same command with -j 1; it goes on where it was.",
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def gains(rights: Rights, patients: Mapping[str, str]) -> dict[str, Estimate]:
@@ -137,16 +190,15 @@ def _write(out: Path, rights: Rights, found: Mapping[str, Estimate]) -> None:
     ]
     for name, e in found.items():
         ways = [way for way in rights if way in name.replace(",", "").split()]
-        seeds = min(len(rights[way]) for way in ways)
+        n_seeds = min(len(rights[way]) for way in ways)
         lines.append(
-            f"| {name} | {e.value:.3f} | {e.low:.3f} to {e.high:.3f} | {e.n} | {e.n_groups} | {seeds} |"
+            f"| {name} | {e.value:.3f} | {e.low:.3f} to {e.high:.3f} | {e.n} | {e.n_groups} | {n_seeds} |"
         )
-    by_seed = [
-        f"| {way} | {' | '.join(f'{_mean(list(found.values())):.3f}' for found in seeds.values())} |"
-        for way, seeds in rights.items()
-    ]
-    first = next(iter(rights.values()))
-    lines += ["", f"| right, seed | {' | '.join(map(str, first))} |", f"|---|{'---|' * len(first)}", *by_seed]
+    seeds = sorted({seed for by_seed in rights.values() for seed in by_seed})
+    lines += ["", f"| right, seed | {' | '.join(map(str, seeds))} |", f"|---|{'---|' * len(seeds)}"]
+    for way, by_seed in rights.items():
+        shares = [f"{_mean(list(by_seed[seed].values())):.3f}" if seed in by_seed else "" for seed in seeds]
+        lines.append(f"| {way} | {' | '.join(shares)} |")
     (out / "study.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -10,8 +10,21 @@ from numpy.typing import NDArray
 
 from examples.gazex.data.pictures import PictureAt
 
-__all__ = ["Box", "Example", "Focus", "Frame", "Text", "plain_text", "written_box"]
+__all__ = [
+    "Box",
+    "Example",
+    "Focus",
+    "Frame",
+    "Level",
+    "Piece",
+    "Text",
+    "plain_text",
+    "written",
+    "written_box",
+]
 
+LEVELS = 10
+"""Of a picture's height, each written as one digit: finer than a lit place is high."""
 Points = NDArray[np.float32]
 """(n, 4): x, y and Gaussian sigma as shares of the picture's sides (sigma: of its width), and weight."""
 
@@ -27,7 +40,15 @@ class Box:
     point: tuple[float, float] | None = None
 
 
-Text = tuple[str | Box, ...]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """How far down something is, as a share of the picture's height; written in tenths."""
+
+    share: float
+
+
+Piece = str | Box | Level
+Text = tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +58,21 @@ class Frame:
     stored: PictureAt | None
     points: Points = field(repr=False)
     begins_ns: int
+    letter: str | None = None
+    """Of the region that was mostly looked at, A to F."""
+    level: Level | None = None
+    """Of the middle of what was looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Focus:
-    """Words of the answer, and where the reader looked for them."""
+    """Words of the answer, and where the reader looked for them: on the radiograph, or in one of the key frames."""
 
     start: int
     """Piece of the answer; the words are those of this piece."""
     points: Points = field(repr=False)
+    frame: int | None = None
+    """Place of the key frame; None: the radiograph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +104,22 @@ def plain_text(text: Text) -> str:
     >>> plain_text(("see ", Box(x0=0.1, y0=0.2, x1=0.30004, y1=0.4)))
     'see <|box_start|>(100,200),(300,400)<|box_end|>'
     """
-    return "".join(piece if isinstance(piece, str) else written_box(piece) for piece in text)
+    return "".join(map(written, text))
+
+
+def written(piece: Piece) -> str:
+    """Return a piece as it stands in a text.
+
+    >>> written(Level(share=0.46)), written(Level(share=1.02))
+    ('4', '9')
+    """
+    match piece:
+        case Box():
+            return written_box(piece)
+        case Level():
+            return str(min(LEVELS - 1, max(0, int(LEVELS * piece.share))))
+        case _:
+            return piece
 
 
 def written_box(box: Box) -> str:

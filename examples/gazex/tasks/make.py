@@ -13,13 +13,15 @@ import numpy as np
 from examples.gazex.config import TaskSettings
 from examples.gazex.data.rows import Row
 from examples.gazex.errors import TrainerError
-from examples.gazex.tasks.example import Box, Example, Focus, Text, plain_text
+from examples.gazex.tasks.example import Box, Example, Focus, Piece, Text, plain_text
 from examples.gazex.tasks.reading import Reading
 
 __all__ = ["examples_of", "inspection_steps", "load_prompts", "shuffled_order"]
 
 MIN_ORDERED, MAX_ORDERED = 2, 16
 """Frames of an order task; one alone has no order, more do not fit a question."""
+UNKNOWN_LETTER = "-"
+"""Of a frame whose region or place the shards do not know."""
 MARKED_WITHIN_NS = 1_000_000_000
 """A mark so soon after a sentence is of what it was about: shorter than any pause in which another could be said."""
 BOX_FREE_LABEL = "No Finding"
@@ -151,11 +153,12 @@ class _Maker:
                 others = [box for label, box in boxes.items() if label != labels[0]]
                 yield self.example(
                     "pointed_finding",
-                    (f"{labels[0]} ", boxes[labels[0]]),
+                    # The place first: gaze tells it, and the place tells what lies there.
+                    (boxes[labels[0]], f" {labels[0]}"),
                     number=key,
                     frames=self.reading.frames(shown),
                     constraint="boxes",
-                    focus=(Focus(start=1, points=points),) if len(points) else (),
+                    focus=(Focus(start=0, points=points),) if len(points) else (),
                     meta={"label": labels[0], "others": plain_text(tuple(others))},
                 )
 
@@ -194,15 +197,25 @@ class _Maker:
             return
         for number in range(self.settings.n_shuffles):
             shown = shuffled_order(len(frames), self.reading.reading_id, key, number)
-            right = [shown.index(original) + 1 for original in range(len(frames))]
+            # First what each frame shows, A to F and how far down: what the order is told by.
+            looks: list[Piece] = []
+            for original in shown:
+                frame = frames[original]
+                looks += [frame.letter or UNKNOWN_LETTER, frame.level or UNKNOWN_LETTER, " "]
+            places = ", ".join(str(original + 1) for original in shown)
             yield self.example(
                 task,
-                (", ".join(map(str, right)),),
+                (*looks[:-1], f": {places}"),
                 number=f"{key}-{number}",
                 fields={"n": str(len(frames))},
                 frames=tuple(frames[k] for k in shown),
                 constraint="order",
                 n_ordered=len(frames),
+                focus=tuple(
+                    Focus(start=piece, points=frames[original].points, frame=place)
+                    for place, original in enumerate(shown)
+                    for piece in (3 * place, 3 * place + 1)
+                ),
             )
 
     def inspection(self) -> Iterator[Example]:

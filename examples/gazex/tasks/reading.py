@@ -10,7 +10,7 @@ import numpy as np
 
 from examples.gazex.data.pictures import PictureAt
 from examples.gazex.data.rows import Row
-from examples.gazex.tasks.example import Box, Frame, Points
+from examples.gazex.tasks.example import Box, Frame, Level, Points
 
 __all__ = ["Reading"]
 
@@ -73,6 +73,10 @@ class Reading:
                 stored=PictureAt(self.row.shard, self.row.row, "keyframe", self._place(k)),
                 points=self.points(k["fixation_indexes"] or ()),
                 begins_ns=int(k["t_start_ns"]),
+                letter=k["letter"],
+                level=Level(
+                    share=(k["centroid"] or _middle(k["box"]))[1] / float(self._info["matrix_height_px"])
+                ),
             )
             for k in chosen
         )
@@ -143,3 +147,8 @@ class Reading:
             for place, k in enumerate(self.row["keyframes"])
             if k["keyframe_index"] == keyframe["keyframe_index"]
         )
+
+
+def _middle(box: Sequence[float]) -> tuple[float, float]:
+    x0, y0, x1, y1 = box
+    return (x0 + x1) / 2, (y0 + y1) / 2

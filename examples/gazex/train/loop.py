@@ -21,7 +21,7 @@ from accelerate import Accelerator, DistributedType
 from torch.utils.data import DataLoader
 
 from examples.gazex.config import Config
-from examples.gazex.data.encode import ExampleDataset, collate, image_token_places
+from examples.gazex.data.encode import ExampleDataset, collate
 from examples.gazex.data.mixing import Mixture
 from examples.gazex.data.pictures import Grey, PictureStore
 from examples.gazex.data.prepare import SplitExamples, load_split, refuse_shared_patients
@@ -30,9 +30,16 @@ from examples.gazex.model.ready import ReadyModel, new_model, save_trained
 from examples.gazex.tasks.example import Example, plain_text
 from examples.gazex.train.cheaper import logits_at, patches_by_product
 from examples.gazex.train.checkpoint import gathered, load_newest, save_checkpoint
-from examples.gazex.train.eyes import said_of_pictures, weights_that_say
+from examples.gazex.train.eyes import numbers_of_features, said_of_pictures, weights_that_say
 from examples.gazex.train.log import TrainLog, UnheardLog
-from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, answers_at, gaze_loss, place_loss
+from examples.gazex.train.loss import (
+    MODEL_INPUTS,
+    PICTURE_INPUTS,
+    answer_loss,
+    answers_at,
+    gaze_loss,
+    place_loss,
+)
 from examples.gazex.train.memory import estimate
 from examples.gazex.train.side_by_side import side_by_side
 
@@ -261,14 +268,10 @@ class _Run:
         device = self.accelerator.device
         if batch["said"] is None:
             return {}
-        inputs = {
-            name: batch[name].to(device, non_blocking=True) for name in ("pixel_values", "image_grid_thw")
-        }
+        inputs = {name: batch[name].to(device, non_blocking=True) for name in PICTURE_INPUTS if name in batch}
         rows, tokens, words = batch["said"][:, :3].to(device).long().unbind(1)
         kinds = batch["mm_token_type_ids"].to(device)
-        # Features come picture by picture, as their tokens stand in the rows.
-        number = image_token_places(kinds).flatten().cumsum(0) - 1
-        at = number[rows * kinds.shape[1] + tokens]
+        at = numbers_of_features(kinds)[rows * kinds.shape[1] + tokens]
         said = said_of_pictures(self.accelerator.unwrap_model(self.model), inputs)
         return {"place_loss": place_loss(said, at, words, batch["said"][:, 3].to(device))}
 

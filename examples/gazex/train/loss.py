@@ -7,14 +7,20 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from examples.gazex.data.encode import IGNORED, image_token_places
+from examples.gazex.data.encode import IGNORED
 
-__all__ = ["MODEL_INPUTS", "answer_loss", "answers_at", "gaze_loss", "place_loss"]
+__all__ = [
+    "MODEL_INPUTS",
+    "PICTURE_INPUTS",
+    "answer_loss",
+    "answers_at",
+    "gaze_loss",
+    "place_loss",
+]
 
-MODEL_INPUTS = (
-    "input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos",
-    "video_grid_thw",
-)  # fmt: skip
+PICTURE_INPUTS = ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
+"""What of a batch is pictures."""
+MODEL_INPUTS = ("input_ids", "attention_mask", "mm_token_type_ids", *PICTURE_INPUTS)
 """What of a batch goes to the model."""
 LEAST_SHARE = 1e-6
 """Attention below this counts as this, so that its logarithm stays finite; weights of no token add up to this."""
@@ -51,15 +57,16 @@ def gaze_loss(
     spans: torch.Tensor,
     shares: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the mean cross-entropy of attention on the image against the gaze of the same words.
+    """Return the mean cross-entropy of attention on the image, or the key frames, against the gaze of the same words.
 
     attentions : per layer (b, heads, n, n). The upper half is used, where words look for what they mean; heads and
     layers are averaged before the comparison, so that single heads stay free.
     kinds      : (b, n), of every token.
-    spans      : (k, 4), of some words row, first and one after the last token, and how many tokens the row's first
-    image has. shares : (k, m), of the gaze on every token of that image, zeros after them.
+    spans      : (k, 5), of some words row, first and one after the last token, the kind of tokens that are looked at,
+    and how many of them: of the row's first image, or of its key frames. shares : (k, m), of the gaze on every one of
+    these, zeros after them.
     """
-    rows, first, last, n_image = spans.unbind(1)
+    rows, first, last, kind, n_seen = spans.unbind(1)
     # Token k is predicted at k - 1: that is where the model must look.
     n_words = last - first
     owner = torch.repeat_interleave(n_words)
@@ -68,9 +75,9 @@ def gaze_loss(
     upper = attentions[len(attentions) // 2 :]
     by_token = torch.stack([layer[rows[owner], :, at].float().mean(1) for layer in upper]).mean(0)
     looked = by_token.new_zeros(len(spans), kinds.shape[1]).index_add(0, owner, by_token) / n_words[:, None]
-    images = image_token_places(kinds)[rows]
-    place = images.cumsum(1) - 1
-    seen = images & (place < n_image[:, None])
+    shown = kinds[rows] == kind[:, None]
+    place = shown.cumsum(1) - 1
+    seen = shown & (place < n_seen[:, None])
     target = shares.to(looked).gather(1, place.clamp(0, shares.shape[1] - 1)) * seen
     looked = looked * seen
     looked = looked / looked.sum(1, keepdim=True).clamp_min(LEAST_SHARE)
@@ -82,8 +89,9 @@ def place_loss(
 ) -> torch.Tensor:
     """Return the mean cross-entropy of what the tokens of pictures say against what lies there.
 
-    logits : (m, v). at, words, shares : (k,), row of ``logits``, word and its share; the shares of a row add up to 1.
+    logits : (m, v). at, words, shares : (k,), row of ``logits``, word and its share; a row counts what its shares add
+    up to.
     """
     places, which = torch.unique(at, return_inverse=True)
     found = logits[places].float().log_softmax(-1)
-    return -(shares.to(found) * found[which, words]).sum() / len(places)
+    return -(shares.to(found) * found[which, words]).sum() / shares.sum().clamp_min(LEAST_SHARE)

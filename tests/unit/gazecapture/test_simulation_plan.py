@@ -22,6 +22,8 @@ from gazecapture.simulation.style import ReaderStyle
 from gazecapture.viewer.model import ImageView, Panel
 from keyframes.errors import GeometryError
 from keyframes.geometry import Display
+from keyframes.regions.assignment import primary_region
+from keyframes.regions.schemes import DEFAULT_SCHEME, load_scheme
 
 AREA = (0.0, 40.0, 1920.0, 1080.0)
 PRESETS = (
@@ -196,6 +198,32 @@ def test_a_systematic_reader_goes_down_within_a_letter() -> None:
         pairs += [(a[1], b[1]) for a, b in pairwise(placed) if a[0] == b[0]]
     assert len(pairs) > 10
     assert all(upper <= lower + 1e-6 for upper, lower in pairs)
+
+
+def test_a_systematic_reader_looks_at_what_has_the_letter_of_a_sentence() -> None:
+    """Where a structure lies under another, at the part of it that is seen by itself; others look anywhere on it."""
+    scheme = load_scheme(DEFAULT_SCHEME)
+    shares: dict[str, list[bool]] = {"systematic": [], "others": []}
+    for seed in range(60):
+        reading = plan(seed)
+        kind = "systematic" if ReaderStyle.from_seed(seed).kind == "systematic" else "others"
+        region_map = reading.content.maps[0]
+        for fixation in reading.path.fixations:
+            if fixation.sentence_index is None or fixation.detour:
+                continue
+            utterance = reading.sentences[fixation.sentence_index].utterance
+            place = utterance.places[0]
+            boxes = [place.box] if place.box else [region_map.regions[name].box for name in place.regions]
+            corners = np.array([(x, y) for x0, y0, x1, y1 in boxes for x in (x0, x1) for y in (y0, y1)])
+            low, high = corners.min(0), corners.max(0)
+            grid = np.stack(np.meshgrid(*np.linspace(low, high, 40).T), -1).reshape(-1, 2)
+            letters = {scheme.letter_of(n) for n in primary_region(region_map, scheme, *grid.T)}
+            if utterance.letter in letters:
+                (name,) = primary_region(region_map, scheme, [fixation.x], [fixation.y])
+                shares[kind].append(scheme.letter_of(name) == utterance.letter)
+    assert len(shares["systematic"]) > 300
+    assert np.mean(shares["systematic"]) > 0.9
+    assert np.mean(shares["others"]) < np.mean(shares["systematic"]) - 0.1
 
 
 def test_a_finding_driven_reader_speaks_of_findings_first() -> None:

@@ -93,18 +93,27 @@ def test_every_box_can_be_written_and_no_other(n: list[int], point: bool) -> Non
 @pytest.mark.parametrize("n", [1, 2, 5, 12])
 def test_whatever_the_scores_an_order_is_one(n: int) -> None:
     for seed in range(6):
-        text = sampled("order", n, seed)
+        text = sampled("order", n, seed, limit=100)
         assert order_is_whole(text, n)
         assert parse_order(text, n).order is not None
 
 
-@given(st.permutations(list(range(1, 13))))
+@given(
+    st.permutations(list(range(1, 13))),
+    st.lists(st.from_regex("[A-F-][0-9-]", fullmatch=True), min_size=12, max_size=12),
+)
 @settings(max_examples=30, deadline=None)
-def test_every_order_can_be_written(order: list[int]) -> None:
-    text = ", ".join(map(str, order))
+def test_every_order_can_be_written(order: list[int], looks: list[str]) -> None:
+    text = f"{' '.join(looks)}: {', '.join(map(str, order))}"
     assert all(order_may_begin(text[:k], 12) for k in range(len(text) + 1))
     assert order_is_whole(text, 12)
+    assert parse_order(text, 12).order == tuple(order)
     assert not order_may_begin(text + ", ", 12)
+    # Every frame is told, and nothing else.
+    shorter, longer = " ".join(looks[:-1]), " ".join([*looks, looks[0]])
+    assert not order_may_begin(f"{shorter}:", 12)
+    assert not order_may_begin(longer, 12)
+    assert not order_is_whole(", ".join(map(str, order)), 12)
 
 
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=4))

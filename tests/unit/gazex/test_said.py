@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from hypothesis import strategies as st
 from examples.gazex.config import Config, load_config
 from examples.gazex.data.augment import Motion
 from examples.gazex.data.encode import ExampleDataset, collate
+from examples.gazex.data.lighting import lights
 from examples.gazex.data.prepare import load_split
-from examples.gazex.data.said import NOTHING, covered
+from examples.gazex.data.said import DARK_SHARE, NOTHING, covered
 from examples.gazex.errors import TrainerError
+from examples.gazex.model.processor import IMAGE_TYPE, VIDEO_TYPE
 from examples.gazex.model.ready import new_model
 from examples.gazex.tasks.example import Box
 from examples.gazex.train.checkpoint import load_newest
+from examples.gazex.train.eyes import numbers_of_features, said_of_pictures
 from examples.gazex.train.loop import _texts, train
 from examples.gazex.train.loss import place_loss
 from tests.unit.gazex.test_training import tiny
@@ -89,6 +93,92 @@ def test_a_batch_says_it_of_the_tokens_of_each_picture(dataset: Path) -> None:
     assert 0 <= float(right) < float(wrong)
     entropy = -(shares * shares.log()).sum() / int(pictures.sum())
     assert float(right) == pytest.approx(float(entropy), abs=1e-4)
+
+
+def test_a_token_of_a_key_frame_says_what_is_lit_there(dataset: Path) -> None:
+    data = data_of(dataset, ("grounding", "presence", "order_by_finding"))
+    index = next(k for k, e in enumerate(data.examples) if e.task == "order_by_finding")
+    example = data.examples[index]
+    assert len(example.frames) > 1
+    words = data.processor.words
+    item = data[index, None]
+    assert item.video is not None
+    assert item.said_of_frames is None, "nothing is trained"
+    said = data._said.on_frames(example.images[0], example.frames, item.video, Motion())
+    assert said is not None
+    n = item.video.n_tokens(data.processor.merge)
+    counts = torch.zeros(n).index_add_(0, said.tokens, said.shares)
+    dark = torch.zeros(n).index_add_(0, said.tokens, said.shares * (said.words == words(NOTHING)[0]))
+    each = n // len(example.frames)
+    _, height, width = (side // data.processor.merge for side in item.video.grid)
+    for place, frame in enumerate(example.frames):
+        light = lights(frame.points, height, width).ravel()
+        assert frame.letter
+        own = slice(place * each, (place + 1) * each)
+        np.testing.assert_allclose(dark[own].numpy(), DARK_SHARE * (1 - light), atol=1e-6)
+        np.testing.assert_allclose(counts[own].numpy(), light + DARK_SHARE * (1 - light), atol=1e-6)
+        letters = said.tokens[said.words == words(frame.letter)[0]]
+        assert int(light.argmax()) + place * each in letters.tolist()
+    # All the gaze beside the picture lights nothing.
+    gone = data._said.on_frames(example.images[0], example.frames, item.video, Motion(shift_x=30.0))
+    assert gone is not None
+    assert float(gone.shares[gone.words == words(NOTHING)[0]].sum()) == pytest.approx(n * DARK_SHARE)
+
+
+def test_of_key_frames_without_fixations_nothing_is_taught(dataset: Path) -> None:
+    data = data_of(dataset, ("grounding", "presence", "order_by_finding"))
+    index = next(k for k, e in enumerate(data.examples) if e.task == "order_by_finding")
+    example, video = data.examples[index], data[index, None].video
+    assert video is not None
+    dark = [replace(frame, points=frame.points[:0]) for frame in example.frames]
+    one_lit = [*dark[:-1], example.frames[-1]]
+    said = data._said.on_frames(example.images[0], one_lit, video, Motion())
+    assert said is not None
+    each = video.n_tokens(data.processor.merge) // len(example.frames)
+    assert set(said.tokens.tolist()) == set(range(each * (len(dark) - 1), each * len(dark)))
+    assert data._said.on_frames(example.images[0], dark, video, Motion()) is None
+
+
+def test_a_batch_says_it_of_the_tokens_of_key_frames_too(dataset: Path) -> None:
+    tasks = ("order_by_finding", "presence")
+    data = data_of(dataset, ("grounding", *tasks))
+    chosen = [next(k for k, e in enumerate(data.examples) if e.task == task) for task in tasks]
+    batch = collate([data[k, 0] for k in chosen], data.processor)
+    rows, tokens = batch["said"][:, :2].long().unbind(1)
+    said = set(zip(rows.tolist(), tokens.tolist(), strict=True))
+    ids = batch["input_ids"]
+    shown = (ids == data.processor.image_id) | (ids == data.processor.video_id)
+    assert said == {(int(row), int(token)) for row, token in shown.nonzero()}
+    assert bool((ids == data.processor.video_id)[0].any())
+
+
+def test_eyes_say_by_themselves_what_they_say_in_the_whole_model(dataset: Path) -> None:
+    """Tokens of radiographs and of key frames, which stand mixed in the rows, get their own picture's words."""
+    config = tiny(
+        tasks={"weights": {"grounding": 1.0, "presence": 1.0, "order_global": 1.0}},
+        data={"image_max_px": 112 * 112, "frame_max_px": 56 * 56},
+        model={"family": "qwen3_vl", "heads": 4},
+    )
+    split = load_split([dataset], "train", config)
+    ready = new_model(config, _words(dataset, config))
+    data = ExampleDataset(split.examples, split.paths, ready.processor, config.data)
+    chosen = [
+        next(k for k, e in enumerate(data.examples) if e.task == t) for t in ("order_global", "presence")
+    ]
+    batch = collate([data[k, None] for k in (chosen[0], *chosen)], ready.processor)
+    kinds = batch["mm_token_type_ids"]
+    with torch.no_grad():
+        said = said_of_pictures(ready.model, batch)
+        number = numbers_of_features(kinds)
+        alone = {
+            kind: said_of_pictures(ready.model, {n: batch[n] for n in names})
+            for kind, names in (
+                (IMAGE_TYPE, ("pixel_values", "image_grid_thw")),
+                (VIDEO_TYPE, ("pixel_values_videos", "video_grid_thw")),
+            )
+        }
+    for kind, own in alone.items():
+        torch.testing.assert_close(said[number[(kinds == kind).flatten()]], own)
 
 
 def test_nothing_is_said_of_a_picture_of_which_nothing_was_asked(dataset: Path) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 
 from examples.gazex.demo_train import targets
-from examples.gazex.evaluation.study import gains
+from examples.gazex.errors import TrainerError
+from examples.gazex.evaluation.study import WAYS, Trial, _each, gains, study
+from tests.unit.gazex.conftest import reading, write_both
+from tests.unit.gazex.test_training import tiny
 
 
 def rights(share: float, questions: int = 40) -> dict[str, float]:
@@ -61,3 +70,42 @@ def test_the_demo_says_what_was_reached_and_what_could_not_be_measured() -> None
     vanished = found["said, and vanishes without its lesion"]
     assert vanished.value is None
     assert not vanished.reached
+
+
+def test_a_study_trains_and_tests_every_way(tmp_path: Path) -> None:
+    rows = [reading(number) for number in (1, 2, 3)]
+    test = {**reading(5, "test"), "study_arm": "ambiguous"}
+    dataset = write_both(tmp_path / "dataset", [*rows, test])
+    config = tiny(
+        tasks={"weights": {"pointed_finding": 1.0}},
+        train={"steps": 1},
+        data={"frames": "stored"},  # lit anew all the same
+    )
+    found = study([dataset], tmp_path / "study", config, [4], quiet=True)
+    content = json.loads((tmp_path / "study" / "study.json").read_text(encoding="utf-8"))
+    assert set(content["rights"]) == set(WAYS)
+    questions = [set(by_seed["4"]) for by_seed in content["rights"].values()]
+    assert questions[0]
+    assert questions[0] == questions[1] == questions[2]
+    assert {f"right, {way}" for way in WAYS} <= set(found)
+    table = (tmp_path / "study" / "study.md").read_text(encoding="utf-8")
+    assert all(f"| {way} | " in table for way in WAYS)
+    for way, gaze in WAYS.items():
+        used = json.loads((tmp_path / "study" / f"{way}-4" / "model" / "gazex.json").read_text())["config"]
+        assert (used["data"]["gaze"], used["data"]["frames"], used["train"]["seed"]) == (gaze, "rendered", 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended(Trial):
+    """A trial whose process is ended from outside."""
+
+    def run(self) -> tuple[dict[str, float], dict[str, str]]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return {}, {}
+
+
+def test_a_trial_whose_process_is_ended_is_told(tmp_path: Path) -> None:
+    trials = [Ended(datasets=[], out=tmp_path, config=tiny(), way="gaze", seed=0)]
+    with pytest.raises(TrainerError, match="ended from outside") as caught:
+        list(_each(trials, 2))
+    assert caught.value.code == "GX-WORKER"

@@ -18,7 +18,7 @@ from examples.gazex.data.prepare import load_split
 from examples.gazex.data.rows import Row, light_rows, shards
 from examples.gazex.errors import TrainerError
 from examples.gazex.tasks.controls import with_gaze
-from examples.gazex.tasks.example import Box, Example, plain_text, written_box
+from examples.gazex.tasks.example import Box, Example, Level, plain_text, written, written_box
 from examples.gazex.tasks.make import examples_of, shuffled_order
 from examples.gazex.tasks.names import TASKS
 from examples.gazex.tasks.reading import Reading
@@ -59,10 +59,31 @@ def test_the_right_order_puts_the_frames_back(examples: list[Example]) -> None:
     ordered = [e for e in examples if e.task.startswith("order_")]
     assert ordered
     for example in ordered:
-        numbers = [int(n) for n in plain_text(example.answer).split(", ")]
-        times = [example.frames[n - 1].begins_ns for n in numbers]
+        said = plain_text(example.answer).partition(": ")[2]
+        places = [int(n) for n in said.split(", ")]
+        assert sorted(places) == list(range(1, example.n_ordered + 1))
+        seen = sorted(zip(places, example.frames, strict=True), key=lambda pair: pair[0])
+        times = [frame.begins_ns for _, frame in seen]
         assert times == sorted(times)
-        assert len(numbers) == example.n_ordered == len(example.frames)
+
+
+def test_an_order_says_first_what_each_frame_shows_and_where_it_saw_that(examples: list[Example]) -> None:
+    ordered = [e for e in examples if e.task.startswith("order_")]
+    for example in ordered:
+        looks = plain_text(example.answer).partition(": ")[0].split(" ")
+        assert looks == [f"{f.letter}{written(f.level or '-')}" for f in example.frames]
+        assert all(frame.letter and frame.level for frame in example.frames)
+        shown = [(f.frame, example.answer[f.start]) for f in example.focus]
+        assert shown == [(k, part) for k, f in enumerate(example.frames) for part in (f.letter, f.level)]
+        for focus in example.focus:
+            assert np.array_equal(focus.points, example.frames[focus.frame or 0].points)
+
+
+def test_how_far_down_moves_with_the_picture() -> None:
+    text = ("B", Level(share=0.44), " ")
+    assert plain_text(text) == "B4 "
+    assert plain_text(Motion(shift_y=0.1).text(text)) == "B5 "
+    assert plain_text(Motion(scale_y=0.5, shift_y=-0.5).text(text)) == "B0 "
 
 
 def test_a_finding_that_is_there_is_looked_for_where_its_sentence_was(rows: list[Row]) -> None:
@@ -104,8 +125,8 @@ def test_a_clip_asks_which_finding_it_means(examples: list[Example]) -> None:
     asked = [e for e in examples if e.task == "pointed_finding"]
     assert asked
     for example in asked:
-        label, box = example.answer
-        assert label == f"{example.about('label')} "
+        box, label = example.answer
+        assert label == f" {example.about('label')}"
         assert example.frames
         assert written_box(box) not in (example.about("others") or "")  # type: ignore[arg-type]
 
