@@ -32,6 +32,7 @@ _OF_TASK: dict[str, Kind] = {
     "inspection": "boxes",
     "order_global": "order",
     "order_by_finding": "order",
+    "order_of_looks": "order",
 }
 
 _NUMBER = r"(?:1000|\d{1,3})"

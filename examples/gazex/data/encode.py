@@ -28,6 +28,8 @@ __all__ = ["IGNORED", "Encoded", "ExampleDataset", "collate"]
 
 IGNORED = -100
 """Label of what is not trained: the question, the pictures, padding."""
+ANY_SHORT = "findings"
+"""Asked beside a question that is not short itself."""
 CHARACTERS_PER_TOKEN = 4
 """For sorting by length only."""
 
@@ -91,10 +93,10 @@ class ExampleDataset(Dataset[Encoded]):
         self.paths = paths
         self.store = PictureStore(paths, settings.picture_cache_mb)
         self._said = SaidPlaces(examples, processor)
-        self._short: dict[PictureAt, list[int]] = defaultdict(list)
+        self._short: dict[tuple[PictureAt, str], list[int]] = defaultdict(list)
         for index, example in enumerate(examples):
             if example.task in SHORT and len(example.images) == 1:
-                self._short[example.images[0]].append(index)
+                self._short[example.images[0], SHORT[example.task]].append(index)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -187,7 +189,8 @@ class ExampleDataset(Dataset[Encoded]):
         example = self.examples[index]
         if self.settings.questions_per_picture == 1 or example.frames or len(example.images) != 1:
             return []
-        others = [k for k in self._short[example.images[0]] if k != index]
+        kind = SHORT.get(example.task, ANY_SHORT)
+        others = [k for k in self._short[example.images[0], kind] if k != index]
         order = np.random.default_rng([self.seed, 5, draw]).permutation(len(others))
         return [others[k] for k in order[: self.settings.questions_per_picture - 1]]
 

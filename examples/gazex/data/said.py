@@ -1,4 +1,4 @@
-"""What the tokens of a radiograph are to say: the names of the findings that lie there, "no" where none does.
+"""What the tokens of pictures are to say: the findings that lie there, "no" where none does, the region's letter.
 
 A box that is asked for tells a model twenty digits about one place. The same box tells every token of the picture
 whether it lies inside: hundreds of answers of one look, which teach it to see long before the digits do.
@@ -25,6 +25,8 @@ __all__ = ["Said", "SaidPlaces", "covered"]
 FINDING_SHARE, LEVEL_SHARE = 0.4, 0.3
 """Of what a lit token says: the name of a finding that lies there, and how far down it is; the rest is the letter of
 what was looked at."""
+REGION_SHARE = 0.3
+"""Of what a token of a radiograph without a finding says, the letter of the region."""
 DARK_SHARE = 0.1
 """What a dark token of a key frame counts: there are some eight of them for a lit one, and all say the same."""
 NOTHING = "no"
@@ -60,7 +62,9 @@ class SaidPlaces:
         self._processor = processor
         self._known: set[PictureAt] = set()
         self._boxes: dict[PictureAt, dict[str, Box]] = defaultdict(dict)
+        self._anatomy: dict[PictureAt, tuple[tuple[str, Box], ...]] = {}
         for example in examples:
+            self._anatomy |= dict.fromkeys(example.images[:1], example.anatomy)
             label = example.about("label")
             if label is None or len(example.images) != 1:
                 continue
@@ -75,7 +79,13 @@ class SaidPlaces:
         if at not in self._known:
             return None
         names, shares = self._findings(at, image, motion)
-        return self._said([*zip(names, shares, strict=True), (NOTHING, 1 - shares.sum(0))])
+        well = 1 - shares.sum(0)
+        says = dict(zip(names, shares, strict=True))
+        says[NOTHING] = well
+        for letter, cells in self._letters(at, image, motion).items():
+            says[letter] = says.get(letter, np.zeros_like(well)) + REGION_SHARE * well * cells
+            says[NOTHING] = says[NOTHING] - REGION_SHARE * well * cells
+        return self._said(list(says.items()))
 
     def on_frames(self, at: PictureAt, frames: Sequence[Frame], video: Vision, motion: Motion) -> Said | None:
         """Return what the tokens of moved key frames of a radiograph say; None where nothing was asked of it.
@@ -111,6 +121,17 @@ class SaidPlaces:
         shares = np.array([covered(motion.box(box), height, width).ravel() for box in boxes.values()])
         shares = shares.reshape(len(boxes), height * width)
         return list(boxes), shares / np.maximum(shares.sum(0), 1.0)
+
+    def _letters(self, at: PictureAt, vision: Vision, motion: Motion) -> dict[str, NDArray[np.bool_]]:
+        """Return by letter the cells whose middle lies in a region of it: in the smallest of those that hold it."""
+        height, width = self._cells(vision)
+        down, across = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
+        found = np.full((height, width), "", "U1")
+        for letter, box in self._anatomy.get(at, ()):
+            moved = motion.box(box)
+            rows = (down >= moved.y0) & (down < moved.y1)
+            found[np.ix_(rows, (across >= moved.x0) & (across < moved.x1))] = letter
+        return {str(letter): (found == letter).ravel() for letter in np.unique(found) if letter}
 
     def _cells(self, vision: Vision) -> tuple[int, int]:
         """Return how many tokens a picture has down and across."""

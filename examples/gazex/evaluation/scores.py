@@ -22,7 +22,7 @@ HIT_IOU = 0.5
 SURE = 0.5
 """Probability from which a finding counts as said."""
 REPORT_TASKS = ("report_from_image", "report_from_gaze", "finding_from_clip")
-ORDER_TASKS = ("order_global", "order_by_finding")
+ORDER_TASKS = ("order_global", "order_by_finding", "order_of_looks")
 _BLEU = BLEU()
 _ROUGE = RougeScorer(["rougeL"])
 BOX_TASKS = ("grounding", "boxes_from_sentence", "pointed_finding", "inspection")
@@ -172,7 +172,7 @@ def _problems(one: Answered) -> tuple[str, ...]:
     match one.example.task:
         case "inspection":
             return parse_inspection(one.text).problems
-        case "order_global" | "order_by_finding":
+        case "order_global" | "order_by_finding" | "order_of_looks":
             return parse_order(one.text, one.example.n_ordered).problems
         case _:
             return parse_boxes(one.text).problems

@@ -90,6 +90,8 @@ class Example:
     n_ordered: int = 0
     """Numbers in an answer of kind "order"."""
     focus: tuple[Focus, ...] = ()
+    anatomy: tuple[tuple[str, Box], ...] = ()
+    """Letters and boxes of the radiograph's regions, the largest first."""
     meta: tuple[tuple[str, str], ...] = ()
     """What the evaluation groups by: arm, reader, label, question type ..."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from examples.gazex.config import TaskSettings
 from examples.gazex.data.rows import Row
 from examples.gazex.errors import TrainerError
-from examples.gazex.tasks.example import Box, Example, Focus, Piece, Text, plain_text
+from examples.gazex.tasks.example import Box, Example, Focus, Frame, Piece, Text, plain_text
 from examples.gazex.tasks.reading import Reading
 
 __all__ = ["examples_of", "inspection_steps", "load_prompts", "shuffled_order"]
@@ -75,6 +75,15 @@ def inspection_steps(reading: Reading, limit: int) -> list[tuple[str, str, Box]]
     return [(s["letter"], s["region"], reading.region_boxes[s["region"]][1]) for s in longest[:limit]]
 
 
+def _looks(frames: Sequence[Frame], shown: Sequence[int]) -> tuple[tuple[Piece, ...], str]:
+    """Return what frames show in an order, letter and level each, and their places in the reading."""
+    looks: list[Piece] = []
+    for original in shown:
+        frame = frames[original]
+        looks += [frame.letter or UNKNOWN_LETTER, frame.level or UNKNOWN_LETTER, " "]
+    return tuple(looks[:-1]), ", ".join(str(original + 1) for original in shown)
+
+
 class _Maker:
     """Makes the examples of one reading."""
 
@@ -82,6 +91,9 @@ class _Maker:
         self.reading, self.settings = reading, settings
         self.prompts = load_prompts(settings.prompts)
         indication = (reading.row["indication"] or "") if settings.with_indication else ""
+        self.anatomy = tuple(
+            sorted(reading.region_boxes.values(), key=lambda r: (r[1].x0 - r[1].x1) * (r[1].y1 - r[1].y0))
+        )
         self.indication = f"Indication: {indication}\n" if indication else ""
 
     def example(
@@ -102,8 +114,9 @@ class _Maker:
             reading_id=reading.reading_id,
             images=() if reading.image is None else (reading.image,),
             frames=more.pop("frames", ()),
-            prompt=(question,),
+            prompt=more.pop("prompt", (question,)),
             answer=answer,
+            anatomy=self.anatomy,
             meta=tuple((name, str(value)) for name, value in about.items() if value is not None),
             **more,
         )
@@ -198,14 +211,10 @@ class _Maker:
         for number in range(self.settings.n_shuffles):
             shown = shuffled_order(len(frames), self.reading.reading_id, key, number)
             # First what each frame shows, A to F and how far down: what the order is told by.
-            looks: list[Piece] = []
-            for original in shown:
-                frame = frames[original]
-                looks += [frame.letter or UNKNOWN_LETTER, frame.level or UNKNOWN_LETTER, " "]
-            places = ", ".join(str(original + 1) for original in shown)
+            looks, places = _looks(frames, shown)
             yield self.example(
                 task,
-                (*looks[:-1], f": {places}"),
+                (*looks, f": {places}"),
                 number=f"{key}-{number}",
                 fields={"n": str(len(frames))},
                 frames=tuple(frames[k] for k in shown),
@@ -216,6 +225,25 @@ class _Maker:
                     for place, original in enumerate(shown)
                     for piece in (3 * place, 3 * place + 1)
                 ),
+            )
+
+    def order_of_looks(self) -> Iterator[Example]:
+        """Ask for an order of what was looked at without showing it: what tells the order is learnt by words alone."""
+        frames = self.reading.frames([k for k in self.reading.keyframes if k["kind"] == "holistic"])
+        if not MIN_ORDERED <= len(frames) <= MAX_ORDERED:
+            return
+        before, after = self.prompts["order_of_looks"].split("{looks}")
+        for number in range(self.settings.n_shuffles):
+            shown = shuffled_order(len(frames), self.reading.reading_id, "looks", number)
+            looks, places = _looks(frames, shown)
+            yield self.example(
+                "order_of_looks",
+                (*looks, f": {places}"),
+                number=number,
+                fields={"looks": ""},
+                prompt=(before, *looks, after),
+                constraint="order",
+                n_ordered=len(frames),
             )
 
     def inspection(self) -> Iterator[Example]:
@@ -291,6 +319,7 @@ _TASKS: Mapping[str, Callable[[_Maker], Iterator[Example]]] = {
     "order_global": _Maker.order_global,
     "order_by_finding": _Maker.order_by_finding,
     "boxes_from_sentence": _Maker.boxes_from_sentence,
+    "order_of_looks": _Maker.order_of_looks,
     "inspection": _Maker.inspection,
     "report_from_image": _Maker.report_from_image,
     "grounding": _Maker.grounding,

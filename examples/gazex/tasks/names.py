@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 __all__ = ["CLIPS", "GAZE_IN", "GAZE_OUT", "LABELS", "SHORT", "TASKS"]
 
 GAZE_IN = ("report_from_gaze", "finding_from_clip", "pointed_finding", "order_global", "order_by_finding")
 """Their input shows where a reader looked."""
 CLIPS = ("finding_from_clip", "pointed_finding")
 """Shown are the key frames of one sentence."""
-GAZE_OUT = ("boxes_from_sentence", "inspection")
-"""Their answer is where a reader looked."""
-SHORT = ("presence", "grounding", "vqa")
-"""Asked of a radiograph alone, many of each, with short answers: what is worth asking in one look."""
+GAZE_OUT = ("boxes_from_sentence", "inspection", "order_of_looks")
+"""Their answer is where a reader looked, or when."""
+SHORT: Mapping[str, str] = MappingProxyType(
+    {"presence": "findings", "grounding": "findings", "vqa": "findings", "order_of_looks": "looks"}
+)
+"""Asked of a radiograph alone, many of each, with short answers: those of one kind are worth asking in one look."""
 TASKS = (*GAZE_IN, *GAZE_OUT, "report_from_image", "grounding", "vqa", "presence")
 
 LABELS = (

@@ -12,7 +12,7 @@ from torch.nn import functional
 from examples.gazex.config import ModelSettings
 from examples.gazex.data.encode import IGNORED, Encoded, collate
 from examples.gazex.model.build import small_model, small_processor_numbers
-from examples.gazex.model.processor import IMAGE_TYPE, Processor
+from examples.gazex.model.processor import IMAGE_TYPE, VIDEO_TYPE, Processor
 from examples.gazex.model.tokenizer import train_tokenizer
 from examples.gazex.train.cheaper import logits_at, patches_by_product
 from examples.gazex.train.loss import LEAST_SHARE, MODEL_INPUTS, answer_loss, answers_at, gaze_loss
@@ -71,15 +71,17 @@ def test_the_gaze_s_loss_is_the_mean_over_words_of_what_their_attention_lacks() 
     attentions = [torch.rand(2, 3, 12, 12, generator=random).softmax(-1) for _ in range(4)]
     kinds = torch.zeros(2, 12, dtype=torch.int32)
     kinds[0, 1:5] = kinds[1, 2:4] = kinds[1, 5:8] = IMAGE_TYPE  # the second row has two images
-    words = [(0, 7, 9, torch.tensor([0.1, 0.2, 0.3, 0.4])), (1, 9, 12, torch.tensor([0.5, 0.5])),
-             (0, 10, 11, torch.tensor([1.0, 0.0, 0.0, 0.0]))]  # fmt: skip
+    kinds[0, 5:7] = VIDEO_TYPE
+    words = [(0, 7, 9, IMAGE_TYPE, torch.tensor([0.1, 0.2, 0.3, 0.4])),
+             (1, 9, 12, IMAGE_TYPE, torch.tensor([0.5, 0.5])), (0, 9, 12, VIDEO_TYPE, torch.tensor([0.2, 0.8])),
+             (0, 10, 11, IMAGE_TYPE, torch.tensor([1.0, 0.0, 0.0, 0.0]))]  # fmt: skip
     expected = []
-    for row, first, last, shares in words:
-        image = (kinds[row] == IMAGE_TYPE).nonzero().squeeze(1)[: len(shares)]
+    for row, first, last, kind, shares in words:
+        image = (kinds[row] == kind).nonzero().squeeze(1)[: len(shares)]
         layers = [layer[row, :, first - 1 : last - 1].mean((0, 1))[image] for layer in attentions[2:]]
         looked = sum(layers) / torch.stack(layers).sum()
         expected.append(-(shares * looked.clamp_min(LEAST_SHARE).log()).sum())
-    spans = torch.tensor([(row, first, last, len(shares)) for row, first, last, shares in words])
+    spans = torch.tensor([(*span, len(shares)) for *span, shares in words])
     together = torch.nn.utils.rnn.pad_sequence([shares for *_, shares in words], batch_first=True)
     found = gaze_loss(attentions, kinds, spans, together)
     torch.testing.assert_close(found, torch.stack(expected).mean())

@@ -56,7 +56,7 @@ def test_a_reading_without_a_picture_gives_none(rows: list[Row]) -> None:
 
 
 def test_the_right_order_puts_the_frames_back(examples: list[Example]) -> None:
-    ordered = [e for e in examples if e.task.startswith("order_")]
+    ordered = [e for e in examples if e.task in ("order_global", "order_by_finding")]
     assert ordered
     for example in ordered:
         said = plain_text(example.answer).partition(": ")[2]
@@ -68,7 +68,7 @@ def test_the_right_order_puts_the_frames_back(examples: list[Example]) -> None:
 
 
 def test_an_order_says_first_what_each_frame_shows_and_where_it_saw_that(examples: list[Example]) -> None:
-    ordered = [e for e in examples if e.task.startswith("order_")]
+    ordered = [e for e in examples if e.task in ("order_global", "order_by_finding")]
     for example in ordered:
         looks = plain_text(example.answer).partition(": ")[0].split(" ")
         assert looks == [f"{f.letter}{written(f.level or '-')}" for f in example.frames]
@@ -77,6 +77,28 @@ def test_an_order_says_first_what_each_frame_shows_and_where_it_saw_that(example
         assert shown == [(k, part) for k, f in enumerate(example.frames) for part in (f.letter, f.level)]
         for focus in example.focus:
             assert np.array_equal(focus.points, example.frames[focus.frame or 0].points)
+
+
+def test_an_order_of_looks_shows_nothing_and_asks_the_same(examples: list[Example]) -> None:
+    told = [e for e in examples if e.task == "order_of_looks"]
+    assert told
+    for example in told:
+        looks, _, places = plain_text(example.answer).partition(": ")
+        assert f": {looks}." in plain_text(example.prompt)
+        assert not example.frames
+        assert not example.focus
+        assert sorted(map(int, places.split(", "))) == list(range(1, example.n_ordered + 1))
+    # The same looks have the same places as where the frames are shown.
+    of_frames = {e.reading_id: e for e in examples if e.task == "order_global"}
+    for example in told:
+        shown = of_frames[example.reading_id]
+        assert _by_place(example) == _by_place(shown)
+
+
+def _by_place(example: Example) -> list[str]:
+    """Return what is said to have been looked at, in the order of the reading."""
+    looks, _, places = plain_text(example.answer).partition(": ")
+    return [look for _, look in sorted(zip(map(int, places.split(", ")), looks.split(" "), strict=True))]
 
 
 def test_how_far_down_moves_with_the_picture() -> None:
@@ -117,7 +139,7 @@ def test_without_gaze_the_texts_stay(examples: list[Example]) -> None:
     texts = {e.example_id: (e.prompt, e.answer) for e in examples}
     assert all(texts[e.example_id] == (e.prompt, e.answer) for e in without)
     assert {e.task for e in examples} - {e.task for e in without} == {
-        "order_global", "order_by_finding", "boxes_from_sentence", "inspection",
+        "order_global", "order_by_finding", "order_of_looks", "boxes_from_sentence", "inspection",
     }  # fmt: skip
 
 
