@@ -17,7 +17,7 @@ from examples.gazex.data.augment import Motion
 from examples.gazex.data.encode import ExampleDataset, collate
 from examples.gazex.data.lighting import lights
 from examples.gazex.data.prepare import load_split
-from examples.gazex.data.said import DARK_SHARE, NOTHING, covered
+from examples.gazex.data.said import DARK_SHARE, NOTHING, SaidPlaces, covered
 from examples.gazex.errors import TrainerError
 from examples.gazex.model.processor import IMAGE_TYPE, VIDEO_TYPE
 from examples.gazex.model.ready import new_model
@@ -70,9 +70,10 @@ def test_every_token_of_a_picture_says_one_thing_in_all_moved_with_the_picture(d
     nothing = set(data.processor.words(NOTHING))
     labels = {e.about("label") or "" for e in data.examples if e.task == "grounding"}
     names = {word for label in labels for word in data.processor.words(label)}
-    assert set(still.words.tolist()) <= nothing | names
+    letters = {data.processor.words(letter)[0] for letter in "ABCDEF"}
+    assert set(still.words.tolist()) <= nothing | names | letters
     assert set(still.words.tolist()) & names
-    # A whole width to the right no finding is left in the picture.
+    # A whole width to the right no finding is left in the picture, and no region.
     assert set(moved.words.tolist()) == nothing
 
 
@@ -93,6 +94,33 @@ def test_a_batch_says_it_of_the_tokens_of_each_picture(dataset: Path) -> None:
     assert 0 <= float(right) < float(wrong)
     entropy = -(shares * shares.log()).sum() / int(pictures.sum())
     assert float(right) == pytest.approx(float(entropy), abs=1e-4)
+
+
+def test_a_token_says_the_letter_of_the_smallest_region_that_holds_it(dataset: Path) -> None:
+    data = data_of(dataset)
+    at = data.examples[0].images[0]
+    image = data.processor.image(data.store.get(at, 112 * 112, data.processor.multiple))
+    whole, small = Box(x0=0.0, y0=0.0, x1=1.0, y1=1.0), Box(x0=0.0, y0=0.0, x1=0.5, y1=0.5)
+    examples = [replace(e, anatomy=(("B", whole), ("A", small))) for e in data.examples]
+    said = SaidPlaces(examples, data.processor).on(at, image, Motion())
+    assert said is not None
+    _, height, width = (side // data.processor.merge for side in image.grid)
+    cells = {
+        letter: set(said.tokens[said.words == data.processor.words(letter)[0]].tolist()) for letter in "AB"
+    }
+    corner = {row * width + column for row in range(height // 2) for column in range(width // 2)}
+    ill = 1 - torch.zeros(height * width).index_add_(
+        0, said.tokens, said.shares * torch.isin(said.words, torch.tensor(_well_words(data)))
+    )
+    nothing_but_ill = {int(cell) for cell in (ill > 1 - 1e-6).nonzero()}
+    assert cells["A"] == corner - nothing_but_ill
+    assert cells["B"] == set(range(height * width)) - corner - nothing_but_ill
+    sums = torch.zeros(height * width).index_add_(0, said.tokens, said.shares)
+    torch.testing.assert_close(sums, torch.ones_like(sums))
+
+
+def _well_words(data: ExampleDataset) -> list[int]:
+    return [word for name in (NOTHING, "A", "B") for word in data.processor.words(name)]
 
 
 def test_a_token_of_a_key_frame_says_what_is_lit_there(dataset: Path) -> None:
