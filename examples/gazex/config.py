@@ -122,7 +122,8 @@ class TrainSettings(_Settings):
     gaze_loss: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the loss that draws the attention of a finding's words to where the reader looked; 0 is off."""
     place_loss: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the loss that has the tokens of a radiograph say which findings lie there; 0 is off."""
+    """Weight of the loss that has the tokens of pictures say what lies there: of a radiograph the findings and the
+    letters of its regions, of a key frame what is lit; 0 is off."""
     eyes_first: Annotated[int, Field(ge=0)] = 0
     """Of ``steps`` the first so many train the eyes alone, by the loss of ``place_loss``: a step without a language
     model costs a third, and words are learnt sooner by one that sees."""

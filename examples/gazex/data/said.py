@@ -56,7 +56,7 @@ class Said:
 
 
 class SaidPlaces:
-    """What is known of the findings of every radiograph, from the questions asked of it."""
+    """What is known of every radiograph, from the questions asked of it: its findings and its regions."""
 
     def __init__(self, examples: Sequence[Example], processor: Processor) -> None:
         self._processor = processor
@@ -80,19 +80,17 @@ class SaidPlaces:
             return None
         names, shares = self._findings(at, image, motion)
         well = 1 - shares.sum(0)
-        says = dict(zip(names, shares, strict=True))
-        says[NOTHING] = well
-        for letter, cells in self._letters(at, image, motion).items():
-            says[letter] = says.get(letter, np.zeros_like(well)) + REGION_SHARE * well * cells
-            says[NOTHING] = says[NOTHING] - REGION_SHARE * well * cells
-        return self._said(list(says.items()))
+        letters = {
+            letter: REGION_SHARE * well * cells for letter, cells in self._letters(at, image, motion).items()
+        }
+        nothing = well - sum(letters.values(), np.zeros_like(well))
+        return self._said([*zip(names, shares, strict=True), *letters.items(), (NOTHING, nothing)])
 
     def on_frames(self, at: PictureAt, frames: Sequence[Frame], video: Vision, motion: Motion) -> Said | None:
         """Return what the tokens of moved key frames of a radiograph say; None where nothing was asked of it.
 
         Where one is lit, the findings that lie there, how far down that is and the letter of what was looked at; where
-        it is dark, nothing.
-        Of one that is not known to be lit anywhere nothing is taught.
+        it is dark, nothing. Of one that is not known to be lit anywhere nothing is taught.
         """
         if at not in self._known or not any(len(frame.points) for frame in frames):
             return None
@@ -141,11 +139,11 @@ class SaidPlaces:
         tokens, words, parts = [], [], []
         for name, share in says:
             inside = np.flatnonzero(share > 0)
-            written = self._processor.words(name)
-            for word in written:
+            name_words = self._processor.words(name)
+            for word in name_words:
                 tokens.append(inside)
                 words.append(np.full(len(inside), word))
-                parts.append(share[inside] / len(written))
+                parts.append(share[inside] / len(name_words))
         return Said(
             tokens=torch.from_numpy(np.concatenate(tokens)),
             words=torch.from_numpy(np.concatenate(words)),
