@@ -64,7 +64,12 @@ def asked(processor: Processor, picture: NDArray[np.uint8], question: str) -> En
     """Return a question about one picture (already of the model's size) that stands in no shard."""
     image = processor.image(picture)
     return Encoded(
-        prompt=processor.prompt_ids(None, [image], question), answer=[], images=[image], video=None, focus=()
+        prompt=processor.prompt_ids(None, [image], question),
+        answer=[],
+        counts=[],
+        images=[image],
+        video=None,
+        focus=(),
     )
 
 
@@ -142,7 +147,8 @@ def word_probability(
 def answer_probability(ready: ReadyModel, item: Encoded, text: str) -> float:
     """Return how probable an answer is, word for word and with its end: the product over its tokens, 0 to 1."""
     ready.model.eval()
-    whole = replace(item, answer=ready.processor.answer_ids(text))
+    answer = ready.processor.answer_ids(text)
+    whole = replace(item, answer=answer, counts=[1.0] * len(answer))
     batch = collate([whole], ready.processor)
     logits = ready.model(**_on_device(ready, batch), use_cache=False).logits[0, :-1].float()
     wanted = batch["labels"][0, 1:].to(logits.device)

@@ -22,12 +22,14 @@ from examples.gazex.data.said import Said, SaidPlaces
 from examples.gazex.model.processor import IMAGE_TYPE, VIDEO_TYPE, Processor, Vision, plain
 from examples.gazex.tasks.example import Example, Frame, Points, Text
 from examples.gazex.tasks.example import written as written_piece
-from examples.gazex.tasks.names import SHORT
+from examples.gazex.tasks.names import AT_MOST, SHORT
 
 __all__ = ["IGNORED", "Encoded", "ExampleDataset", "collate"]
 
 IGNORED = -100
 """Label of what is not trained: the question, the pictures, padding."""
+GIVEN_WEIGHT = 0.1
+"""Of a token that the grammar or the question gives away, beside one that says something."""
 ANY_SHORT = "findings"
 """Asked beside a question that is not short itself."""
 CHARACTERS_PER_TOKEN = 4
@@ -51,6 +53,7 @@ class Beside:
 
     question: list[int]
     answer: list[int]
+    counts: list[float]
     focus: tuple[FocusMap, ...]
     share: float
 
@@ -65,6 +68,8 @@ class Encoded:
 
     prompt: list[int]
     answer: list[int]
+    counts: list[float]
+    """What each token of the answer counts beside the others."""
     images: list[Vision]
     video: Vision | None
     focus: tuple[FocusMap, ...]
@@ -116,7 +121,7 @@ class ExampleDataset(Dataset[Encoded]):
         images = [self.processor.image(picture) for picture in pictures]
         frames = _at_most(example.frames, self.settings.max_frames)
         video = self.processor.video(self._lit(example, frames, motion)) if frames else None
-        answer, focus = self._answer(example, motion, images, video)
+        answer, counts, focus = self._answer(example, motion, images, video)
         others = [] if draw is None else self._asked_beside(index, draw)
         n_of_task = Counter(self.examples[k].task for k in (index, *others))
         share = {task: 1 / (len(n_of_task) * n) for task, n in n_of_task.items()}
@@ -124,6 +129,7 @@ class ExampleDataset(Dataset[Encoded]):
         return Encoded(
             prompt=self.processor.prompt_ids(video, images, question),
             answer=answer,
+            counts=counts,
             images=images,
             video=video,
             focus=focus,
@@ -142,18 +148,19 @@ class ExampleDataset(Dataset[Encoded]):
         self, example: Example, motion: Motion, images: Sequence[Vision], share: Mapping[str, float]
     ) -> Beside:
         question = "".join(written(motion.text(example.prompt)))
-        answer, focus = self._answer(example, motion, images)
+        answer, counts, focus = self._answer(example, motion, images)
         return Beside(
             question=self.processor.question_ids(question),
             answer=answer,
+            counts=counts,
             focus=focus,
             share=share[example.task],
         )
 
     def _answer(
         self, example: Example, motion: Motion, images: Sequence[Vision], video: Vision | None = None
-    ) -> tuple[list[int], tuple[FocusMap, ...]]:
-        """Return an answer's tokens, and where a reader looked for them."""
+    ) -> tuple[list[int], list[float], tuple[FocusMap, ...]]:
+        """Return an answer's tokens, what each counts, and where a reader looked for them."""
         pieces = self.processor.piece_ids(written(motion.text(example.answer)))
         starts = np.cumsum([0, *map(len, pieces)])
         focus = []
@@ -168,7 +175,11 @@ class ExampleDataset(Dataset[Encoded]):
                     kind=IMAGE_TYPE if f.frame is None else VIDEO_TYPE,
                 )
             )
-        return [token for piece in pieces for token in piece], tuple(focus)
+        answer = [token for piece in pieces for token in piece]
+        counts = self.processor.weights(answer)
+        for k in example.given:
+            counts[starts[k] : starts[k + 1]] = [GIVEN_WEIGHT] * len(pieces[k])
+        return answer, counts, tuple(focus)
 
     def lengths(self) -> list[int]:
         """Return about how many tokens every example has, without opening a picture."""
@@ -192,7 +203,10 @@ class ExampleDataset(Dataset[Encoded]):
         kind = SHORT.get(example.task, ANY_SHORT)
         others = [k for k in self._short[example.images[0], kind] if k != index]
         order = np.random.default_rng([self.seed, 5, draw]).permutation(len(others))
-        return [others[k] for k in order[: self.settings.questions_per_picture - 1]]
+        limit = min(
+            self.settings.questions_per_picture, AT_MOST.get(kind, self.settings.questions_per_picture)
+        )
+        return [others[k] for k in order[: limit - 1]]
 
     def _lit(self, example: Example, frames: Sequence[Frame], motion: Motion) -> list[Grey]:
         """Return key frames as the model sees them."""
@@ -260,14 +274,14 @@ def collate(
         if not for_generation:
             first = len(item.prompt)
             begin = first - item.n_question
-            asked = [(item.n_question, item.answer, item.focus, item.share)]
-            asked += [(len(o.question), o.answer, o.focus, o.share) for o in item.beside]
-            for turn, (n_question, answer, looked, share) in enumerate(asked, start=1):
+            asked = [(item.n_question, item.answer, item.counts, item.focus, item.share)]
+            asked += [(len(o.question), o.answer, o.counts, o.focus, o.share) for o in item.beside]
+            for turn, (n_question, answer, counted, looked, share) in enumerate(asked, start=1):
                 answered = begin + n_question
                 end = answered + len(answer)
                 turns[place, begin:end] = turn
                 labels[place, answered:end] = ids[place, answered:end]
-                counts = torch.tensor(processor.weights(answer))
+                counts = torch.tensor(counted)
                 weights[place, answered:end] = share * counts / counts.sum()
                 focus += [
                     (place, answered + f.tokens[0], answered + f.tokens[1], f.kind, f.shares) for f in looked

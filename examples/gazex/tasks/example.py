@@ -90,6 +90,8 @@ class Example:
     n_ordered: int = 0
     """Numbers in an answer of kind "order"."""
     focus: tuple[Focus, ...] = ()
+    given: frozenset[int] = frozenset()
+    """Pieces of the answer that its grammar or the question gives away; in training they count next to nothing."""
     anatomy: tuple[tuple[str, Box], ...] = ()
     """Letters and boxes of the radiograph's regions, the largest first."""
     meta: tuple[tuple[str, str], ...] = ()

@@ -75,13 +75,20 @@ def inspection_steps(reading: Reading, limit: int) -> list[tuple[str, str, Box]]
     return [(s["letter"], s["region"], reading.region_boxes[s["region"]][1]) for s in longest[:limit]]
 
 
-def _looks(frames: Sequence[Frame], shown: Sequence[int]) -> tuple[tuple[Piece, ...], str]:
+def _order(frames: Sequence[Frame], shown: Sequence[int]) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     """Return what frames show in an order, letter and level each, and their places in the reading."""
     looks: list[Piece] = []
+    places: list[Piece] = []
     for original in shown:
         frame = frames[original]
         looks += [frame.letter or UNKNOWN_LETTER, frame.level or UNKNOWN_LETTER, " "]
-    return tuple(looks[:-1]), ", ".join(str(original + 1) for original in shown)
+        places += [str(original + 1), ", "]
+    return tuple(looks[:-1]), tuple(places[:-1])
+
+
+def _parting(pieces: Sequence[Piece]) -> frozenset[int]:
+    """Return the pieces of an order that only part the others."""
+    return frozenset(k for k, piece in enumerate(pieces) if piece in (" ", ": ", ", "))
 
 
 class _Maker:
@@ -211,10 +218,12 @@ class _Maker:
         for number in range(self.settings.n_shuffles):
             shown = shuffled_order(len(frames), self.reading.reading_id, key, number)
             # First what each frame shows, A to F and how far down: what the order is told by.
-            looks, places = _looks(frames, shown)
+            looks, places = _order(frames, shown)
+            answer = (*looks, ": ", *places)
             yield self.example(
                 task,
-                (*looks, f": {places}"),
+                answer,
+                given=_parting(answer),
                 number=f"{key}-{number}",
                 fields={"n": str(len(frames))},
                 frames=tuple(frames[k] for k in shown),
@@ -235,10 +244,12 @@ class _Maker:
         before, after = self.prompts["order_of_looks"].split("{looks}")
         for number in range(self.settings.n_shuffles):
             shown = shuffled_order(len(frames), self.reading.reading_id, "looks", number)
-            looks, places = _looks(frames, shown)
+            looks, places = _order(frames, shown)
+            answer = (*looks, ": ", *places)
             yield self.example(
                 "order_of_looks",
-                (*looks, f": {places}"),
+                answer,
+                given=_parting(answer) | frozenset(range(len(looks))),
                 number=number,
                 fields={"looks": ""},
                 prompt=(before, *looks, after),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["CLIPS", "GAZE_IN", "GAZE_OUT", "LABELS", "SHORT", "TASKS"]
+__all__ = ["AT_MOST", "CLIPS", "GAZE_IN", "GAZE_OUT", "LABELS", "SHORT", "TASKS"]
 
 GAZE_IN = ("report_from_gaze", "finding_from_clip", "pointed_finding", "order_global", "order_by_finding")
 """Their input shows where a reader looked."""
@@ -17,6 +17,8 @@ SHORT: Mapping[str, str] = MappingProxyType(
     {"presence": "findings", "grounding": "findings", "vqa": "findings", "order_of_looks": "looks"}
 )
 """Asked of a radiograph alone, many of each, with short answers: those of one kind are worth asking in one look."""
+AT_MOST: Mapping[str, int] = MappingProxyType({"looks": 4})
+"""Of a kind of short questions so many in one look: their answers are longer than others'."""
 TASKS = (*GAZE_IN, *GAZE_OUT, "report_from_image", "grounding", "vqa", "presence")
 
 LABELS = (
