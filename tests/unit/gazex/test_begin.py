@@ -15,8 +15,10 @@ from examples.gazex.data.encode import ExampleDataset, collate
 from examples.gazex.data.prepare import load_split
 from examples.gazex.model.processor import Processor
 from examples.gazex.model.ready import ReadyModel, new_model
+from examples.gazex.tasks.example import plain_text
 from examples.gazex.train.loss import MODEL_INPUTS, answer_loss, answers_at
 from examples.gazex.train.side_by_side import side_by_side
+from tests.unit.gazex.test_said import data_of
 
 SMALL = {"hidden": 64, "layers": 1, "heads": 2, "kv_heads": 1, "vision_hidden": 48, "vision_layers": 1,
          "vision_heads": 2, "vocabulary": 400, "patch_px": 8, "begin": "pictures"}  # fmt: skip
@@ -75,6 +77,23 @@ def test_in_a_box_a_digit_counts_by_its_place_and_words_alike() -> None:
     ]  # fmt: skip
     before = [weight for (place, _), weight in weights.items() if place < answer.index(own._box[0])]
     assert set(before) == {1.0}
+
+
+def test_of_an_order_the_places_count_and_what_parts_them_does_not(dataset: Path) -> None:
+    data = data_of(dataset, ("order_of_looks",))
+    item = data[0, None]
+    assert len(item.counts) == len(item.answer)
+    counted = "".join(
+        data.processor.decode([token])
+        for token, count in zip(item.answer[:-1], item.counts, strict=False)
+        if count == 1.0
+    )
+    places = plain_text(data.examples[0].answer).partition(": ")[2]
+    assert counted == places.replace(", ", "")
+    assert item.counts[-1] == 1.0, "that it ends is said too"
+    batch = collate([data[0, 0]], data.processor)
+    (weights,) = batch["weights"]
+    assert len(set(weights[weights > 0].tolist())) == 2
 
 
 def test_every_answer_counts_alike_however_long() -> None:

@@ -33,6 +33,7 @@ def model_and_batch(family: Any) -> tuple[Any, dict[str, Any]]:
         Encoded(
             prompt=processor.prompt_ids(video, pictures, "Is there a nodule?"),
             answer=processor.answer_ids(answer),
+            counts=[1.0] * len(processor.answer_ids(answer)),
             images=pictures,
             video=video,
             focus=(),

@@ -95,6 +95,17 @@ def test_an_order_of_looks_shows_nothing_and_asks_the_same(examples: list[Exampl
         assert _by_place(example) == _by_place(shown)
 
 
+def test_what_an_answer_is_given_counts_next_to_nothing(examples: list[Example]) -> None:
+    told = {e.task: e for e in examples}
+    for task, said in (("order_global", {"places", "looks"}), ("order_of_looks", {"places"})):
+        example = told[task]
+        begin = example.answer.index(": ")
+        for k, piece in enumerate(example.answer):
+            parts = piece in (" ", ", ", ": ")
+            assert (k in example.given) == (parts or ("places" if k > begin else "looks") not in said)
+    assert not any(e.given for e in examples if e.constraint != "order")
+
+
 def _by_place(example: Example) -> list[str]:
     """Return what is said to have been looked at, in the order of the reading."""
     looks, _, places = plain_text(example.answer).partition(": ")
