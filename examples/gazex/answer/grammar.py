@@ -11,6 +11,8 @@ import regex
 import torch
 from transformers import LogitsProcessor, PreTrainedTokenizerFast
 
+from examples.gazex.answer.steps import Steps
+
 __all__ = [
     "AnswerGrammar",
     "Constraint",
@@ -22,14 +24,14 @@ __all__ = [
     "order_may_begin",
 ]
 
-Kind = Literal["free", "boxes", "box", "order"]
+Kind = Literal["free", "boxes", "box", "steps", "order"]
 Constraint = tuple[Kind, int]
 """What an answer may be, and how many numbers an order has."""
 _OF_TASK: dict[str, Kind] = {
     "grounding": "box",
     "boxes_from_sentence": "boxes",
     "pointed_finding": "boxes",
-    "inspection": "boxes",
+    "inspection": "steps",
     "order_global": "order",
     "order_by_finding": "order",
     "order_of_looks": "order",
@@ -61,7 +63,8 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
     boxes : text is free; from ``<|box_start|>`` on only two or three points of 0 to 1000, the second beyond the first
             in both directions, then ``<|box_end|>``.
     box   : one box of two points, nothing else.
-    order : nothing but the numbers 1 to n, each once, and the end.
+    steps : a letter, a name and a box of two points, again and again.
+    order : what each of n frames shows, then the numbers 1 to n, each once, and the end.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
             ["<|box_start|>", "<|box_end|>", "<|im_end|>"]
         )
         self._texts = _spelled(tokenizer)
+        self._steps = Steps(tokenizer)
         self._after: dict[tuple[str, Kind], list[int]] = {}
         """What may follow in a box: rows of a batch, and of one picture, often say the same."""
 
@@ -86,11 +90,13 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
             allowed = None
             if kind != "free":
                 answer = input_ids[row, self._prompt_length :].tolist()
-                allowed = (
-                    self._allowed_in_order(answer, n)
-                    if kind == "order"
-                    else self._allowed_in_boxes(answer, kind)
-                )
+                match kind:
+                    case "order":
+                        allowed = self._allowed_in_order(answer, n)
+                    case "steps":
+                        allowed = self._allowed_in_steps(answer)
+                    case _:
+                        allowed = self._allowed_in_boxes(answer, kind)
             if allowed is None:
                 no_close.append(row)
             else:
@@ -121,6 +127,17 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
             ]
             self._after[said, kind] = [*allowed, self._close] if box_is_whole(said) else allowed
         return self._after[said, kind]
+
+    def _allowed_in_steps(self, answer: list[int]) -> list[int]:
+        if self._end in answer:
+            return [self._end]
+        n_boxes = answer.count(self._close)
+        if answer.count(self._begin) > n_boxes:
+            return self._allowed_in_boxes(answer, "steps") or []
+        since = 1 + max((k for k, token in enumerate(answer) if token == self._close), default=-1)
+        following = self._steps.after(self._steps.text(answer[since:]), n_boxes)
+        marks = [self._begin] * following.box + [self._end] * following.end
+        return [*following.tokens, *marks]
 
     def _allowed_in_order(self, answer: list[int], n: int) -> list[int]:
         if self._end in answer:

@@ -86,7 +86,7 @@ class Example:
     frames: tuple[Frame, ...]
     prompt: Text
     answer: Text
-    constraint: Literal["free", "boxes", "order"] = "free"
+    constraint: Literal["free", "boxes", "steps", "order"] = "free"
     n_ordered: int = 0
     """Numbers in an answer of kind "order"."""
     focus: tuple[Focus, ...] = ()

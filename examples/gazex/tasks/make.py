@@ -263,7 +263,7 @@ class _Maker:
             answer: list[str | Box] = []
             for letter, region, box in steps:
                 answer += [f"{'; ' if answer else ''}{letter} {region} ", box]
-            yield self.example("inspection", tuple(answer), constraint="boxes")
+            yield self.example("inspection", tuple(answer), constraint="steps")
 
     def grounding(self) -> Iterator[Example]:
         for label, (present, box, source) in sorted(self.reading.presence().items()):

@@ -20,6 +20,7 @@ from examples.gazex.answer.grammar import (
     order_may_begin,
 )
 from examples.gazex.answer.parse import parse_boxes, parse_inspection, parse_order
+from examples.gazex.answer.steps import LONGEST_NAME, MOST_STEPS, Next, Steps
 from examples.gazex.config import Config
 from examples.gazex.data.prepare import load_split
 from examples.gazex.model.tokenizer import train_tokenizer
@@ -76,7 +77,7 @@ def test_every_task_whose_answer_has_a_form_is_held_to_it(dataset: Path) -> None
         kind, n = constraint_of(example.task, example.n_ordered)
         assert kind == ("box" if example.task == "grounding" else example.constraint)
         has_box = any(isinstance(piece, Box) for piece in example.answer)
-        assert has_box == (kind in ("box", "boxes"))
+        assert has_box == (kind in ("box", "boxes", "steps"))
         assert kind != "order" or order_is_whole(plain_text(example.answer), n)
 
 
@@ -124,6 +125,34 @@ def test_a_box_comes_back_within_half_a_thousandth(sides: list[float]) -> None:
     (box,) = parse_boxes(written).boxes
     assert [box.x0, box.y0, box.x1, box.y1] == pytest.approx([x[0], y[0], x[1], y[1]], abs=0.00051)
     assert box.point == pytest.approx((x[0], y[1]), abs=0.00051)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_the_scores_an_inspection_is_steps(seed: int) -> None:
+    text = sampled("steps", 0, seed, limit=160)
+    whole = text[: text.rindex("<|box_end|>") + len("<|box_end|>")] if "<|box_end|>" in text else ""
+    parsed = parse_inspection(whole)
+    assert whole
+    assert not parsed.problems
+    assert len(parsed.steps) == whole.count("<|box_end|>")
+    assert all(step.letter in "ABCDEF" and step.region.strip() for step in parsed.steps)
+
+
+def test_an_inspection_goes_on_and_ends_only_after_a_box() -> None:
+    steps = Steps(TOKENIZER)
+    said = {token: TOKENIZER.decode([token]) for token in range(len(TOKENIZER))}
+    begun = steps.after("", 0)
+    assert (begun.box, begun.end) == (False, False)
+    assert {said[token][0] for token in begun.tokens} <= set("ABCDEF")
+    assert steps.after("B left lung ", 0).box
+    assert not steps.after("B left lung ", 0).end
+    assert not steps.after("B ", 0).box, "a step without a name"
+    later = steps.after("", 1)
+    assert later.end
+    assert {said[token][0] for token in later.tokens} == {";"}
+    endless = steps.after("B " + "x" * LONGEST_NAME, 0)
+    assert (endless.tokens, endless.box) == ([], True)
+    assert steps.after("", MOST_STEPS) == Next(tokens=[], box=False, end=True)
 
 
 def test_malformed_boxes_are_told() -> None:
