@@ -29,6 +29,8 @@ class ReaderStyle:
 
     seed: int
     kind: ReaderKind
+    """In which order things are said: findings first, in any, or from A to F and top to bottom; who goes by the letters
+    also looks at what has the letter of a sentence, not at what lies over it."""
     fixation_median_s: float
     fixation_log_sd: float
     words_per_s: float
