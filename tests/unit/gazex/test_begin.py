@@ -128,7 +128,7 @@ def test_questions_side_by_side_are_answered_as_if_each_were_asked_alone(
     picture = together.prompt[: -together.n_question]
     alone = [
         collate(
-            [replace(together, prompt=[*picture, *q], answer=a, beside=(), n_question=0)],
+            [replace(together, prompt=[*picture, *q], answer=a, counts=[1.0] * len(a), beside=(), n_question=0)],
             ready.processor,
         )
         for q, a in [
