@@ -18,7 +18,6 @@ from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from gazecapture.spared_imports import spare_pandas
 from keyframes.errors import RecordingError
 
 __all__ = ["Workers", "begin_worker", "default_jobs", "go_on", "interrupts_wait", "keep_on"]
@@ -134,7 +133,6 @@ def begin_worker(stop: Event) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in _THREAD_SETTINGS:
         os.environ.setdefault(name, "1")
-    spare_pandas()
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from curation.engines.protocol import EngineFor, Finished, StopAsked
 from curation.memory import limit_memory, memory_limit_bytes
+from gazecapture.spared_imports import spare_pandas
 from gazecapture.workers import begin_worker, default_jobs, go_on, interrupts_wait
 
 __all__ = ["ProcessEngine", "SerialEngine", "default_jobs", "engine_for", "process_engines"]
@@ -194,3 +195,5 @@ def _start_worker(stop: Event) -> None:
     """Set up a worker, which takes no more memory than it may."""
     begin_worker(stop)
     limit_memory(memory_limit_bytes())
+    # After the limit: pyarrow's first array asks for as much as it may have.
+    spare_pandas()
