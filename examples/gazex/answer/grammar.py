@@ -11,7 +11,8 @@ import regex
 import torch
 from transformers import LogitsProcessor, PreTrainedTokenizerFast
 
-from examples.gazex.answer.steps import Steps
+from examples.gazex.answer.spelling import spelled
+from examples.gazex.answer.steps import step_after, step_text
 
 __all__ = [
     "AnswerGrammar",
@@ -74,8 +75,8 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
         self._begin, self._close, self._end = tokenizer.convert_tokens_to_ids(
             ["<|box_start|>", "<|box_end|>", "<|im_end|>"]
         )
-        self._texts = _spelled(tokenizer)
-        self._steps = Steps(tokenizer)
+        self._texts = spelled(tokenizer, _CHARACTERS)
+        self._tokenizer = tokenizer
         self._after: dict[tuple[str, Kind], list[int]] = {}
         """What may follow in a box: rows of a batch, and of one picture, often say the same."""
 
@@ -135,7 +136,7 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # untyped library
         if answer.count(self._begin) > n_boxes:
             return self._allowed_in_boxes(answer, "steps") or []
         since = 1 + max((k for k, token in enumerate(answer) if token == self._close), default=-1)
-        following = self._steps.after(self._steps.text(answer[since:]), n_boxes)
+        following = step_after(self._tokenizer, step_text(self._tokenizer, answer[since:]), n_boxes)
         marks = [self._begin] * following.box + [self._end] * following.end
         return [*following.tokens, *marks]
 
@@ -223,14 +224,3 @@ def order_is_whole(text: str, n: int) -> bool:
 def _looks(n: int) -> regex.Pattern[str]:
     """Return what tells n looks: letter and level each."""
     return regex.compile(rf"{_LOOK}(?: {_LOOK}){{{n - 1}}}")
-
-
-@lru_cache(maxsize=4)
-def _spelled(tokenizer: PreTrainedTokenizerFast) -> dict[int, str]:
-    """Return the tokens that consist of digits, commas, brackets and spaces alone."""
-    found = {}
-    for token in range(len(tokenizer)):
-        text = tokenizer.decode([token])
-        if text and _CHARACTERS.issuperset(text):
-            found[token] = text
-    return found

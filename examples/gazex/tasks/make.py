@@ -110,10 +110,12 @@ class _Maker:
         *,
         number: str | int = 0,
         fields: Mapping[str, str] | None = None,
+        prompt: Text | None = None,
         **more: Any,
     ) -> Example:
         reading = self.reading
-        question = self.prompts[task].format(indication=self.indication, **(fields or {}))
+        if prompt is None:
+            prompt = (self.prompts[task].format(indication=self.indication, **(fields or {})),)
         about = {"arm": reading.row["study_arm"], "reader": reading.row["reader_code"]} | more.pop("meta", {})
         return Example(
             example_id=f"{reading.reading_id}-{task}-{number}",
@@ -121,7 +123,7 @@ class _Maker:
             reading_id=reading.reading_id,
             images=() if reading.image is None else (reading.image,),
             frames=more.pop("frames", ()),
-            prompt=more.pop("prompt", (question,)),
+            prompt=prompt,
             answer=answer,
             anatomy=self.anatomy,
             meta=tuple((name, str(value)) for name, value in about.items() if value is not None),
@@ -251,7 +253,6 @@ class _Maker:
                 answer,
                 given=_parting(answer) | frozenset(range(len(looks))),
                 number=number,
-                fields={"looks": ""},
                 prompt=(before, *looks, after),
                 constraint="order",
                 n_ordered=len(frames),

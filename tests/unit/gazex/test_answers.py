@@ -20,7 +20,7 @@ from examples.gazex.answer.grammar import (
     order_may_begin,
 )
 from examples.gazex.answer.parse import parse_boxes, parse_inspection, parse_order
-from examples.gazex.answer.steps import LONGEST_NAME, MOST_STEPS, Next, Steps
+from examples.gazex.answer.steps import LONGEST_NAME, MOST_STEPS, Next, step_after
 from examples.gazex.config import Config
 from examples.gazex.data.prepare import load_split
 from examples.gazex.model.tokenizer import train_tokenizer
@@ -139,20 +139,19 @@ def test_whatever_the_scores_an_inspection_is_steps(seed: int) -> None:
 
 
 def test_an_inspection_goes_on_and_ends_only_after_a_box() -> None:
-    steps = Steps(TOKENIZER)
     said = {token: TOKENIZER.decode([token]) for token in range(len(TOKENIZER))}
-    begun = steps.after("", 0)
+    begun = step_after(TOKENIZER, "", 0)
     assert (begun.box, begun.end) == (False, False)
     assert {said[token][0] for token in begun.tokens} <= set("ABCDEF")
-    assert steps.after("B left lung ", 0).box
-    assert not steps.after("B left lung ", 0).end
-    assert not steps.after("B ", 0).box, "a step without a name"
-    later = steps.after("", 1)
+    assert step_after(TOKENIZER, "B left lung ", 0).box
+    assert not step_after(TOKENIZER, "B left lung ", 0).end
+    assert not step_after(TOKENIZER, "B ", 0).box, "a step without a name"
+    later = step_after(TOKENIZER, "", 1)
     assert later.end
     assert {said[token][0] for token in later.tokens} == {";"}
-    endless = steps.after("B " + "x" * LONGEST_NAME, 0)
-    assert (endless.tokens, endless.box) == ([], True)
-    assert steps.after("", MOST_STEPS) == Next(tokens=[], box=False, end=True)
+    endless = step_after(TOKENIZER, "B " + "x" * LONGEST_NAME, 0)
+    assert (endless.tokens, endless.box) == ((), True)
+    assert step_after(TOKENIZER, "", MOST_STEPS) == Next(tokens=(), box=False, end=True)
 
 
 def test_malformed_boxes_are_told() -> None:
