@@ -64,7 +64,7 @@ class TaskSettings(_Settings):
     """What is asked, and how often."""
 
     weights: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
-    prompts: str = "v2"
+    prompts: str = "v3"
     with_indication: bool = False
     n_shuffles: Annotated[int, Field(ge=1, le=16)] = 2
     max_steps: Annotated[int, Field(ge=1, le=64)] = 12

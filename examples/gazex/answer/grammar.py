@@ -189,9 +189,9 @@ def _completions(number: str, *, open_end: bool) -> list[tuple[int, int]]:
 def order_may_begin(text: str, n: int) -> bool:
     """Say whether an order of n frames may begin like this: what each shows, then its place, 1 to n.
 
-    >>> order_may_begin("B4 A", 2), order_may_begin("B4 A1: 2", 2), order_may_begin("B4: ", 2)
+    >>> order_may_begin("1B4 2A", 2), order_may_begin("1B4 2A1: 2", 2), order_may_begin("1B4: ", 2)
     (True, True, False)
-    >>> order_may_begin("B4 A1: 2, 2", 2), order_may_begin("B4 A1: 3", 2)
+    >>> order_may_begin("1B4 2A1: 2, 2", 2), order_may_begin("1B4 2A1: 3", 2)
     (False, False)
     """
     looks, colon, places = text.partition(":")
@@ -222,5 +222,5 @@ def order_is_whole(text: str, n: int) -> bool:
 
 @lru_cache(maxsize=32)
 def _looks(n: int) -> regex.Pattern[str]:
-    """Return what tells n looks: letter and level each."""
-    return regex.compile(rf"{_LOOK}(?: {_LOOK}){{{n - 1}}}")
+    """Return what tells n looks: number, letter and level each."""
+    return regex.compile(" ".join(f"{number}{_LOOK}" for number in range(1, n + 1)))

@@ -85,7 +85,7 @@ def parse_boxes(text: str) -> ParsedBoxes:
 def parse_order(text: str, n: int) -> ParsedOrder:
     """Return the places of n frames, 1 to n; what the frames show, before a colon, is left out.
 
-    >>> parse_order("2, 1 3", 3).order, parse_order("B4 A1: 2, 1", 2).order
+    >>> parse_order("2, 1 3", 3).order, parse_order("1B4 2A1: 2, 1", 2).order
     ((2, 1, 3), (2, 1))
     """
     numbers = tuple(int(number) for number in re.findall(r"\d+", text.rpartition(":")[2]))

@@ -116,7 +116,7 @@ class ExampleDataset(Dataset[Encoded]):
         )
         pictures = [
             motion.picture(self.store.get(at, self.settings.image_max_px, self.processor.multiple))
-            for at in example.images
+            for at in (() if example.frames_alone else example.images)
         ]
         images = [self.processor.image(picture) for picture in pictures]
         frames = _at_most(example.frames, self.settings.max_frames)
@@ -139,7 +139,7 @@ class ExampleDataset(Dataset[Encoded]):
             said=self._said.on(example.images[0], images[0], motion) if images and draw is not None else None,
             said_of_frames=(
                 self._said.on_frames(example.images[0], frames, video, motion)
-                if video is not None and images and draw is not None
+                if video is not None and example.images and draw is not None
                 else None
             ),
         )
@@ -189,7 +189,7 @@ class ExampleDataset(Dataset[Encoded]):
             self.settings.frame_max_px // tokens_px,
         )
         return [
-            per_image * len(e.images)
+            per_image * len(() if e.frames_alone else e.images)
             + per_frame * min(len(e.frames), self.settings.max_frames)
             + sum(len(written([p])[0]) for p in (*e.prompt, *e.answer)) // CHARACTERS_PER_TOKEN
             for e in self.examples

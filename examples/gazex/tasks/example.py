@@ -86,6 +86,8 @@ class Example:
     frames: tuple[Frame, ...]
     prompt: Text
     answer: Text
+    frames_alone: bool = False
+    """Shown are the key frames without the radiograph that they are of."""
     constraint: Literal["free", "boxes", "steps", "order"] = "free"
     n_ordered: int = 0
     """Numbers in an answer of kind "order"."""

@@ -20,6 +20,8 @@ __all__ = ["examples_of", "inspection_steps", "load_prompts", "shuffled_order"]
 
 MIN_ORDERED, MAX_ORDERED = 2, 16
 """Frames of an order task; one alone has no order, more do not fit a question."""
+PIECES_OF_LOOK = 4
+"""Its number, letter, level, and what parts it from the next."""
 UNKNOWN_LETTER = "-"
 """Of a frame whose region or place the shards do not know."""
 MARKED_WITHIN_NS = 1_000_000_000
@@ -76,19 +78,21 @@ def inspection_steps(reading: Reading, limit: int) -> list[tuple[str, str, Box]]
 
 
 def _order(frames: Sequence[Frame], shown: Sequence[int]) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
-    """Return what frames show in an order, letter and level each, and their places in the reading."""
+    """Return what frames show in an order, number, letter and level each, and their places in the reading."""
     looks: list[Piece] = []
     places: list[Piece] = []
-    for original in shown:
+    for number, original in enumerate(shown, start=1):
         frame = frames[original]
-        looks += [frame.letter or UNKNOWN_LETTER, frame.level or UNKNOWN_LETTER, " "]
+        # By its number a model finds the frame: which of them comes next else only the length so far tells.
+        looks += [str(number), frame.letter or UNKNOWN_LETTER, frame.level or UNKNOWN_LETTER, " "]
         places += [str(original + 1), ", "]
     return tuple(looks[:-1]), tuple(places[:-1])
 
 
-def _parting(pieces: Sequence[Piece]) -> frozenset[int]:
-    """Return the pieces of an order that only part the others."""
-    return frozenset(k for k, piece in enumerate(pieces) if piece in (" ", ": ", ", "))
+def _counting(looks: Sequence[Piece], places: Sequence[Piece]) -> frozenset[int]:
+    """Return the pieces of an order, its looks and its places, that only number or part the others."""
+    of_looks = (k for k in range(len(looks)) if k % PIECES_OF_LOOK in (0, PIECES_OF_LOOK - 1))
+    return frozenset([*of_looks, len(looks), *range(len(looks) + 2, len(looks) + 1 + len(places), 2)])
 
 
 class _Maker:
@@ -225,16 +229,17 @@ class _Maker:
             yield self.example(
                 task,
                 answer,
-                given=_parting(answer),
+                given=_counting(looks, places),
                 number=f"{key}-{number}",
                 fields={"n": str(len(frames))},
                 frames=tuple(frames[k] for k in shown),
+                frames_alone=True,
                 constraint="order",
                 n_ordered=len(frames),
                 focus=tuple(
                     Focus(start=piece, points=frames[original].points, frame=place)
                     for place, original in enumerate(shown)
-                    for piece in (3 * place, 3 * place + 1)
+                    for piece in (PIECES_OF_LOOK * place + 1, PIECES_OF_LOOK * place + 2)
                 ),
             )
 
@@ -251,7 +256,7 @@ class _Maker:
             yield self.example(
                 "order_of_looks",
                 answer,
-                given=_parting(answer) | frozenset(range(len(looks))),
+                given=_counting(looks, places) | frozenset(range(len(looks))),
                 number=number,
                 prompt=(before, *looks, after),
                 constraint="order",

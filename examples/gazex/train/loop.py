@@ -26,6 +26,7 @@ from examples.gazex.data.mixing import Mixture
 from examples.gazex.data.pictures import Grey, PictureStore
 from examples.gazex.data.prepare import SplitExamples, load_split, refuse_shared_patients
 from examples.gazex.errors import TrainerError
+from examples.gazex.model.processor import WORDS_AROUND
 from examples.gazex.model.ready import ReadyModel, new_model, save_trained
 from examples.gazex.tasks.example import Example, plain_text
 from examples.gazex.train.cheaper import logits_at, patches_by_product
@@ -406,6 +407,7 @@ def _one_thread(worker: int) -> None:
 
 def _texts(examples: list[Example]) -> Iterator[str]:
     for example in examples[:TOKENIZER_TEXTS]:
+        yield WORDS_AROUND
         yield plain_text(tuple(p for p in example.prompt if isinstance(p, str)))
         yield plain_text(tuple(p for p in example.answer if isinstance(p, str)))
 

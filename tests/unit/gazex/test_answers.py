@@ -105,15 +105,17 @@ def test_whatever_the_scores_an_order_is_one(n: int) -> None:
 )
 @settings(max_examples=30, deadline=None)
 def test_every_order_can_be_written(order: list[int], looks: list[str]) -> None:
+    looks = [f"{number}{look}" for number, look in enumerate(looks, start=1)]
     text = f"{' '.join(looks)}: {', '.join(map(str, order))}"
     assert all(order_may_begin(text[:k], 12) for k in range(len(text) + 1))
     assert order_is_whole(text, 12)
     assert parse_order(text, 12).order == tuple(order)
     assert not order_may_begin(text + ", ", 12)
     # Every frame is told, and nothing else.
-    shorter, longer = " ".join(looks[:-1]), " ".join([*looks, looks[0]])
+    shorter, longer = " ".join(looks[:-1]), " ".join([*looks, "13B4"])
     assert not order_may_begin(f"{shorter}:", 12)
     assert not order_may_begin(longer, 12)
+    assert not order_may_begin(" ".join([looks[1], looks[0]]), 12)
     assert not order_is_whole(", ".join(map(str, order)), 12)
 
 

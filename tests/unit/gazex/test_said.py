@@ -178,6 +178,7 @@ def test_a_batch_says_it_of_the_tokens_of_key_frames_too(dataset: Path) -> None:
     shown = (ids == data.processor.image_id) | (ids == data.processor.video_id)
     assert said == {(int(row), int(token)) for row, token in shown.nonzero()}
     assert bool((ids == data.processor.video_id)[0].any())
+    assert not bool((ids == data.processor.image_id)[0].any()), "its frames are shown without the radiograph"
 
 
 def test_eyes_say_by_themselves_what_they_say_in_the_whole_model(dataset: Path) -> None:
@@ -274,3 +275,8 @@ def test_eyes_that_come_first_need_a_loss_and_to_be_trained(tmp_path: Path, sett
     with pytest.raises(TrainerError, match=told) as caught:
         load_config(tmp_path / "settings.toml")
     assert caught.value.code == "GX-CONFIG"
+
+
+def test_words_around_every_question_are_one_token_each(dataset: Path) -> None:
+    processor = new_model(tiny(), _words(dataset, tiny())).processor
+    assert {len(processor.words(word)) for word in ("user", "assistant", " seconds")} == {1}

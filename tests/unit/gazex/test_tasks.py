@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_an_order_says_first_what_each_frame_shows_and_where_it_saw_that(example
     ordered = [e for e in examples if e.task in ("order_global", "order_by_finding")]
     for example in ordered:
         looks = plain_text(example.answer).partition(": ")[0].split(" ")
-        assert looks == [f"{f.letter}{written(f.level or '-')}" for f in example.frames]
+        assert looks == [f"{n}{f.letter}{written(f.level or '-')}" for n, f in enumerate(example.frames, 1)]
         assert all(frame.letter and frame.level for frame in example.frames)
         shown = [(f.frame, example.answer[f.start]) for f in example.focus]
         assert shown == [(k, part) for k, f in enumerate(example.frames) for part in (f.letter, f.level)]
@@ -84,7 +85,7 @@ def test_an_order_of_looks_shows_nothing_and_asks_the_same(examples: list[Exampl
     assert told
     for example in told:
         looks, _, places = plain_text(example.answer).partition(": ")
-        assert f": {looks}." in plain_text(example.prompt)
+        assert plain_text(example.prompt).endswith(f": {looks}")
         assert not example.frames
         assert not example.focus
         assert sorted(map(int, places.split(", "))) == list(range(1, example.n_ordered + 1))
@@ -101,15 +102,23 @@ def test_what_an_answer_is_given_counts_next_to_nothing(examples: list[Example])
         example = told[task]
         begin = example.answer.index(": ")
         for k, piece in enumerate(example.answer):
-            parts = piece in (" ", ", ", ": ")
+            # A number counts the looks before the colon, and is the place of one after it.
+            parts = piece in (" ", ", ", ": ") or (k < begin and k % 4 == 0)
             assert (k in example.given) == (parts or ("places" if k > begin else "looks") not in said)
     assert not any(e.given for e in examples if e.constraint != "order")
 
 
 def _by_place(example: Example) -> list[str]:
     """Return what is said to have been looked at, in the order of the reading."""
-    looks, _, places = plain_text(example.answer).partition(": ")
+    numbered, _, places = plain_text(example.answer).partition(": ")
+    looks = re.sub(r"\b\d(?=[A-F])", "", numbered)
     return [look for _, look in sorted(zip(map(int, places.split(", ")), looks.split(" "), strict=True))]
+
+
+def test_frames_in_an_order_are_shown_without_the_radiograph(examples: list[Example]) -> None:
+    alone = {e.task for e in examples if e.frames_alone}
+    assert alone == {"order_global", "order_by_finding"}
+    assert all(e.frames and e.images for e in examples if e.frames_alone), "they light that radiograph"
 
 
 def test_how_far_down_moves_with_the_picture() -> None:
