@@ -20,7 +20,7 @@ import torch
 from accelerate import Accelerator, DistributedType
 from torch.utils.data import DataLoader
 
-from examples.gazex.config import Config
+from examples.gazex.config import Config, TrainSettings
 from examples.gazex.data.encode import ExampleDataset, collate
 from examples.gazex.data.mixing import Mixture
 from examples.gazex.data.pictures import Grey, PictureStore
@@ -42,6 +42,7 @@ from examples.gazex.train.loss import (
     place_loss,
 )
 from examples.gazex.train.memory import estimate
+from examples.gazex.train.optimizer import learning_rate, make_optimizer
 from examples.gazex.train.side_by_side import side_by_side
 
 __all__ = ["Trained", "train"]
@@ -125,21 +126,10 @@ class _Run:
         if self.checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         patches_by_product(model)
-        weights = [p for p in model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            weights,
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            betas=(0.9, 0.98),
-            fused=True,
-        )
+        optimizer = make_optimizer(model, settings)
         self.sharded = accelerator.distributed_type == DistributedType.FSDP
-        if self.sharded and settings.eyes_first:
-            raise TrainerError(
-                "eyes_first asks for eyes that no process holds whole under FSDP",
-                code="GX-CONFIG",
-                hint="Set train.eyes_first = 0, or train without FSDP.",
-            )
+        if self.sharded:
+            _refuse_what_needs_whole_weights(settings)
         if not self.sharded:
             self.first_step, self.notes = load_newest(out, config, model=model, optimizer=optimizer)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
@@ -198,7 +188,7 @@ class _Run:
         waited_s = made_s = 0.0
         losses: dict[str, list[float]] = {}
         eyes_alone = step < settings.eyes_first
-        rate = _learning_rate(step, self.config)
+        rate = learning_rate(step, self.config.train)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         n_tokens = 0
@@ -400,6 +390,17 @@ class _Timed(torch.utils.data.Dataset[dict[str, Any]]):
         return batch
 
 
+def _refuse_what_needs_whole_weights(settings: TrainSettings) -> None:
+    asked = {"eyes_first = 0": settings.eyes_first > 0, "optimizer = 'adamw'": settings.optimizer == "muon"}
+    for instead, needs_them in asked.items():
+        if needs_them:
+            raise TrainerError(
+                f"{instead.split()[0]} asks for weights that no process holds whole under FSDP",
+                code="GX-CONFIG",
+                hint=f"Set train.{instead}, or train without FSDP.",
+            )
+
+
 def _one_thread(worker: int) -> None:
     """Loader processes beside a model's threads: more than one each only wait for each other."""
     torch.set_num_threads(1)
@@ -424,13 +425,3 @@ def _bf16(config: Config) -> bool:
     return wanted == "bf16" or (
         wanted == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     )
-
-
-def _learning_rate(step: int, config: Config) -> float:
-    """Return the rate of a step: up in a line, then down along a cosine to a tenth."""
-    settings = config.train
-    warm = max(1, round(settings.warmup_share * settings.steps))
-    if step < warm:
-        return settings.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1, settings.steps - warm)
-    return settings.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))

@@ -138,8 +138,14 @@ def test_processes_train_one_model_together(dataset: Path, tmp_path: Path) -> No
     assert not torch.equal(*(state["model.visual.blocks.0.attn.qkv.weight"] for state in states))
 
 
-def test_a_killed_training_goes_on_with_the_same_losses(dataset: Path, tmp_path: Path) -> None:
-    config = tiny(train={"steps": 8, "eyes_first": 3, "place_loss": 0.5}, data={"augment": 0.05})
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_killed_training_goes_on_with_the_same_losses(
+    dataset: Path, tmp_path: Path, optimizer: str
+) -> None:
+    config = tiny(
+        train={"steps": 8, "eyes_first": 3, "place_loss": 0.5, "optimizer": optimizer},
+        data={"augment": 0.05},
+    )
     settings = tmp_path / "settings.toml"
     settings.write_text(_toml(config), encoding="utf-8")
     train([dataset], tmp_path / "whole", config, quiet=True)
