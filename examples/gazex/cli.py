@@ -14,7 +14,7 @@ from examples.gazex.errors import TrainerError
 
 __all__ = ["main"]
 
-EXIT_OK, EXIT_REFUSED, EXIT_USAGE = 0, 1, 2
+EXIT_OK, EXIT_REFUSED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainerError as error:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_REFUSED
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; the same command goes on from the last checkpoint, or begins anew\n")
+        return EXIT_INTERRUPTED
     return code
 
 

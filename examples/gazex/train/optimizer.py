@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from examples.gazex.config import TrainSettings
 
@@ -68,11 +69,27 @@ class MuonAndAdamW(torch.optim.AdamW):
             state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
             # Nesterov's: the gradient where the momentum will have led.
             like[weight.shape].append((weight, torch.lerp(weight.grad, state["momentum"], MOMENTUM)))
-        for shape, some in like.items():
+        found = _shared_out([torch.stack([update for _, update in some]) for some in like.values()])
+        for (shape, some), updates in zip(like.items(), found, strict=True):
             rate = group["lr"] * LIKE_ADAMW * math.sqrt(max(shape))
-            updates = orthogonal(torch.stack([update for _, update in some]))
             for (weight, _), update in zip(some, updates, strict=True):
                 weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-rate)
+
+
+def _shared_out(stacks: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return `orthogonal` of every stack; of several processes, which all have the same, each computes its part."""
+    if not (dist.is_available() and dist.is_initialized()) or not stacks:
+        return [orthogonal(stack) for stack in stacks]
+    found = [torch.zeros_like(stack) for stack in stacks]
+    for stack, result in zip(stacks, found, strict=True):
+        own = slice(dist.get_rank(), None, dist.get_world_size())
+        if len(stack[own]):
+            result[own] = orthogonal(stack[own])
+    # In one piece: a message costs more than what is in it. All others hold zeros, so the sum is exact.
+    together = torch.cat([result.flatten() for result in found])
+    dist.all_reduce(together)
+    parts = together.split([result.numel() for result in found])
+    return [part.view_as(result) for part, result in zip(parts, found, strict=True)]
 
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,7 +117,14 @@ def test_the_gaze_loss_draws_attention_to_where_was_looked(dataset: Path, tmp_pa
 def test_processes_train_one_model_together(dataset: Path, tmp_path: Path) -> None:
     config = tiny(
         tasks={"weights": {"grounding": 1.0, "presence": 1.0}},
-        train={"steps": 4, "batch_size": 2, "eyes_first": 2, "place_loss": 1.0, "save_every": 4},
+        train={
+            "steps": 4,
+            "batch_size": 2,
+            "eyes_first": 2,
+            "place_loss": 1.0,
+            "save_every": 4,
+            "optimizer": "muon",
+        },
     )
     settings = tmp_path / "settings.toml"
     settings.write_text(_toml(config), encoding="utf-8")
@@ -159,6 +168,25 @@ def test_a_killed_training_goes_on_with_the_same_losses(
         for folder in (killed, tmp_path / "whole")
     ]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_an_interrupted_training_says_how_to_go_on(dataset: Path, tmp_path: Path) -> None:
+    """Ctrl-C reaches every process of the terminal's group, those that load pictures too."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text(_toml(tiny(train={"steps": 100_000}, data={"workers": 1})), encoding="utf-8")
+    command = [sys.executable, "-m", "examples.gazex", "train", str(dataset), "-c", str(settings), "--out",
+               str(tmp_path / "run"), "--quiet"]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        limit = time.monotonic() + 240
+        while not list(tmp_path.glob("run/checkpoints/0*")):
+            assert process.poll() is None
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted; the same command goes on" in said
+    assert "Traceback" not in said
 
 
 def test_other_settings_need_another_folder(dataset: Path, tmp_path: Path) -> None:
