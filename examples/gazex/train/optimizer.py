@@ -88,7 +88,7 @@ def _shared_out(stacks: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     # In one piece: a message costs more than what is in it. All others hold zeros, so the sum is exact.
     together = torch.cat([result.flatten() for result in found])
     dist.all_reduce(together)
-    parts = together.split([result.numel() for result in found])
+    parts = torch.split(together, [result.numel() for result in found])
     return [part.view_as(result) for part, result in zip(parts, found, strict=True)]
 
 
