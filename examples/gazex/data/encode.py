@@ -20,7 +20,7 @@ from examples.gazex.data.lighting import gaze_map, lit
 from examples.gazex.data.pictures import Grey, PictureAt, PictureStore
 from examples.gazex.data.said import Said, SaidPlaces
 from examples.gazex.model.processor import IMAGE_TYPE, VIDEO_TYPE, Processor, Vision, plain
-from examples.gazex.tasks.example import Example, Frame, Points, Text
+from examples.gazex.tasks.example import Example, Frame, Points, Text, at_most
 from examples.gazex.tasks.example import written as written_piece
 from examples.gazex.tasks.names import AT_MOST, SHORT
 
@@ -119,7 +119,7 @@ class ExampleDataset(Dataset[Encoded]):
             for at in (() if example.frames_alone else example.images)
         ]
         images = [self.processor.image(picture) for picture in pictures]
-        frames = _at_most(example.frames, self.settings.max_frames)
+        frames = at_most(example.frames, self.settings.max_frames)
         video = self.processor.video(self._lit(example, frames, motion)) if frames else None
         answer, counts, focus = self._answer(example, motion, images, video)
         others = [] if draw is None else self._asked_beside(index, draw)
@@ -166,7 +166,7 @@ class ExampleDataset(Dataset[Encoded]):
         focus = []
         for f in example.focus:
             vision = images[0] if f.frame is None and images else video
-            if vision is None or (f.frame is not None and len(example.frames) > self.settings.max_frames):
+            if vision is None:
                 continue
             focus.append(
                 FocusMap(
@@ -237,13 +237,6 @@ class ExampleDataset(Dataset[Encoded]):
 def written(text: Text | Sequence[Any]) -> list[str]:
     """Return the pieces of a text as strings; control tokens only where a box is."""
     return [plain(piece) if isinstance(piece, str) else written_piece(piece) for piece in text]
-
-
-def _at_most(frames: Sequence[Any], limit: int) -> list[Any]:
-    """Return at most so many frames, evenly chosen."""
-    if len(frames) <= limit:
-        return list(frames)
-    return [frames[int(k)] for k in np.linspace(0, len(frames) - 1, limit).round()]
 
 
 def collate(

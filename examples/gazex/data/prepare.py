@@ -38,7 +38,7 @@ def load_split(datasets: list[Path], split: str, config: Config) -> SplitExample
     tiers = set()
     n_rows = 0
     for row in light_rows(paths):
-        examples += examples_of(row, config.tasks)
+        examples += examples_of(row, config.tasks, config.data.max_frames)
         tiers.add(str(row["access_tier"]))
         n_rows += 1
     examples = with_gaze(examples, config.data.gaze, config.train.seed)

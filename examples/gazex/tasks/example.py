@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +19,7 @@ __all__ = [
     "Level",
     "Piece",
     "Text",
+    "at_most",
     "plain_text",
     "written",
     "written_box",
@@ -102,6 +104,13 @@ class Example:
     def about(self, name: str) -> str | None:
         """Return one of ``meta``."""
         return dict(self.meta).get(name)
+
+
+def at_most(frames: Sequence[Frame], limit: int) -> tuple[Frame, ...]:
+    """Return at most so many frames, evenly chosen, the first and the last among them."""
+    if len(frames) <= limit:
+        return tuple(frames)
+    return tuple(frames[int(k)] for k in np.linspace(0, len(frames) - 1, limit).round())
 
 
 def plain_text(text: Text) -> str:

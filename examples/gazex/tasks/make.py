@@ -13,13 +13,13 @@ import numpy as np
 from examples.gazex.config import TaskSettings
 from examples.gazex.data.rows import Row
 from examples.gazex.errors import TrainerError
-from examples.gazex.tasks.example import Box, Example, Focus, Frame, Piece, Text, plain_text
+from examples.gazex.tasks.example import Box, Example, Focus, Frame, Piece, Text, at_most, plain_text
 from examples.gazex.tasks.reading import Reading
 
 __all__ = ["examples_of", "inspection_steps", "load_prompts", "shuffled_order"]
 
 MIN_ORDERED, MAX_ORDERED = 2, 16
-"""Frames of an order task; one alone has no order, more do not fit a question."""
+"""Frames of an order task; one alone has no order, of more so many are chosen, or as many as can be shown."""
 PIECES_OF_LOOK = 4
 """Its number, letter, level, and what parts it from the next."""
 UNKNOWN_LETTER = "-"
@@ -40,12 +40,15 @@ def load_prompts(version: str) -> Mapping[str, str]:
     return dict(content[version])
 
 
-def examples_of(row: Row, settings: TaskSettings) -> list[Example]:
-    """Return every example of a row of the tasks that have a weight, in a fixed order; none without a picture."""
+def examples_of(row: Row, settings: TaskSettings, max_frames: int = MAX_ORDERED) -> list[Example]:
+    """Return every example of a row of the tasks that have a weight, in a fixed order; none without a picture.
+
+    max_frames : how many a model is shown; no more are asked to be put in order.
+    """
     reading = Reading(row)
     if reading.image is None:
         return []
-    maker = _Maker(reading, settings)
+    maker = _Maker(reading, settings, max_frames)
     return [
         example
         for task, make in _TASKS.items()
@@ -98,8 +101,9 @@ def _counting(looks: Sequence[Piece], places: Sequence[Piece]) -> frozenset[int]
 class _Maker:
     """Makes the examples of one reading."""
 
-    def __init__(self, reading: Reading, settings: TaskSettings) -> None:
+    def __init__(self, reading: Reading, settings: TaskSettings, max_frames: int) -> None:
         self.reading, self.settings = reading, settings
+        self.max_ordered = min(MAX_ORDERED, max_frames)
         self.prompts = load_prompts(settings.prompts)
         indication = (reading.row["indication"] or "") if settings.with_indication else ""
         self.anatomy = tuple(
@@ -218,8 +222,8 @@ class _Maker:
             yield from self._ordered("order_by_finding", clusters, key)
 
     def _ordered(self, task: str, keyframes: list[dict[str, Any]], key: str) -> Iterator[Example]:
-        frames = self.reading.frames(keyframes)
-        if not MIN_ORDERED <= len(frames) <= MAX_ORDERED:
+        frames = at_most(self.reading.frames(keyframes), self.max_ordered)
+        if len(frames) < MIN_ORDERED:
             return
         for number in range(self.settings.n_shuffles):
             shown = shuffled_order(len(frames), self.reading.reading_id, key, number)
@@ -245,8 +249,9 @@ class _Maker:
 
     def order_of_looks(self) -> Iterator[Example]:
         """Ask for an order of what was looked at without showing it: what tells the order is learnt by words alone."""
-        frames = self.reading.frames([k for k in self.reading.keyframes if k["kind"] == "holistic"])
-        if not MIN_ORDERED <= len(frames) <= MAX_ORDERED:
+        holistic = [k for k in self.reading.keyframes if k["kind"] == "holistic"]
+        frames = at_most(self.reading.frames(holistic), self.max_ordered)
+        if len(frames) < MIN_ORDERED:
             return
         before, after = self.prompts["order_of_looks"].split("{looks}")
         for number in range(self.settings.n_shuffles):

@@ -115,6 +115,22 @@ def _by_place(example: Example) -> list[str]:
     return [look for _, look in sorted(zip(map(int, places.split(", ")), looks.split(" "), strict=True))]
 
 
+def test_no_more_frames_are_put_in_order_than_are_shown(rows: list[Row]) -> None:
+    weights = {"order_global": 1.0, "order_by_finding": 1.0, "order_of_looks": 1.0}
+    settings = TaskSettings(weights=weights)
+    of_all = {e.example_id: e for row in rows for e in examples_of(row, settings)}
+    assert max(e.n_ordered for e in of_all.values()) > 2
+    few = [e for row in rows for e in examples_of(row, settings, max_frames=2)]
+    assert {e.example_id for e in few} == set(of_all)
+    for example in few:
+        assert example.n_ordered == 2
+        assert plain_text(example.answer).partition(": ")[2] in ("1, 2", "2, 1")
+        if example.frames:
+            whole = sorted(frame.begins_ns for frame in of_all[example.example_id].frames)
+            assert sorted(frame.begins_ns for frame in example.frames) == [whole[0], whole[-1]]
+    assert examples_of(rows[0], settings, max_frames=1) == []
+
+
 def test_frames_in_an_order_are_shown_without_the_radiograph(examples: list[Example]) -> None:
     alone = {e.task for e in examples if e.frames_alone}
     assert alone == {"order_global", "order_by_finding"}
