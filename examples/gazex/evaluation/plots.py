@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ __all__ = ["draw_scores"]
 COLUMNS = 3
 PANEL_INCHES = (3.6, 0.28)
 """Width of a panel, height of one of its lines."""
+TITLE_CHARACTERS = 32
+"""Of a line of a panel's title; longer ones would be cut off at the picture's edge."""
 MODEL_COLOUR, CONTROL_COLOUR = "#0b6e99", "#8a8a8a"
 """Apart also in grey: the model is the darker one."""
 
@@ -43,7 +46,8 @@ def draw_scores(results: Results, path: Path) -> None:
             panel.plot([estimate.value], [line], "o", color=colour, markersize=5)
         panel.set_yticks(range(len(found)), list(found), fontsize=8)
         panel.set_ylim(tallest - 0.5, -0.5)  # lines as far apart in every panel
-        panel.set_title(measure.replace(", ", "\n"), fontsize=9, loc="left")
+        title = "\n".join(textwrap.fill(part, TITLE_CHARACTERS) for part in measure.split(", "))
+        panel.set_title(title, fontsize=9, loc="left")
         panel.tick_params(axis="x", labelsize=8)
         low = min(0.0, *(e.low for e in found.values()))
         panel.set_xlim(low - 0.02, max(1.02, *(e.high for e in found.values())))

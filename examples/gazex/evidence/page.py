@@ -23,6 +23,9 @@ LETTERS = {
     "E": "external",
     "F": "foreign material",
 }
+LEAST_FALL = 0.05
+"""Of a probability: a finding whose box is painted over for less does not rest on it, whatever other boxes do. Of a
+model that is sure of everything all boxes make it fall by thousandths, and one of them always by the most."""
 PLOT_PX, PLOT_MARGIN_PX = 260, 8
 """Width of a finding's dot plot, and what stays free at its ends for marks at 0 and 1."""
 
@@ -46,6 +49,7 @@ def page(evidence: Evidence, picture: Image.Image) -> str:
         present=[(n, f) for n, f in enumerate(evidence.findings) if f.present],
         absent=[(n, f) for n, f in enumerate(evidence.findings) if not f.present],
         beaten=_n_controls_as_strong,
+        least_fall=LEAST_FALL,
         letters=LETTERS,
         picture=f"data:image/png;base64,{base64.b64encode(_png(picture)).decode()}",
         # In a script element only "<" could end it.

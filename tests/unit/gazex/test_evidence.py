@@ -32,7 +32,7 @@ from gazecapture.radiograph.decode import load_radiograph
 from gazecapture.radiograph.phantom import make_phantom
 from gazecapture.radiograph.phantom_dicom import write_dicom
 from tests.chromium import chromium_page
-from tests.unit.gazex.evidence_cases import evidence, film
+from tests.unit.gazex.evidence_cases import evidence, faithful, film, finding
 from tests.unit.gazex.test_training import tiny
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -132,6 +132,31 @@ def test_parts_that_a_model_was_not_taught_are_said_to_be_missing() -> None:
     ):
         assert said in text
     jsonschema.validate(json.loads(nothing.model_dump_json()), json_schema())
+
+
+@pytest.mark.parametrize(
+    ("masked", "controls", "said"),
+    [
+        (0.12, (0.9, 0.88), "Rests on its box."),
+        (0.12, (0.9, 0.1), "Not clearly on its box."),
+        # Of a model that is sure of everything: the furthest fall, and none that is worth a word.
+        (
+            0.92,
+            (0.93, 0.929),
+            "Does not rest on its box.</strong> Painted over, the probability hardly falls",
+        ),
+        (0.95, (0.93, 0.8), "Does not rest on its box.</strong> Painted over, the probability does not fall"),
+        (0.12, (), "No comparison."),
+    ],
+)
+def test_a_finding_rests_on_its_box_where_much_falls_with_it_alone(
+    masked: float, controls: tuple[float, ...], said: str
+) -> None:
+    alone = [finding("Consolidation", "B", 0.93, faithful(masked, controls))]
+    shown = page(evidence(findings=alone), film())
+    told = ("Rests on its box.", "Not clearly on its box.", "Does not rest on its box.", "No comparison.")
+    assert said in shown
+    assert sum(text in shown for text in told) == 1
 
 
 def test_sentences_findings_and_steps_light_up_by_pointer_and_keyboard(tmp_path: Path) -> None:
@@ -286,12 +311,12 @@ def test_a_model_asked_about_films_writes_evidence(
         assert study["n_problems"] == len(found.problems)
         present = [f for f in found.findings if f.present]
         assert "Cardiomegaly" in {f.label for f in present}  # every reading of its training said so
-        for finding in present:
-            assert finding.region is not None  # under the grammar no box is malformed
-            assert finding.faithfulness is not None
-            assert finding.faithfulness.probability == pytest.approx(finding.probability, abs=1e-5)
-            assert finding.faithfulness.probability_other_patient is not None
-            assert len(finding.faithfulness.controls) <= 2
+        for one in present:
+            assert one.region is not None  # under the grammar no box is malformed
+            assert one.faithfulness is not None
+            assert one.faithfulness.probability == pytest.approx(one.probability, abs=1e-5)
+            assert one.faithfulness.probability_other_patient is not None
+            assert len(one.faithfulness.controls) <= 2
         assert not any(p.part.startswith("finding") for p in found.problems)
         # Whatever was cut off or could not be read is told, with the answer itself.
         text = html.unescape(bare((Path(study["folder"]) / "evidence.html").read_text(encoding="utf-8")))
