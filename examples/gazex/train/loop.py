@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -314,7 +316,7 @@ class _Run:
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
-            worker_init_fn=partial(_one_thread),
+            worker_init_fn=_begin_loading,
             # A worker forked from a process that has run torch's threads can hang.
             multiprocessing_context="spawn" if workers else None,
         )
@@ -401,9 +403,20 @@ def _refuse_what_needs_whole_weights(settings: TrainSettings) -> None:
             )
 
 
-def _one_thread(worker: int) -> None:
-    """Loader processes beside a model's threads: more than one each only wait for each other."""
+def _begin_loading(worker: int) -> None:
+    """Set up a loader process: beside a model's threads more than one each only wait for each other."""
     torch.set_num_threads(1)
+    # Ctrl-C reaches every process of a terminal; the training, which ends its loaders, is the one to answer.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _unless_nobody_listens
+
+
+def _unless_nobody_listens(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print an error, but for that of a batch which was being handed over when the training ended."""
+    if not issubclass(kind, ConnectionError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _texts(examples: list[Example]) -> Iterator[str]:

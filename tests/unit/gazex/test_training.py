@@ -147,12 +147,10 @@ def test_processes_train_one_model_together(dataset: Path, tmp_path: Path) -> No
     assert not torch.equal(*(state["model.visual.blocks.0.attn.qkv.weight"] for state in states))
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_killed_training_goes_on_with_the_same_losses(
-    dataset: Path, tmp_path: Path, optimizer: str
-) -> None:
+def test_a_killed_training_goes_on_with_the_same_losses(dataset: Path, tmp_path: Path) -> None:
     config = tiny(
-        train={"steps": 8, "eyes_first": 3, "place_loss": 0.5, "optimizer": optimizer},
+        # Of its weights some are AdamW's, the others Muon's.
+        train={"steps": 8, "eyes_first": 3, "place_loss": 0.5, "optimizer": "muon"},
         data={"augment": 0.05},
     )
     settings = tmp_path / "settings.toml"
