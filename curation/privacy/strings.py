@@ -13,6 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
+from curation.export.splits import SPLITS
 from curation.ingest.terms import LICENCES, SOURCE_FORMATS
 from curation.issues import ISSUE_SEVERITY
 from curation.privacy.gaze_tier import GazeTier
@@ -29,7 +30,7 @@ CODE_DIGITS: Final = 8
 """Hex digits of the keyed hash that takes the place of a code."""
 _HASH = re.compile(r"([0-9a-f]{16}|[0-9a-f]{64})(?:_k?\d{1,6}(?:\.png)?)?")
 """What this toolkit computes, as itself or in the name of a picture."""
-_OWN_CODES = frozenset({*ISSUE_SEVERITY, *get_args(GazeTier), *SOURCE_FORMATS})
+_OWN_CODES = frozenset({*ISSUE_SEVERITY, *get_args(GazeTier), *SOURCE_FORMATS, *SPLITS})
 _SEPARATORS = re.compile(r"[_.:/-]")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}(?:(?:a|b|rc|\.dev)\d{1,4})?")
 

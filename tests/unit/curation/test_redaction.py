@@ -212,6 +212,15 @@ def test_what_does_not_look_as_its_rule_asks_does_not_leave(place: str, value: s
     assert value not in str(error.value)
 
 
+def test_a_split_keeps_its_name_whatever_the_patient_s_is() -> None:
+    """Else the dataset of a patient called Test would hold a split without a name, or none at all be written."""
+    named = guard(Redactor(identifiers=Identifiers(names=frozenset({"TEST^NIH", "Train^Ann", "Okonkwo"}))))
+    for split in ("train", "validate", "test"):
+        assert named({"split": split}) == {"split": split}
+    assert named({"study_arm": "Okonkwo"})["study_arm"] != "Okonkwo"
+    assert named.replaced_codes == {"Okonkwo"}
+
+
 def test_what_names_nobody_stays_and_what_was_equal_stays_equal() -> None:
     row = row_of("left lung")
     assert guard()(row) == row
