@@ -23,6 +23,7 @@ from gazecapture.radiograph.dicomdir import DICOMDIR_NAME, films_of_dicomdir
 from gazecapture.session.schema import StudyInfo, TruthLesion
 from keyframes.access import ACCESS_TIERS
 from keyframes.errors import UsageError
+from keyframes.reading import IMAGE_ROLES
 
 __all__ = [
     "WorklistImage",
@@ -37,11 +38,9 @@ WorklistOrder = Literal["listed", "shuffled"]
 
 _LOGGER = logging.getLogger(__name__)
 
-_ROLES = ("current", "lateral", "prior")
-"""Image columns, in the order in which a study's images are numbered and laid out."""
 _TEXTS = ("indication", "arm", "view", "age_band", "sex")
 _TERMS = ("licence", "access_tier")
-_COLUMNS = ("study_id", *_ROLES, *_TEXTS, *_TERMS, "truth", "synthetic", "practice", "repeat_of")
+_COLUMNS = ("study_id", *IMAGE_ROLES, *_TEXTS, *_TERMS, "truth", "synthetic", "practice", "repeat_of")
 _NEEDED = ("study_id", "current")
 _TRUE = {"1", "true", "yes", "y"}
 _SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -306,7 +305,7 @@ def _study(path: Path, number: int, row: Mapping[str, str]) -> WorklistStudy:
         raise _row_error(path, number, "column 'current' is empty")
     images = tuple(
         WorklistImage(role=role, path=_file(path, number, role, row[role]))
-        for role in _ROLES
+        for role in IMAGE_ROLES
         if row.get(role)
     )
     truth: tuple[TruthLesion, ...] = ()

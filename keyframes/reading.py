@@ -30,6 +30,7 @@ __all__ = [
     "FINDINGS",
     "GAZE",
     "IMAGES",
+    "IMAGE_ROLES",
     "INSPECTION",
     "ISSUES",
     "KEYFRAMES",
@@ -66,6 +67,9 @@ AGE_BANDS = (*(f"{first}-{first + 9}" for first in range(0, 90, 10)), "90+")
 """Years; ages above 89 are one band, as the HIPAA safe harbour (45 CFR 164.514(b)(2)(i)(C)) asks."""
 SITE_CODE = r"[A-Z][0-9]{1,2}"
 """Of a place where somebody reads, such as S1: too short to name it or to be an id."""
+
+IMAGE_ROLES = ("current", "lateral", "prior")
+"""Of a study's images, in the order in which they are numbered and laid out."""
 
 EVENT_KINDS = ("none", "fixation", "saccade", "pso", "pursuit", "blink", "loss")
 """Event kinds by label code: 0 none or loss in sample labels, 1 ... 5; loss is an event of the table only."""

@@ -26,7 +26,6 @@ from curation.export.tables import write_tables
 from curation.privacy import Identifiers, Redactor, RowGuard
 from curation.privacy.book import IdentifierBook
 from curation.privacy.narrowing import narrowed
-from curation.privacy.phrases import is_ordinary
 from gazecapture.files import (
     make_private_folder,
     sha256_of,
@@ -57,9 +56,7 @@ class LeftBehind:
         reading_id = reading.meta.reading_id
         shown = public_ids_of(reading) if options.public_ids else frozenset()
         self.identifiers[reading_id] = Identifiers(names=identifiers.names, ids=identifiers.ids - shown)
-        # A code of ordinary words ("cluster") names nobody in another reading, though a patient may be called so.
-        self.codes |= {code for code in guard.replaced_codes if not is_ordinary(code)}
-        self.codes.add(store.source_hash(reading_id))
+        self.codes |= guard.replaced_codes | {store.source_hash(reading_id)}
         self.codes |= set(reading.table("images").column("sha256").to_pylist())
         self.words |= guard.unknown_words
 

@@ -18,8 +18,9 @@ from curation.ingest.terms import LICENCES, SOURCE_FORMATS
 from curation.issues import ISSUE_SEVERITY
 from curation.privacy.gaze_tier import GazeTier
 from curation.privacy.redaction import Redactor
+from keyframes.access import ACCESS_TIERS, SCOPES
 from keyframes.errors import PrivacyError
-from keyframes.reading import AGE_BANDS, SEXES
+from keyframes.reading import AGE_BANDS, IMAGE_ROLES, SEXES
 from keyframes.regions.schemes import load_scheme, packaged_schemes
 
 __all__ = ["STRING_RULES", "RowGuard", "code_pseudonym", "string_places"]
@@ -30,7 +31,10 @@ CODE_DIGITS: Final = 8
 """Hex digits of the keyed hash that takes the place of a code."""
 _HASH = re.compile(r"([0-9a-f]{16}|[0-9a-f]{64})(?:_k?\d{1,6}(?:\.png)?)?")
 """What this toolkit computes, as itself or in the name of a picture."""
-_OWN_CODES = frozenset({*ISSUE_SEVERITY, *get_args(GazeTier), *SOURCE_FORMATS, *SPLITS})
+_OWN_CODES = frozenset(
+    {*ISSUE_SEVERITY, *get_args(GazeTier), *SOURCE_FORMATS, *SPLITS, *IMAGE_ROLES, *ACCESS_TIERS, *SCOPES}
+)
+"""Kept though a patient be called so: replaced, they would stand in every other reading as what had to stay behind."""
 _SEPARATORS = re.compile(r"[_.:/-]")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}(?:(?:a|b|rc|\.dev)\d{1,4})?")
 

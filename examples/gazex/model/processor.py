@@ -30,7 +30,7 @@ USER_HEAD = "<|im_start|>user\n"
 ANSWER_HEAD = "<|im_end|>\n<|im_start|>assistant\n"
 WORDS_AROUND = "user\nassistant\n<1.2 seconds>"
 """What stands around every question and before every key frame, but for control tokens: a tokenizer that has not met
-these words spells them letter by letter, a fifth of all that a small model reads."""
+these words spells them letter by letter, an eighth of all that a small model reads."""
 PLACE_WEIGHTS = (0.1, 0.1, 0.5, 1.0, 0.1)
 """Of a sign, of ones, tens and hundreds of thousandths of a side, and of the first digit of 1000. What all boxes share,
 and digits that are worth less than a pixel, else are most of the loss of a box."""

@@ -94,8 +94,10 @@ def _order(frames: Sequence[Frame], shown: Sequence[int]) -> tuple[tuple[Piece, 
 
 def _counting(looks: Sequence[Piece], places: Sequence[Piece]) -> frozenset[int]:
     """Return the pieces of an order, its looks and its places, that only number or part the others."""
-    of_looks = (k for k in range(len(looks)) if k % PIECES_OF_LOOK in (0, PIECES_OF_LOOK - 1))
-    return frozenset([*of_looks, len(looks), *range(len(looks) + 2, len(looks) + 1 + len(places), 2)])
+    numbers = range(0, len(looks), PIECES_OF_LOOK)
+    spaces = range(PIECES_OF_LOOK - 1, len(looks), PIECES_OF_LOOK)
+    colon_and_commas = range(len(looks), len(looks) + 1 + len(places), 2)
+    return frozenset([*numbers, *spaces, *colon_and_commas])
 
 
 class _Maker:

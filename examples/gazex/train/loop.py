@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedType
-from torch.utils.data import DataLoader
 
 from examples.gazex.config import Config, TrainSettings
 from examples.gazex.data.encode import ExampleDataset, collate
@@ -31,6 +28,7 @@ from examples.gazex.errors import TrainerError
 from examples.gazex.model.processor import WORDS_AROUND
 from examples.gazex.model.ready import ReadyModel, new_model, save_trained
 from examples.gazex.tasks.example import Example, plain_text
+from examples.gazex.train.batches import loaded_batches
 from examples.gazex.train.cheaper import logits_at, patches_by_product
 from examples.gazex.train.checkpoint import gathered, load_newest, save_checkpoint
 from examples.gazex.train.eyes import numbers_of_features, said_of_pictures, weights_that_say
@@ -158,7 +156,7 @@ class _Run:
         best, waited = float(self.notes.get("best_loss", math.inf)), int(self.notes.get("waited", 0))
         step, stopped = self.first_step, bool(self.notes.get("stopped", False))
         self._say_memory()
-        batches = iter(self._loader())
+        batches = iter(loaded_batches(self.dataset, self.mixture, self.config.data.workers))
         self.model.train()
         with self._log(step) as log:
             while step < settings.steps and not stopped:
@@ -306,21 +304,6 @@ class _Run:
         self.model.train()
         return sum(losses) / len(losses)
 
-    def _loader(self) -> Iterable[dict[str, Any]]:
-        workers = self.config.data.workers
-        return DataLoader(
-            _Timed(self.dataset, self.ready.processor),
-            sampler=self.mixture,
-            batch_size=None,
-            num_workers=workers,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=workers > 0,
-            prefetch_factor=4 if workers else None,
-            worker_init_fn=_begin_loading,
-            # A worker forked from a process that has run torch's threads can hang.
-            multiprocessing_context="spawn" if workers else None,
-        )
-
     def _save(self, step: int, notes: dict[str, Any]) -> None:
         whole = gathered(self.model, self.optimizer.optimizer) if self.sharded else None
         if self.accelerator.is_main_process:
@@ -379,44 +362,17 @@ class _Run:
         sys.stderr.write(f"memory: {need} (batches of at most {tokens} tokens)\n")
 
 
-class _Timed(torch.utils.data.Dataset[dict[str, Any]]):
-    """Whole batches, each with the time that it took to make."""
-
-    def __init__(self, dataset: ExampleDataset, processor: Any) -> None:
-        self._dataset, self._processor = dataset, processor
-
-    def __getitem__(self, places: list[tuple[int, int]]) -> dict[str, Any]:
-        begun = time.perf_counter()
-        batch = collate([self._dataset[place] for place in places], self._processor)
-        batch["made_s"] = time.perf_counter() - begun
-        return batch
-
-
 def _refuse_what_needs_whole_weights(settings: TrainSettings) -> None:
-    asked = {"eyes_first = 0": settings.eyes_first > 0, "optimizer = 'adamw'": settings.optimizer == "muon"}
-    for instead, needs_them in asked.items():
-        if needs_them:
+    for name, is_asked, instead in (
+        ("eyes_first", settings.eyes_first > 0, "0"),
+        ("optimizer", settings.optimizer == "muon", "'adamw'"),
+    ):
+        if is_asked:
             raise TrainerError(
-                f"{instead.split()[0]} asks for weights that no process holds whole under FSDP",
+                f"train.{name} asks for weights that no process holds whole under FSDP",
                 code="GX-CONFIG",
-                hint=f"Set train.{instead}, or train without FSDP.",
+                hint=f"Set train.{name} = {instead}, or train without FSDP.",
             )
-
-
-def _begin_loading(worker: int) -> None:
-    """Set up a loader process: beside a model's threads more than one each only wait for each other."""
-    torch.set_num_threads(1)
-    # Ctrl-C reaches every process of a terminal; the training, which ends its loaders, is the one to answer.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.excepthook = _unless_nobody_listens
-
-
-def _unless_nobody_listens(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Print an error, but for that of a batch which was being handed over when the training ended."""
-    if not issubclass(kind, ConnectionError):
-        sys.__excepthook__(kind, error, trace)
 
 
 def _texts(examples: list[Example]) -> Iterator[str]:

@@ -27,7 +27,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 LEAST_NORM = 1e-7
 BLOCKS = (".blocks.", ".layers.")
 """In the names of what Muon is for. Embeddings, positions, the head, and what joins the eyes to the words are AdamW's:
-the last for their price, twice that of all other matrices of a small model."""
+the last for their price, more than that of all other matrices of a small model."""
 LAST_SHARE = 0.1
 """Of the learning rate, at the last step."""
 
@@ -36,8 +36,8 @@ class MuonAndAdamW(torch.optim.AdamW):
     """AdamW, and for groups with ``muon`` the orthogonalised momentum of Muon.
 
     After Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. `torch.optim.Muon` takes one matrix after the
-    other, in bfloat16: without processors for that some twenty times as long as a small model's whole step. Here those
-    of one shape go together, as exact as they are.
+    other, in bfloat16: on processors without that, 625 ms for the 29 of the demo's model, whose whole step is 200. Here
+    those of one shape go together, as exact as they are: 37 ms.
     """
 
     @torch.no_grad()

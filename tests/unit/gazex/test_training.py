@@ -17,14 +17,14 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from examples.gazex.answer.generate import answers, word_probability
-from examples.gazex.config import Config, load_config
+from examples.gazex.config import Config, TrainSettings, load_config
 from examples.gazex.data.encode import ExampleDataset, collate
 from examples.gazex.data.prepare import load_split
 from examples.gazex.errors import TrainerError
 from examples.gazex.merge import merge
 from examples.gazex.model.ready import load_trained
 from examples.gazex.tasks.example import plain_text
-from examples.gazex.train.loop import train
+from examples.gazex.train.loop import _refuse_what_needs_whole_weights, train
 from examples.gazex.train.loss import MODEL_INPUTS
 from tests.killed_command import killed_when
 from tests.unit.gazex.conftest import reading, write_both
@@ -185,6 +185,19 @@ def test_an_interrupted_training_says_how_to_go_on(dataset: Path, tmp_path: Path
     assert process.returncode == 130
     assert "interrupted; the same command goes on" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [({"optimizer": "muon"}, "optimizer"), ({"eyes_first": 5, "place_loss": 0.5}, "eyes_first")],
+)
+def test_what_needs_whole_weights_is_refused_where_they_are_shared_out(
+    asked: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(TrainerError, match=f"train.{name} ") as caught:
+        _refuse_what_needs_whole_weights(TrainSettings.model_validate(asked))
+    assert caught.value.code == "GX-CONFIG"
+    _refuse_what_needs_whole_weights(TrainSettings())
 
 
 def test_other_settings_need_another_folder(dataset: Path, tmp_path: Path) -> None:
